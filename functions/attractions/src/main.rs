@@ -1,0 +1,7 @@
+//! `attractions`: reads the attractions of a source into the lake.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ticketlake::app::main(Some("attractions"))
+}

@@ -1,0 +1,7 @@
+//! `classifications`: reads the classifications of a source into the lake.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ticketlake::app::main(Some("classifications"))
+}

@@ -1,0 +1,7 @@
+//! `sales`: reads the sales of a source into the lake.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ticketlake::app::main(Some("sales"))
+}

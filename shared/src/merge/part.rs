@@ -1,0 +1,291 @@
+//! One stored part, whatever its format: found by its name, read by its columns, rewritten whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_select::interleave::interleave;
+use arrow_select::take::take_record_batch;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+
+use super::buffer::{Batch, internal};
+use super::{Table, jsonl, parquet};
+use crate::error::Error;
+use crate::map::{join_key, own};
+use crate::request::Format;
+use crate::store::{Listed, Object};
+
+/// Rows handed to a part's writer at once; its size is looked at between.
+const WRITE_ROWS: usize = 4096;
+
+/// A part as it lies in the store.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) name: Name,
+    pub(super) object: Arc<dyn Object>,
+    /// It takes no more rows. Once set it is never unset: see [`super::partition`].
+    pub(super) sealed: bool,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Parquet(parquet::Footer),
+    Json(Bytes),
+}
+
+/// A part's place within its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) key: String,
+    pub(super) number: u32,
+    pub(super) format: Format,
+}
+
+impl Name {
+    /// The name of part `number` below `folder`.
+    pub(super) fn new(folder: &str, number: u32, format: Format) -> Self {
+        Self { key: format!("{folder}/part-{number:05}.{}", extension(format)), number, format }
+    }
+
+    /// Reads a part's name; `None` for an object that is no part.
+    pub(super) fn parse(folder: &str, key: &str) -> Option<Self> {
+        let name = key.strip_prefix(folder)?.strip_prefix("/part-")?;
+        let (number, rest) = name.split_once('.')?;
+        let format = [Format::Parquet, Format::Json].into_iter().find(|format| extension(*format) == rest)?;
+        Some(Self { key: key.to_owned(), number: number.parse().ok()?, format })
+    }
+}
+
+fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Parquet => "parquet",
+        Format::Json => "jsonl.gz",
+    }
+}
+
+/// What a part will be after a write.
+#[derive(Debug)]
+pub(super) struct Rewrite {
+    pub(super) bytes: Bytes,
+    /// How many of the inserts went in.
+    pub(super) inserted: usize,
+    pub(super) sealed: bool,
+}
+
+impl Part {
+    /// Opens a listed part; `None` when it is gone.
+    pub(super) async fn open(table: &Table<'_>, name: Name, listed: &Listed) -> Result<Option<Self>, Error> {
+        let Some(object) = table.store.open(listed).await? else {
+            return Ok(None);
+        };
+        let (sealed, content) = match name.format {
+            Format::Parquet => {
+                let footer = parquet::Footer::read(&name.key, &object).await?;
+                (footer.sealed(), Content::Parquet(footer))
+            }
+            Format::Json => {
+                let bytes = object.read(0..object.size()).await?;
+                (jsonl::sealed(&name.key, &bytes)?, Content::Json(bytes))
+            }
+        };
+        Ok(Some(Self { name, object, sealed, content }))
+    }
+
+    fn fault(&self, detail: impl std::fmt::Display) -> Error {
+        Error::Part { key: self.name.key.clone(), detail: detail.to_string() }
+    }
+
+    /// The rows in order; with `columns`, those alone.
+    pub(super) fn batches(
+        &self,
+        schema: &SchemaRef,
+        columns: Option<&[&str]>,
+    ) -> Result<BoxStream<'_, Result<RecordBatch, Error>>, Error> {
+        match &self.content {
+            Content::Parquet(footer) => footer.batches(&self.name.key, &self.object, columns),
+            Content::Json(bytes) => jsonl::batches(&self.name.key, bytes, schema, columns),
+        }
+    }
+
+    /// Calls `visit` with every row's key, fingerprint and position, reading those columns alone.
+    pub(super) async fn scan(&self, table: &Table<'_>, mut visit: impl FnMut(&str, i64, u64)) -> Result<(), Error> {
+        let mut columns: Vec<&str> = table.key.iter().map(String::as_str).collect();
+        columns.push(own::FINGERPRINT);
+        let mut batches = self.batches(&table.schema, Some(&columns))?;
+        let mut position = 0;
+        while let Some(batch) = batches.try_next().await? {
+            let column = |name: &str| {
+                batch
+                    .column_by_name(name)
+                    .ok_or_else(|| self.fault(format!("has no column `{name}`: it is not of this table")))
+            };
+            let keys: Vec<&ArrayRef> = table.key.iter().map(|name| column(name)).collect::<Result<_, _>>()?;
+            let fingerprints = column(own::FINGERPRINT)?;
+            let fingerprints = fingerprints
+                .as_primitive_opt::<Int64Type>()
+                .ok_or_else(|| self.fault(format!("`{}` is {}", own::FINGERPRINT, fingerprints.data_type())))?;
+            for row in 0..batch.num_rows() {
+                let parts = keys.iter().map(|column| key_part(column, row));
+                let key = join_key(parts.collect::<Option<_>>().ok_or_else(|| self.fault("a key is null"))?);
+                visit(&key, fingerprints.value(row), position);
+                position += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The part with the rows at `updates` replaced and as many of `inserts` added as the target size allows.
+    pub(super) async fn rewrite(
+        &self,
+        table: &Table<'_>,
+        batch: &Batch,
+        updates: &HashMap<u64, u32>,
+        inserts: &[u32],
+    ) -> Result<Rewrite, Error> {
+        let schema = self.schema(table)?;
+        let incoming = conform(&batch.rows, &schema)?;
+        let mut writer = Writer::new(self.name.format, &schema, table.key)?;
+        let mut stored = self.batches(&schema, None)?;
+        let mut position = 0;
+        while let Some(old) = stored.try_next().await? {
+            let old = conform(&old, &schema)?;
+            let count = old.num_rows() as u64;
+            let choice: Vec<(usize, usize)> = (0..count)
+                .map(|row| updates.get(&(position + row)).map_or((0, row as usize), |new| (1, *new as usize)))
+                .collect();
+            position += count;
+            if choice.iter().all(|(from, _)| *from == 0) {
+                writer.write(&old)?;
+            } else {
+                writer.write(&replace(&old, &incoming, &choice)?)?;
+            }
+        }
+        writer.fill(&incoming, inserts, table.target_bytes)?.finish(self.sealed, table.target_bytes)
+    }
+
+    /// The table's columns, then those that this part has and the table has no more: a rewrite loses nothing.
+    fn schema(&self, table: &Table<'_>) -> Result<SchemaRef, Error> {
+        let Content::Parquet(footer) = &self.content else {
+            return Ok(Arc::clone(&table.schema));
+        };
+        let stored = footer.schema(&self.name.key)?;
+        let mut fields: Vec<Arc<arrow_schema::Field>> = table.schema.fields().iter().cloned().collect();
+        for field in stored.fields() {
+            match table.schema.field_with_name(field.name()) {
+                Ok(known) if known.data_type() == field.data_type() => {}
+                Ok(known) => {
+                    let (name, was, is) = (field.name(), field.data_type(), known.data_type());
+                    return Err(self.fault(format!("`{name}` is stored as {was}, and the manifest now says {is}; name the new type's column otherwise")));
+                }
+                Err(_) => fields.push(Arc::new(field.as_ref().clone().with_nullable(true))),
+            }
+        }
+        Ok(Arc::new(Schema::new(fields)))
+    }
+}
+
+/// A new part with as many of `inserts` as the target size allows.
+pub(super) fn begin(table: &Table<'_>, batch: &Batch, inserts: &[u32]) -> Result<Rewrite, Error> {
+    let writer = Writer::new(table.format, &table.schema, table.key)?;
+    writer.fill(&batch.rows, inserts, table.target_bytes)?.finish(false, table.target_bytes)
+}
+
+/// One value of a key, as [`crate::map`] writes it.
+fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
+    if column.is_null(row) {
+        return None;
+    }
+    match column.data_type() {
+        DataType::Utf8 => Some(column.as_string::<i32>().value(row).to_owned()),
+        DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row).to_string()),
+        DataType::Date32 => Some(column.as_primitive::<Date32Type>().value(row).to_string()),
+        _ => None,
+    }
+}
+
+/// The batch in another schema's order, with nulls for what it lacks.
+fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
+    let columns = schema.fields().iter().map(|field| {
+        let column = batch.column_by_name(field.name());
+        column.map_or_else(|| new_null_array(field.data_type(), batch.num_rows()), Arc::clone)
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|error| internal(&error))
+}
+
+/// Rows of `old` (0) and `new` (1) as `choice` says; when a key was first seen stays as it was.
+fn replace(old: &RecordBatch, new: &RecordBatch, choice: &[(usize, usize)]) -> Result<RecordBatch, Error> {
+    let schema = old.schema();
+    let columns = schema.fields().iter().zip(old.columns().iter().zip(new.columns())).map(|(field, (old, new))| {
+        if field.name() == own::FIRST_SEEN_AT {
+            return Ok(Arc::clone(old));
+        }
+        interleave(&[old.as_ref(), new.as_ref()], choice).map_err(|error| internal(&error))
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal(&error))
+}
+
+/// Writes a part of either format.
+#[derive(Debug)]
+struct Writer {
+    sink: Sink,
+    inserted: usize,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Parquet(Box<parquet::Sink>),
+    Json(Box<jsonl::Sink>),
+}
+
+impl Writer {
+    fn new(format: Format, schema: &SchemaRef, key: &[String]) -> Result<Self, Error> {
+        let sink = match format {
+            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, key)?)),
+            Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
+        };
+        Ok(Self { sink, inserted: 0 })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Parquet(sink) => sink.write(batch),
+            Sink::Json(sink) => sink.write(batch),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.sink {
+            Sink::Parquet(sink) => sink.bytes(),
+            Sink::Json(sink) => sink.bytes(),
+        }
+    }
+
+    fn fill(mut self, incoming: &RecordBatch, inserts: &[u32], target: usize) -> Result<Self, Error> {
+        for rows in inserts.chunks(WRITE_ROWS) {
+            let rows_taken =
+                take_record_batch(incoming, &UInt32Array::from(rows.to_vec())).map_err(|error| internal(&error))?;
+            self.write(&rows_taken)?;
+            self.inserted += rows.len();
+            if self.bytes() >= target {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    fn finish(self, sealed: bool, target: usize) -> Result<Rewrite, Error> {
+        let sealed = sealed || self.bytes() >= target;
+        let bytes = match self.sink {
+            Sink::Parquet(sink) => sink.finish(sealed)?,
+            Sink::Json(sink) => sink.finish(sealed)?,
+        };
+        Ok(Rewrite { bytes, inserted: self.inserted, sealed })
+    }
+}

@@ -1,0 +1,155 @@
+//! The merge of one partition: compare with the keys stored there, write what is new or changed, start again when somebody
+//! else was there first.
+//!
+//! All inserts into a partition go through one compare-and-swap: on its last part while that one is open, else on the
+//! creation of the next. That holds because a part's seal is written with the part and never taken back: a writer that
+//! read it sealed makes the next part, which only one can; a writer that read it open fails to replace it once it is sealed.
+//! Deciding by the part's size instead would let one writer, with another target or after a rewrite made the part smaller,
+//! insert into it while another makes the next.
+
+use std::collections::{HashMap, HashSet};
+
+use super::buffer::Batch;
+use super::part::{self, Name, Part};
+use super::{Merged, Table, wait_after_conflict};
+use crate::error::Error;
+use crate::manifest::WriteDisposition;
+use crate::store::{Kind, Put, StoreError, When};
+
+/// Lost races after which something else must be wrong.
+const MOST_CONFLICTS: u32 = 100;
+
+/// Merges `rows` of `batch` into `folder` of `table`.
+pub(super) async fn merge(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -> Result<Merged, Error> {
+    let folder = if folder.is_empty() { table.root.clone() } else { format!("{}/{folder}", table.root) };
+    let mut merged = Merged::default();
+    let mut pending = rows.to_vec();
+    for lost in 0..MOST_CONFLICTS {
+        match attempt(table, &folder, batch, &mut pending, &mut merged).await {
+            Ok(Attempt::Done) => return Ok(merged),
+            Ok(Attempt::Conflict) => {}
+            Err(Error::Store(StoreError { kind: Kind::Changed, .. })) => {}
+            Err(error) => return Err(error),
+        }
+        tracing::debug!(folder, lost, "another writer was first; merging again");
+        wait_after_conflict(lost).await;
+    }
+    Err(Error::Store(StoreError {
+        kind: Kind::Other,
+        operation: "write",
+        place: folder,
+        detail: format!("another writer was first {MOST_CONFLICTS} times"),
+    }))
+}
+
+enum Attempt {
+    Done,
+    Conflict,
+}
+
+/// One pass over the partition. What lands is counted and taken from `pending` at once, so that a conflict later in the pass
+/// repeats only what did not.
+async fn attempt(
+    table: &Table<'_>,
+    folder: &str,
+    batch: &Batch,
+    pending: &mut Vec<u32>,
+    merged: &mut Merged,
+) -> Result<Attempt, Error> {
+    let parts = open_parts(table, folder).await?;
+    let mut updates: Vec<HashMap<u64, u32>> = vec![HashMap::new(); parts.len()];
+    let mut settled: HashSet<u32> = HashSet::new();
+    let wanted: HashMap<&str, u32> = pending.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
+    for (part, updates) in parts.iter().zip(&mut updates) {
+        part.scan(table, |key, fingerprint, position| {
+            let Some(&row) = wanted.get(key) else { return };
+            if batch.fingerprints[row as usize] != fingerprint && table.disposition == WriteDisposition::Merge {
+                updates.insert(position, row);
+            } else {
+                settled.insert(row);
+            }
+        })
+        .await?;
+    }
+    merged.unchanged += settled.len() as u64;
+    pending.retain(|row| !settled.contains(row));
+    let changing: HashSet<u32> = updates.iter().flat_map(|part| part.values().copied()).collect();
+    let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !changing.contains(row)).collect();
+
+    let last = parts.len().checked_sub(1);
+    for (position, (part, updates)) in parts.iter().zip(&updates).enumerate() {
+        let open = Some(position) == last && !part.sealed;
+        let added: &[u32] = if open { &inserts } else { &[] };
+        if updates.is_empty() && added.is_empty() {
+            continue;
+        }
+        let rewrite = part.rewrite(table, batch, updates, added).await?;
+        let landed: HashSet<u32> = updates.values().chain(&added[..rewrite.inserted]).copied().collect();
+        let when = When::Is(part.object.version().clone());
+        if !write(table, &part.name, rewrite, when, updates.len(), merged).await? {
+            return Ok(Attempt::Conflict);
+        }
+        inserts.retain(|row| !landed.contains(row));
+        pending.retain(|row| !landed.contains(row));
+    }
+    let mut number = parts.last().map_or(0, |part| part.name.number + 1);
+    while !inserts.is_empty() {
+        let rewrite = part::begin(table, batch, &inserts)?;
+        let count = rewrite.inserted;
+        if !write(table, &Name::new(folder, number, table.format), rewrite, When::Absent, 0, merged).await? {
+            return Ok(Attempt::Conflict);
+        }
+        let landed: HashSet<u32> = inserts.drain(..count).collect();
+        pending.retain(|row| !landed.contains(row));
+        number += 1;
+    }
+    Ok(Attempt::Done)
+}
+
+async fn open_parts(table: &Table<'_>, folder: &str) -> Result<Vec<Part>, Error> {
+    let mut parts = Vec::new();
+    for listed in table.store.list(&format!("{folder}/part-")).await? {
+        let Some(name) = Name::parse(folder, &listed.key) else {
+            continue;
+        };
+        if name.format != table.format {
+            let (stored, asked) = (name.format.name(), table.format.name());
+            let message = format!(
+                "{folder} is stored as {stored}; writing it as {asked} too would hide keys from each other. Use format {stored}, or another lake"
+            );
+            return Err(Error::configuration("format", message));
+        }
+        parts.extend(Part::open(table, name, &listed).await?);
+    }
+    Ok(parts)
+}
+
+/// Writes a part and counts it; false when somebody else was first.
+async fn write(
+    table: &Table<'_>,
+    name: &Name,
+    rewrite: part::Rewrite,
+    when: When,
+    changed: usize,
+    merged: &mut Merged,
+) -> Result<bool, Error> {
+    let size = rewrite.bytes.len();
+    if table.store.put(&name.key, rewrite.bytes, when).await? == Put::Conflict {
+        return Ok(false);
+    }
+    tracing::debug!(
+        key = name.key,
+        size_bytes = size,
+        rows = rewrite.inserted + changed,
+        sealed = rewrite.sealed,
+        "wrote a part"
+    );
+    *merged += Merged {
+        new: rewrite.inserted as u64,
+        changed: changed as u64,
+        objects: 1,
+        bytes_written: size as u64,
+        ..Merged::default()
+    };
+    Ok(true)
+}

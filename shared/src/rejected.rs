@@ -1,0 +1,60 @@
+//! Records that have no place in the lake, kept with the reason: `_rejected/<source>/<resource>/date=…/<hash>.json`.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde_json::json;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::Error;
+use crate::map::Rejection;
+use crate::store::{Put, Store, When};
+use crate::time;
+
+/// The rejected records of one resource.
+#[derive(Debug)]
+pub struct Rejected<'s> {
+    store: &'s dyn Store,
+    source: &'s str,
+    folder: String,
+    /// Hashes that are stored; read when the first record is rejected.
+    known: Option<HashSet<String>>,
+}
+
+impl<'s> Rejected<'s> {
+    /// Those of `resource`, a resource of `source`.
+    pub fn new(store: &'s dyn Store, source: &'s str, resource: &str) -> Self {
+        Self { store, source, folder: format!("_rejected/{source}/{resource}"), known: None }
+    }
+
+    /// Keeps a record, once whatever day it comes again: its name is the hash of the record and the reason. Gives the bytes
+    /// written; `None` when it was there.
+    pub async fn keep(&mut self, rejection: &Rejection, request: &str) -> Result<Option<u64>, Error> {
+        let content = json!({"record": rejection.record, "reason": rejection.reason});
+        let hash = format!("{:032x}", xxh3_128(content.to_string().as_bytes()));
+        let known = match &mut self.known {
+            Some(known) => known,
+            None => {
+                let listed = self.store.list(&format!("{}/", self.folder)).await?;
+                let names = listed.iter().filter_map(|listed| listed.key.rsplit('/').next()?.strip_suffix(".json"));
+                self.known.insert(names.map(str::to_owned).collect())
+            }
+        };
+        if !known.insert(hash.clone()) {
+            return Ok(None);
+        }
+        let now = chrono::Utc::now();
+        let object = json!({
+            "record": rejection.record,
+            "reason": rejection.reason,
+            "source": self.source,
+            "request": request,
+            "rejected_at": time::format_instant(now),
+        });
+        let bytes = Bytes::from(object.to_string());
+        let size = bytes.len() as u64;
+        let key = format!("{}/date={}/{hash}.json", self.folder, now.format("%Y-%m-%d"));
+        let put = self.store.put(&key, bytes, When::Absent).await?;
+        Ok((put != Put::Conflict).then_some(size))
+    }
+}

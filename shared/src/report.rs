@@ -1,0 +1,158 @@
+//! What a run did, as JSON: the command line's standard output and the Lambda's answer.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{Error, Fault};
+use crate::fetch::Requests;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything that was asked for is in the lake.
+    Complete,
+    /// Out of requests, time or quota: what was read is in the lake, the rest remains.
+    Partial,
+    /// The API's own numbers do not add up: see [`Slices::incomplete`].
+    Incomplete,
+    /// An error ended it: see [`Report::error`].
+    #[default]
+    Failed,
+}
+
+/// A run's report.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// How it ended.
+    pub status: Status,
+    /// The source's name.
+    pub source: String,
+    /// The resource's name.
+    pub resource: String,
+    /// Records and rows.
+    pub records: Records,
+    /// HTTP requests to the API.
+    pub requests: Requests,
+    /// Records that the API says there are; null where it does not say.
+    pub expected: Option<u64>,
+    /// Objects written.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// How far complete runs have come, RFC 3339; null for resources without a cursor.
+    pub watermark: Option<String>,
+    /// The queries that the run was cut into.
+    pub slices: Slices,
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+    /// What ended the run before its end, of a `partial` one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
+    /// What a reader of the report should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The plan, when the request was to `--check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Value>,
+    /// What ended the run, of a `failed` one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Counts of records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Records {
+    /// Records that the API sent, those read again among them.
+    pub received: u64,
+    /// Rows whose key was not stored.
+    pub new: u64,
+    /// Rows that replaced a stored version.
+    pub changed: u64,
+    /// Rows that were stored as they are.
+    pub unchanged: u64,
+    /// Records that have no place, kept under `_rejected`.
+    pub rejected: u64,
+}
+
+/// Counts of slices.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Slices {
+    /// Those that were to be read.
+    pub planned: usize,
+    /// Those whose distinct keys match what the API says it has.
+    pub whole: usize,
+    /// Those that do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<IncompleteSlice>,
+}
+
+/// A slice that does not add up.
+#[derive(Clone, Debug, Serialize)]
+pub struct IncompleteSlice {
+    /// Its window or its parameters.
+    pub name: String,
+    /// Records that the API says it has.
+    pub expected: Option<u64>,
+    /// Distinct records received.
+    pub received: u64,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// An error in a report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// [`Error::kind`].
+    pub kind: &'static str,
+    /// Its text.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// Each fault of a configuration error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultText>,
+}
+
+/// A fault in a report.
+#[derive(Clone, Debug, Serialize)]
+pub struct FaultText {
+    /// Where.
+    pub place: String,
+    /// What, with the value allowed.
+    pub message: String,
+}
+
+impl Report {
+    /// The report of a run that `error` ended.
+    pub fn failed(mut self, error: &Error) -> Self {
+        let faults = match error {
+            Error::Configuration(faults) => faults.0.iter().cloned().map(FaultText::from).collect(),
+            _ => Vec::new(),
+        };
+        self.status = Status::Failed;
+        self.error = Some(Failure {
+            kind: error.kind(),
+            message: crate::error::chain(error),
+            retryable: error.retryable(),
+            faults,
+        });
+        self
+    }
+
+    /// The command line's exit code, without an error: 0 complete, 3 partial, 4 incomplete.
+    pub fn exit_code(&self) -> u8 {
+        match self.status {
+            Status::Complete => 0,
+            Status::Partial => 3,
+            Status::Incomplete => 4,
+            Status::Failed => 1,
+        }
+    }
+}
+
+impl From<Fault> for FaultText {
+    fn from(fault: Fault) -> Self {
+        Self { place: fault.place, message: fault.message }
+    }
+}

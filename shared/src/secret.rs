@@ -1,0 +1,196 @@
+//! The API's key: where it is read, how long it is kept, and how every trace of it is cleaned away.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use bytes::Bytes;
+use memchr::memmem;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::aws::Aws;
+use crate::error::Error;
+use crate::settings::Settings;
+
+/// Stands where a secret stood.
+const REDACTED: &str = "***";
+/// Shorter secrets are cleaned from errors and logs, but not from records: a key of three letters is in half of all words.
+const SHORTEST_IN_RECORDS: usize = 8;
+
+/// A key. Its `Debug` shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    value: String,
+    /// Where it came from, for messages: `TICKETMASTER_API_KEY` or `Secrets Manager prod/ticketmaster`.
+    pub origin: String,
+}
+
+impl Secret {
+    /// The key itself, for the request that needs it.
+    pub fn expose(&self) -> &str {
+        &self.value
+    }
+
+    /// What cleans this key from texts.
+    pub fn redactor(&self) -> Redactor {
+        let mut forms = vec![self.value.clone()];
+        for form in [
+            utf8_percent_encode(&self.value, NON_ALPHANUMERIC).to_string(),
+            Value::from(self.value.as_str()).to_string().trim_matches('"').to_owned(),
+        ] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+        Redactor { forms }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// Replaces a key wherever it stands: plain, percent-encoded or JSON-escaped.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    forms: Vec<String>,
+}
+
+impl Redactor {
+    /// `text` without the key.
+    pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for form in &self.forms {
+            if text.contains(form) {
+                text = Cow::Owned(text.replace(form, REDACTED));
+            }
+        }
+        text
+    }
+
+    /// An answer's body without the key; the same bytes when it is not in there.
+    pub fn clean_body(&self, body: Bytes) -> Bytes {
+        let found = |form: &String| form.len() >= SHORTEST_IN_RECORDS && memmem::find(&body, form.as_bytes()).is_some();
+        if !self.forms.iter().any(found) {
+            return body;
+        }
+        Bytes::from(self.clean(&String::from_utf8_lossy(&body)).into_owned())
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+/// Reads keys: from Secrets Manager when `SECRET_ID` is set, from the environment otherwise. Each is kept while the process lives.
+#[derive(Debug)]
+pub struct Secrets {
+    settings: Settings,
+    aws: Arc<Aws>,
+    client: OnceCell<aws_sdk_secretsmanager::Client>,
+    kept: Mutex<HashMap<String, Secret>>,
+}
+
+impl Secrets {
+    /// Reads as `settings` say.
+    pub fn new(settings: Settings, aws: Arc<Aws>) -> Self {
+        Self { settings, aws, client: OnceCell::new(), kept: Mutex::default() }
+    }
+
+    /// The key `name` of `source`. With `stale`, one that the API refused, the kept key is given only if it is another one.
+    pub async fn get(&self, source: &str, name: &str, stale: Option<&Secret>) -> Result<Secret, Error> {
+        let variable = Settings::variable(source, name);
+        let mut kept = self.kept.lock().await;
+        if let Some(secret) = kept.get(&variable)
+            && stale.is_none_or(|stale| stale != secret)
+        {
+            return Ok(secret.clone());
+        }
+        let secret = match self.settings.get("SECRET_ID") {
+            Some(id) => {
+                let client = self
+                    .client
+                    .get_or_init(async || aws_sdk_secretsmanager::Client::new(self.aws.config().await))
+                    .await;
+                Secret { value: fetch(client, id, name).await?, origin: format!("Secrets Manager {id}") }
+            }
+            None => {
+                let value = self.settings.get(&variable).ok_or_else(|| Error::Secret {
+                    name: name.into(),
+                    origin: variable.clone(),
+                    reason: "the variable is not set; set it, or SECRET_ID to the key's name in Secrets Manager".into(),
+                })?;
+                Secret { value: value.trim().to_owned(), origin: variable.clone() }
+            }
+        };
+        kept.insert(variable, secret.clone());
+        Ok(secret)
+    }
+}
+
+async fn fetch(client: &aws_sdk_secretsmanager::Client, id: &str, name: &str) -> Result<String, Error> {
+    let fault = |reason: String| Error::Secret { name: name.into(), origin: format!("Secrets Manager {id}"), reason };
+    let answer = client
+        .get_secret_value()
+        .secret_id(id)
+        .send()
+        .await
+        .map_err(|error| fault(format!("{}", DisplayErrorContext(&error))))?;
+    let text = answer.secret_string().ok_or_else(|| fault("it is binary; store the key as text".into()))?;
+    pick(text, name).map_err(fault)
+}
+
+/// The key in a secret's text: the text itself, or the field `name` of a JSON object.
+fn pick(text: &str, name: &str) -> Result<String, String> {
+    let text = text.trim();
+    let key = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(members)) => match members.get(name) {
+            Some(Value::String(key)) => key.trim().to_owned(),
+            Some(_) => return Err(format!("its field `{name}` is no text")),
+            None => {
+                let names: Vec<&str> = members.keys().map(String::as_str).collect();
+                return Err(format!(
+                    "it is a JSON object without the field `{name}`; its fields: {}",
+                    names.join(", ")
+                ));
+            }
+        },
+        Ok(Value::String(key)) => key.trim().to_owned(),
+        _ => text.to_owned(),
+    };
+    if key.is_empty() { Err("it is empty".into()) } else { Ok(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_the_key_or_an_object_with_it() {
+        for text in ["k3y", " k3y\n", "\"k3y\"", r#"{"api_key": "k3y", "other": "x"}"#] {
+            assert_eq!(pick(text, "api_key").as_deref(), Ok("k3y"), "{text}");
+        }
+        let fault = pick(r#"{"other": "value"}"#, "api_key").unwrap_err();
+        assert!(fault.contains("other") && !fault.contains("value"), "{fault}");
+    }
+
+    #[test]
+    fn every_form_of_a_key_is_cleaned() {
+        let secret = Secret { value: "a+b/\"c\"=long".into(), origin: String::new() };
+        let redactor = secret.redactor();
+        for text in ["x a+b/\"c\"=long y", "?apikey=a%2Bb%2F%22c%22%3Dlong&b", r#"{"id": "a+b/\"c\"=long"}"#] {
+            let cleaned = redactor.clean(text);
+            assert!(cleaned.contains(REDACTED) && !cleaned.contains("long"), "{cleaned}");
+            assert_eq!(redactor.clean_body(Bytes::from(text)), cleaned.as_bytes());
+        }
+        assert!(!format!("{secret:?}{redactor:?}").contains("long"));
+    }
+}
