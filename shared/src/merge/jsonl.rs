@@ -1,4 +1,4 @@
-//! Parts as JSON lines, gzip; the seal in the gzip header's comment.
+//! Parts as JSON lines, gzip; the seal in the gzip header's file name, the one optional field that DuckDB's reader takes.
 
 use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use futures::stream::{self, BoxStream};
 use super::buffer::internal;
 use crate::error::Error;
 
-/// The header's comment, of one length either way so that the seal can be set when the size is known.
-const OPEN: &str = "ticketlake open__";
-const SEALED: &str = "ticketlake sealed";
-/// A gzip header's fixed fields, before the comment.
+/// The header's file name, of one length either way so that the seal can be set when the size is known.
+const OPEN: &str = "ticketlake-open--.jsonl";
+const SEALED: &str = "ticketlake-sealed.jsonl";
+/// A gzip header's fixed fields, before the file name.
 const HEADER_BYTES: usize = 10;
 /// Rows decoded at once.
 const READ_ROWS: usize = 4096;
@@ -29,9 +29,9 @@ const READ_ROWS: usize = 4096;
 /// Whether the part takes no more rows.
 pub(super) fn sealed(key: &str, bytes: &Bytes) -> Result<bool, Error> {
     let decoder = GzDecoder::new(bytes.clone().reader());
-    match decoder.header().and_then(|header| header.comment()) {
-        Some(comment) => Ok(comment == SEALED.as_bytes()),
-        None => Err(Error::Part { key: key.to_owned(), detail: "it is not written by ticketlake".into() }),
+    match decoder.header().and_then(|header| header.filename()) {
+        Some(name) if [OPEN, SEALED].map(str::as_bytes).contains(&name) => Ok(name == SEALED.as_bytes()),
+        _ => Err(Error::Part { key: key.to_owned(), detail: "it is not written by ticketlake".into() }),
     }
 }
 
@@ -105,7 +105,7 @@ impl std::fmt::Debug for Sink {
 
 impl Sink {
     pub(super) fn new() -> Self {
-        let encoder = GzBuilder::new().comment(OPEN).write(Vec::new(), Compression::default());
+        let encoder = GzBuilder::new().filename(OPEN).write(Vec::new(), Compression::default());
         Self(WriterBuilder::new().build(encoder))
     }
 
