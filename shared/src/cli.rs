@@ -20,13 +20,13 @@ use crate::run::Progress;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The source: see_tickets, ticketmaster, or the name of a manifest given with --sources [env: SOURCE]
+    /// The source: see_tickets, ticketmaster, or the name of a manifest given with --sources (env: SOURCE)
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The resource, for the function `resource`
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
-    /// Where the lake lies: a directory or s3://BUCKET/PREFIX [env: LAKE]
+    /// Where the lake lies: a directory or s3://BUCKET/PREFIX (env: LAKE)
     #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX")]
     lake: Option<String>,
     /// The first day or instant, instead of the watermark
@@ -41,7 +41,7 @@ struct Arguments {
     /// A condition that the resource accepts; may be given several times
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     params: Vec<(String, String)>,
-    /// parquet or json [env: FORMAT]
+    /// parquet or json (env: FORMAT)
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
     /// End as `partial` after so many requests
@@ -50,7 +50,7 @@ struct Arguments {
     /// A manifest of your own; may be given several times
     #[arg(long, value_name = "FILE")]
     sources: Vec<String>,
-    /// Where the API is reached instead of the manifest's base_url [env: <SOURCE>_BASE_URL]
+    /// Where the API is reached instead of the manifest's base_url (env: <SOURCE>_BASE_URL)
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// Validate and print the plan; reads no data

@@ -1,7 +1,7 @@
 //! From rows to stored parts: the one write primitive.
 //!
 //! Rows gather in a [`Buffer`] until it is worth a write, then each partition's rows are compared with the keys stored
-//! there and what is new or changed is written ([`partition::merge`]). Nothing here knows which API the rows came from.
+//! there and what is new or changed is written (`partition`). Nothing here knows which API the rows came from.
 
 mod buffer;
 mod jsonl;

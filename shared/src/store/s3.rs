@@ -8,6 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 
 use bytes::Bytes;
@@ -50,6 +51,20 @@ impl S3 {
         };
         let place = format!("s3://{}/{}", self.bucket, self.full(key));
         StoreError { kind, operation, place, detail: DisplayErrorContext(error).to_string() }
+    }
+
+    /// The version of the object, if it is what was `sent`: a write can succeed and its answer be lost, and then the SDK's own
+    /// retry meets what it wrote itself.
+    async fn own_write(&self, key: &str, sent: &Bytes) -> Result<Option<Version>, StoreError> {
+        let head = match self.client.head_object().bucket(&self.bucket).key(self.full(key)).send().await {
+            Ok(head) => head,
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => return Ok(None),
+            Err(error) => return Err(self.error("read", key, &error)),
+        };
+        if head.content_length().and_then(|size| usize::try_from(size).ok()) != Some(sent.len()) {
+            return Ok(None);
+        }
+        Ok(self.get(key).await?.filter(|(stored, _)| stored == sent).map(|(_, version)| version))
     }
 
     fn unexpected(&self, operation: &'static str, key: &str, detail: String) -> StoreError {
@@ -99,6 +114,7 @@ impl Store for S3 {
     }
 
     async fn put(&self, key: &str, bytes: Bytes, when: When) -> Result<Put, StoreError> {
+        let sent = bytes.clone();
         let request = self.client.put_object().bucket(&self.bucket).key(self.full(key)).body(ByteStream::from(bytes));
         let request = match when {
             When::Absent => request.if_none_match("*"),
@@ -109,7 +125,7 @@ impl Store for S3 {
             // 412: another version is there. 409: another write is under way. 404 to If-Match: it was never there. In each case
             // what was read is not what is there.
             Err(error) if matches!(status(&error), Some(409 | 412)) || error.code() == Some("NoSuchKey") => {
-                Ok(Put::Conflict)
+                Ok(self.own_write(key, &sent).await?.map_or(Put::Conflict, Put::Done))
             }
             Err(error) => Err(self.error("write", key, &error)),
         }
