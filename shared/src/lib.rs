@@ -28,6 +28,7 @@ pub mod aws;
 mod cli;
 pub mod error;
 pub mod fetch;
+mod landing;
 pub mod manifest;
 pub mod map;
 pub mod merge;

@@ -1,31 +1,25 @@
 //! One run: request → plan → fetch → map → merge → report.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::aws::Aws;
 use crate::error::Error;
-use crate::fetch::paginate::{self, End, Page};
+use crate::fetch::paginate::{self, End};
 use crate::fetch::{Api, Budget, Stop};
+use crate::landing::{Landing, Tally};
 use crate::manifest::{Manifest, Resource, catalog, nearest};
-use crate::map::{Mapper, Rejection};
-use crate::merge::{Buffer, Merged, Table};
 use crate::plan::{Plan, Slice};
-use crate::rejected::Rejected;
 use crate::report::{IncompleteSlice, Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
 use crate::state::State;
 use crate::store::{self, Store};
-use crate::time::{self, Instant};
+use crate::time;
 
-/// Rows are merged when they take about this much memory, in bytes.
-const FLUSH_BYTES: usize = 24 << 20;
 /// Pages that wait to be mapped while more are on their way.
 const PAGES_AHEAD: usize = 2;
 /// Times a slice is read before it counts as incomplete.
@@ -48,8 +42,20 @@ pub trait Progress {
     fn page(&self, received: u64, expected: Option<u64>);
 }
 
-/// Carries out `request`. The report says what happened also when an error ended the run: what was read before is stored.
+/// Carries out `request` in the lake that it names. The report says what happened also when an error ended the run: what was
+/// read before is stored.
 pub async fn run(
+    clients: &Clients,
+    request: &Request,
+    until: Option<SystemTime>,
+    progress: &dyn Progress,
+) -> (Report, Option<Error>) {
+    run_into(None, clients, request, until, progress).await
+}
+
+/// As [`run`], in `store` where that is given: apart from it, so that a test can put its own store there.
+pub async fn run_into(
+    store: Option<Arc<dyn Store>>,
     clients: &Clients,
     request: &Request,
     until: Option<SystemTime>,
@@ -58,7 +64,7 @@ pub async fn run(
     let begin = Clock::now();
     let mut report = Report { source: request.source.clone(), resource: request.resource.clone(), ..Report::default() };
     // Boxed: the whole run is one future, too deep a type for the compiler inside the runtime's own.
-    let outcome = Box::pin(fill(clients, request, until, progress, &mut report)).await;
+    let outcome = Box::pin(fill(store, clients, request, until, progress, &mut report)).await;
     report.elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
         Ok(()) => (report, None),
@@ -67,6 +73,7 @@ pub async fn run(
 }
 
 async fn fill(
+    store: Option<Arc<dyn Store>>,
     clients: &Clients,
     request: &Request,
     until: Option<SystemTime>,
@@ -78,9 +85,12 @@ async fn fill(
         manifest.client.base_url.clone_from(base_url);
     }
     let resource = resource(&manifest, &request.resource)?;
-    // Before the lake is opened, what is wrong with the request is said.
+    // What is wrong with the request is said before the lake is opened.
     Plan::new(request, resource, None)?;
-    let store = store::open(&request.lake, &clients.aws).await;
+    let store = match store {
+        Some(store) => store,
+        None => store::open(&request.lake, &clients.aws).await,
+    };
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
     let plan = Plan::new(request, resource, state.watermark())?;
     report.slices.planned = plan.slices.len();
@@ -93,35 +103,31 @@ async fn fill(
     let budget = Budget { requests: request.max_requests, until };
     let api = Api::new(&clients.http, &clients.secrets, &manifest, budget);
     let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
-    let stop = read_slices(&api, resource, &plan, &mut landing, report).await;
-    // What was read before an error is as good as any: it is stored, the watermark is not moved.
+    let read = read_slices(&api, resource, &plan, &mut landing, report).await;
+    // What was read before an error is as good as any: it is stored, and the watermark stays.
     let flushed = landing.flush().await;
     landing.count(report);
-    let Landing { mut state, newest, .. } = landing;
     report.requests = api.requests();
     flushed?;
-    match stop {
+    report.status = match read {
         Err(Stop::Error(error)) => return Err(error),
         Err(Stop::Limit(reason)) => {
             report.stopped = Some(reason);
-            report.status = Status::Partial;
+            Status::Partial
         }
-        Ok(()) if report.slices.incomplete.is_empty() => report.status = Status::Complete,
-        Ok(()) => report.status = Status::Incomplete,
-    }
-    if report.status == Status::Complete {
-        match newest {
+        Ok(()) if report.slices.incomplete.is_empty() => Status::Complete,
+        Ok(()) => Status::Incomplete,
+    };
+    if let (Status::Complete, Some(newest)) = (report.status, landing.newest) {
+        if plan.moves_watermark {
             // A record dated in the future would carry the watermark past those still to come.
-            Some(newest) if plan.moves_watermark => state.advance(newest.min(chrono::Utc::now())).await?,
-            Some(_) if resource.endpoint.incremental.is_some() => {
-                report
-                    .warnings
-                    .push("the watermark stays: `params` leave records out, or the range begins after it".into());
-            }
-            _ => {}
+            landing.state.advance(newest.min(chrono::Utc::now())).await?;
+        } else {
+            let why = "the watermark stays: `params` leave records out, or the range begins after it";
+            report.warnings.push(why.into());
         }
-        report.watermark = state.watermark().map(time::format_instant);
     }
+    report.watermark = landing.state.watermark().map(time::format_instant);
     Ok(())
 }
 
@@ -204,125 +210,4 @@ async fn read_slice(
     };
     let (end, tally) = futures::join!(fetch, land);
     Ok((tally.map_err(Stop::Error)?, end?))
-}
-
-/// What a slice should have and what came of it.
-#[derive(Debug, Default)]
-struct Tally {
-    total: Option<u64>,
-    keys: HashSet<u64>,
-    /// Records that no key tells apart: rejected ones, and those that were exploded.
-    others: u64,
-}
-
-impl Tally {
-    fn distinct(&self) -> u64 {
-        self.keys.len() as u64 + self.others
-    }
-
-    fn is_whole(&self) -> bool {
-        self.total.is_none_or(|total| self.distinct() >= total)
-    }
-}
-
-/// Where pages become rows, and rows parts.
-struct Landing<'l> {
-    mapper: Mapper<'l>,
-    table: Table<'l>,
-    buffer: Buffer,
-    rejected: Rejected<'l>,
-    state: State<'l>,
-    resource: &'l Resource,
-    request: &'l Request,
-    progress: &'l dyn Progress,
-    merged: Merged,
-    received: u64,
-    refused: u64,
-    newest: Option<Instant>,
-}
-
-impl<'l> Landing<'l> {
-    fn new(
-        store: &'l dyn Store,
-        request: &'l Request,
-        manifest: &'l Manifest,
-        resource: &'l Resource,
-        state: State<'l>,
-        progress: &'l dyn Progress,
-    ) -> Self {
-        let table = Table::new(store, &manifest.name, resource, request.format);
-        Self {
-            mapper: Mapper::new(resource),
-            buffer: table.buffer(),
-            table,
-            rejected: Rejected::new(store, &manifest.name, &resource.name),
-            state,
-            resource,
-            request,
-            progress,
-            merged: Merged::default(),
-            received: 0,
-            refused: 0,
-            newest: None,
-        }
-    }
-
-    async fn page(&mut self, page: Page, tally: &mut Tally) -> Result<(), Error> {
-        tally.total = page.total.or(tally.total);
-        for record in page.records {
-            self.received += 1;
-            let rows = self.mapper.map(record);
-            if !self.resource.explode.is_empty() {
-                tally.others += 1;
-            }
-            for row in rows {
-                match row {
-                    Ok(row) => {
-                        if self.resource.explode.is_empty() {
-                            tally.keys.insert(xxh3_64(row.key.as_bytes()));
-                        }
-                        self.newest = self.newest.max(row.cursor);
-                        self.buffer.push(row);
-                    }
-                    Err(rejection) => {
-                        tally.others += u64::from(self.resource.explode.is_empty());
-                        self.reject(&rejection, &page.request).await?;
-                    }
-                }
-            }
-        }
-        self.progress.page(self.received, tally.total);
-        if self.buffer.bytes() >= FLUSH_BYTES {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    async fn reject(&mut self, rejection: &Rejection, request: &str) -> Result<(), Error> {
-        self.refused += 1;
-        if let Some(bytes) = self.rejected.keep(rejection, request).await? {
-            tracing::warn!(reason = rejection.reason, "a record has no place; kept under _rejected");
-            self.merged += Merged { objects: 1, bytes_written: bytes, ..Merged::default() };
-        }
-        Ok(())
-    }
-
-    /// Merges what is buffered.
-    async fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.bytes() > 0 {
-            self.state.claim(self.resource, self.request.format).await?;
-            self.merged += self.table.merge(&mut self.buffer).await?;
-        }
-        Ok(())
-    }
-
-    fn count(&self, report: &mut Report) {
-        report.records.received = self.received;
-        report.records.new = self.merged.new;
-        report.records.changed = self.merged.changed;
-        report.records.unchanged = self.merged.unchanged;
-        report.records.rejected = self.refused;
-        report.objects = self.merged.objects;
-        report.bytes_written = self.merged.bytes_written;
-    }
 }

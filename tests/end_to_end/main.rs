@@ -1,1 +1,13 @@
+//! Whole-program tests: the functions' own binaries against the sandbox, a directory, an S3 server, a Secrets Manager
+//! endpoint and the Lambda emulator; DuckDB reads what they stored.
+//!
+//! `tests/run` installs the servers and readers below `target/tools` and then runs these.
 
+mod aws;
+mod emulator;
+mod lake;
+mod refusals;
+mod secrets;
+mod see_tickets;
+mod ticketmaster;
+mod tools;

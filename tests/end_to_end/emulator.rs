@@ -1,0 +1,97 @@
+//! The functions as Lambda functions, under `cargo lambda watch`.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sandbox::{function, see_tickets, ticketmaster};
+use serde_json::{Value, json};
+
+use crate::lake::Lake;
+use crate::tools::{Process, free_port, program};
+
+/// Invokes `function` with `event` by `cargo lambda invoke`; gives what it printed and whether it succeeded.
+fn invoke(port: u16, name: &str, event: &str) -> (bool, String) {
+    let mut command = Command::new(program("cargo-lambda"));
+    command.args([
+        "lambda",
+        "invoke",
+        name,
+        "--invoke-address",
+        "127.0.0.1",
+        "--invoke-port",
+        &port.to_string(),
+        "--data-ascii",
+        event,
+    ]);
+    let output = command.current_dir(function::root()).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+#[test]
+fn events_answers_under_cargo_lambda_watch() {
+    // Built before the emulator asks for it, by the same cargo.
+    function::binary("events");
+    let options = ticketmaster::Options { events: 300, ..ticketmaster::Options::default() };
+    let market = ticketmaster::start_blocking(options).unwrap();
+    let tickets = see_tickets::start_blocking(see_tickets::Options::default()).unwrap();
+    let lake = Lake::new();
+    let port = free_port();
+    let mut watch = Command::new(program("cargo-lambda"));
+    watch
+        .args([
+            "lambda",
+            "watch",
+            "--ignore-changes",
+            "--invoke-port",
+            &port.to_string(),
+            "--invoke-address",
+            "127.0.0.1",
+        ])
+        .current_dir(function::root())
+        .env("SOURCE", "ticketmaster")
+        .env("LAKE", lake.path())
+        .env("TICKETMASTER_API_KEY", "sandbox-key")
+        .env("TICKETMASTER_BASE_URL", &market.base_url)
+        .env("SEE_TICKETS_API_KEY", "sandbox-key")
+        .env("SEE_TICKETS_BASE_URL", &tickets.base_url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _watch = Process::start(&mut watch, port);
+
+    // An empty event, as a schedule sends it, asks for what the environment says.
+    let (done, text) = invoke_when_ready(port, "{}");
+    assert!(done, "{text}");
+    let report: Value = serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("{text}"));
+    assert_eq!((&report["status"], &report["source"]), (&json!("complete"), &json!("ticketmaster")), "{report}");
+    assert_eq!(report["records"]["new"], 300);
+
+    // The same function reads another source's events when the event says so, and the second time finds nothing new.
+    for expected in [12, 0] {
+        let (done, text) = invoke(port, "events", r#"{"source": "see_tickets"}"#);
+        assert!(done, "{text}");
+        let report: Value = serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("{text}"));
+        assert_eq!(report["records"]["new"], expected, "{report}");
+    }
+
+    let seen = market.count();
+    let (done, text) = invoke(port, "events", r#"{"soruce": "ticketmaster", "from": 5}"#);
+    assert!(!done || text.contains("errorType"), "{text}");
+    for word in ["Configuration", "soruce", "Did you mean `source`?", "from"] {
+        assert!(text.contains(word), "`{word}`: {text}");
+    }
+    assert_eq!(market.count(), seen);
+}
+
+/// The emulator starts the function at its first invocation, and answers an error until it is up.
+fn invoke_when_ready(port: u16, event: &str) -> (bool, String) {
+    let begin = Instant::now();
+    loop {
+        let (done, text) = invoke(port, "events", event);
+        if done || begin.elapsed() > Duration::from_secs(180) {
+            return (done, text);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}

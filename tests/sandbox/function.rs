@@ -1,0 +1,133 @@
+//! The functions as a user runs them: their binaries, as command lines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// A command line of one function. It sees of this process's environment only `PATH` and `HOME`.
+#[derive(Clone, Debug)]
+pub struct Function {
+    name: String,
+    arguments: Vec<String>,
+    environment: BTreeMap<String, String>,
+}
+
+/// How a command line ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output, which is one JSON report.
+    pub report: Value,
+    /// Standard error.
+    pub errors: String,
+}
+
+impl Function {
+    /// The function `name`, without arguments.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), arguments: Vec::new(), environment: BTreeMap::new() }
+    }
+
+    /// The function `name` reading `source` into `lake`.
+    pub fn reading(name: &str, source: &str, lake: impl AsRef<Path>) -> Self {
+        let lake = lake.as_ref().to_string_lossy();
+        Self::new(name).with(&["--source", source, "--lake", &lake])
+    }
+
+    /// With more arguments.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Against a sandbox server of `source`, with `key` in the environment.
+    #[must_use]
+    pub fn against(self, source: &str, base_url: &str, key: &str) -> Self {
+        let source = source.to_uppercase();
+        self.env(&format!("{source}_BASE_URL"), base_url).env(&format!("{source}_API_KEY"), key)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(binary(&self.name));
+        command.args(&self.arguments).env_clear().envs(&self.environment).stdin(Stdio::null());
+        for name in ["PATH", "HOME"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+    }
+
+    /// The command line as one would type it, without its environment.
+    pub fn typed(&self) -> String {
+        format!("{} {}", self.name, self.arguments.join(" "))
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self) -> Ended {
+        let output = self.command().output().expect("the function's binary starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no report: {text}\n{errors}"));
+        Ended { code: output.status.code(), report, errors }
+    }
+
+    /// Runs it to its end, which must be a complete one; gives the report.
+    pub fn complete(&self) -> Value {
+        let ended = self.run();
+        assert_eq!(ended.code, Some(0), "{}\n{}\n{}", self.typed(), ended.report, ended.errors);
+        assert_eq!(ended.report["status"], "complete", "{}", ended.report);
+        ended.report
+    }
+
+    /// Starts it, to be killed or waited for.
+    pub fn start(&self) -> Child {
+        self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the function's binary starts")
+    }
+}
+
+/// The workspace's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+}
+
+/// The folder of built binaries that this process came from: `target/debug`.
+pub fn folder() -> PathBuf {
+    let this = std::env::current_exe().expect("a process has a path");
+    let folder = this.parent().expect("a binary lies in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps lies in a folder").to_owned()
+    } else {
+        folder.to_owned()
+    }
+}
+
+/// A function's binary, built before it is first asked for.
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let folder = folder();
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(root());
+        build.arg("--target-dir").arg(folder.parent().expect("target/debug lies in target"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo starts");
+        assert!(status.success(), "the functions do not build");
+    });
+    folder().join(name)
+}
