@@ -19,7 +19,7 @@ const KEY: &str = "sandbox-key";
 const JOBS: [(&str, &str, [&str; 4]); 6] = [
     ("events", "see_tickets", ["id", "name", "starts", "venueName"]),
     ("sales", "see_tickets", ["uniqueCode", "date", "eventName", "grossSales"]),
-    ("events", "ticketmaster", ["id", "name", "start_date_time", "venue_name"]),
+    ("events", "ticketmaster", ["id", "name", "start_local_date", "venue_name"]),
     ("venues", "ticketmaster", ["id", "name", "city_name", "country_code"]),
     ("attractions", "ticketmaster", ["id", "name", "genre_name", "url"]),
     ("classifications", "ticketmaster", ["id", "name", "genre_name", "segment_name"]),
