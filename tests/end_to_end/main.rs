@@ -3,6 +3,8 @@
 //!
 //! `tests/run` installs the servers and readers below `target/tools` and then runs these.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on ends where it stands")]
+
 mod aws;
 mod emulator;
 mod lake;
