@@ -84,6 +84,11 @@ impl<'t> Table<'t> {
         self
     }
 
+    /// The size at which a row group is closed: a rewrite decodes the row groups that it touches, and holds one at a time.
+    fn group_bytes(&self) -> usize {
+        (self.target_bytes / 2).min(16 << 20)
+    }
+
     /// An empty buffer for this table's rows.
     pub fn buffer(&self) -> Buffer {
         Buffer::new(&self.schema)

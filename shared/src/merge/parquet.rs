@@ -1,21 +1,30 @@
 //! Parts as Parquet: zstd, timestamps in microseconds UTC, the seal in the footer's key-value metadata.
+//!
+//! A rewrite copies the row groups that it does not touch, compressed as they are.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
+use bytes::buf::Reader as Reading;
+use bytes::{Buf, Bytes};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use crate::error::Error;
@@ -30,8 +39,6 @@ const CREATED_BY: &str = "ticketlake";
 const FOOTER_GUESS: u64 = 64 << 10;
 /// Rows decoded at once.
 const READ_ROWS: usize = 4096;
-/// A row group is closed at this many bytes, so that neither writing nor reading holds more.
-const ROW_GROUP_BYTES: usize = 16 << 20;
 
 /// A part's footer.
 #[derive(Clone, Debug)]
@@ -52,16 +59,22 @@ impl Footer {
     }
 
     /// The columns that the part has.
-    pub(super) fn schema(&self, _key: &str) -> Result<SchemaRef, Error> {
-        Ok(Arc::clone(self.0.schema()))
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.0.schema()
     }
 
-    /// The part's rows in order; with `columns`, those alone.
+    /// The part's row groups, in order.
+    pub(super) fn groups(&self) -> &[RowGroupMetaData] {
+        self.0.metadata().row_groups()
+    }
+
+    /// The rows in order; with `columns`, those alone; with `group`, those of that row group alone.
     pub(super) fn batches<'p>(
         &self,
         key: &'p str,
         object: &Arc<dyn Object>,
         columns: Option<&[&str]>,
+        group: Option<usize>,
     ) -> Result<BoxStream<'p, Result<RecordBatch, Error>>, Error> {
         let reader = Reader { object: Arc::clone(object), metadata: Some(Arc::clone(self.0.metadata())) };
         let mut builder =
@@ -69,6 +82,9 @@ impl Footer {
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
+        }
+        if let Some(group) = group {
+            builder = builder.with_row_groups(vec![group]);
         }
         let stream = builder.build().map_err(|error| unreadable(key, error))?;
         Ok(stream.map_err(move |error| unreadable(key, error)).boxed())
@@ -135,40 +151,153 @@ impl AsyncFileReader for Reader {
     }
 }
 
-/// Writes one part in memory.
-#[derive(Debug)]
-pub(super) struct Sink(ArrowWriter<Vec<u8>>);
+/// Writes one part in memory: row groups of its own, and row groups of another part as they are.
+pub(super) struct Sink {
+    file: SerializedFileWriter<Vec<u8>>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+    /// The row group being filled.
+    open: Option<Vec<ArrowColumnWriter>>,
+    /// At which it is closed, so that neither writing nor reading holds more.
+    group_bytes: usize,
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sink").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
 
 impl Sink {
-    pub(super) fn new(schema: &SchemaRef, key: &[String]) -> Result<Self, Error> {
+    pub(super) fn new(schema: &SchemaRef, key: &[String], group_bytes: usize) -> Result<Self, Error> {
         let level = ZstdLevel::try_new(3).map_err(|error| internal(&error))?;
         let mut properties = WriterProperties::builder()
             .set_created_by(CREATED_BY.into())
             .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_statistics_enabled(EnabledStatistics::Chunk);
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            // A copied row group would come without its pages' index, and a file has it for all or for none.
+            .set_offset_index_disabled(true);
         // Values that never repeat gain nothing from a dictionary.
         for name in key.iter().map(String::as_str).chain([own::FINGERPRINT]) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
         }
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.build()));
-        writer.map(Self).map_err(|error| internal(&error))
+        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (file, factory) = parts.map_err(|error| internal(&error))?;
+        Ok(Self { file, factory, schema: Arc::clone(schema), open: None, group_bytes })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.0.write(batch).map_err(|error| internal(&error))
+        self.encode(batch).map_err(|error| internal(&error))
+    }
+
+    fn encode(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut columns = match self.open.take() {
+            Some(columns) => columns,
+            None => self.factory.create_column_writers(self.file.flushed_row_groups().len())?,
+        };
+        let mut leaves = columns.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
+            for (leaf, writer) in compute_leaves(field, column)?.iter().zip(&mut leaves) {
+                writer.write(leaf)?;
+            }
+        }
+        let bytes: usize = columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
+        self.open = Some(columns);
+        if bytes >= self.group_bytes { self.close_group() } else { Ok(()) }
+    }
+
+    fn close_group(&mut self) -> Result<(), ParquetError> {
+        let Some(columns) = self.open.take() else { return Ok(()) };
+        let mut group = self.file.next_row_group()?;
+        for column in columns {
+            column.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close().map(|_| ())
+    }
+
+    /// Adds a row group of the part at `object` without decoding it. The part must have this one's schema.
+    pub(super) async fn copy(
+        &mut self,
+        key: &str,
+        object: &Arc<dyn Object>,
+        group: &RowGroupMetaData,
+    ) -> Result<(), Error> {
+        let ranges = group.columns().iter().map(ColumnChunkMetaData::byte_range);
+        let (begin, end) =
+            ranges.fold((u64::MAX, 0), |(begin, end), (start, length)| (begin.min(start), end.max(start + length)));
+        let chunks = Chunks { begin, bytes: object.read(begin..end).await? };
+        self.splice(&chunks, group).map_err(|error| unreadable(key, error))
+    }
+
+    fn splice(&mut self, chunks: &Chunks, group: &RowGroupMetaData) -> Result<(), ParquetError> {
+        self.close_group()?;
+        let mut copy = self.file.next_row_group()?;
+        let rows_written = u64::try_from(group.num_rows()).unwrap_or_default();
+        for column in group.columns() {
+            let close = ColumnCloseResult {
+                bytes_written: column.byte_range().1,
+                rows_written,
+                metadata: column.clone(),
+                bloom_filter: None,
+                column_index: None,
+                offset_index: None,
+            };
+            copy.append_column(chunks, close)?;
+        }
+        copy.close().map(|_| ())
     }
 
     /// Bytes so far; of the open row group, what it will be about.
     pub(super) fn bytes(&self) -> usize {
-        self.0.bytes_written() + self.0.in_progress_size()
+        let open: usize = self.open.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum();
+        self.file.bytes_written() + open
     }
 
     pub(super) fn finish(mut self, sealed: bool) -> Result<Bytes, Error> {
         if sealed {
-            self.0.append_key_value_metadata(KeyValue::new(SEALED.to_owned(), "true".to_owned()));
+            self.file.append_key_value_metadata(KeyValue::new(SEALED.to_owned(), "true".to_owned()));
         }
-        self.0.into_inner().map(Bytes::from).map_err(|error| internal(&error))
+        let bytes = self.close_group().and_then(|()| self.file.into_inner());
+        bytes.map(Bytes::from).map_err(|error| internal(&error))
+    }
+}
+
+/// A stretch of a part, read at the part's own offsets.
+struct Chunks {
+    begin: u64,
+    bytes: Bytes,
+}
+
+impl Chunks {
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let at =
+            start.checked_sub(self.begin).and_then(|at| usize::try_from(at).ok()).filter(|at| *at <= self.bytes.len());
+        at.map(|at| self.bytes.slice(at..))
+            .ok_or_else(|| ParquetError::EOF(format!("offset {start} is not in the row group")))
+    }
+}
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.begin + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = Reading<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.from(start)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let bytes = self.from(start)?;
+        if length <= bytes.len() {
+            Ok(bytes.slice(..length))
+        } else {
+            Err(ParquetError::EOF(format!("{length} bytes at {start}")))
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! One stored part, whatever its format: found by its name, read by its columns, rewritten whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
@@ -69,6 +70,17 @@ fn extension(format: Format) -> &'static str {
     }
 }
 
+/// A piece of a part on its way into the rewritten one.
+#[derive(Clone, Copy, Debug)]
+enum Stretch {
+    /// A row group, as it is.
+    Copied(usize),
+    /// A row group, row by row.
+    Decoded(usize),
+    /// The whole part, row by row.
+    Whole,
+}
+
 /// What a part will be after a write.
 #[derive(Debug)]
 pub(super) struct Rewrite {
@@ -108,7 +120,7 @@ impl Part {
         columns: Option<&[&str]>,
     ) -> Result<BoxStream<'_, Result<RecordBatch, Error>>, Error> {
         match &self.content {
-            Content::Parquet(footer) => footer.batches(&self.name.key, &self.object, columns),
+            Content::Parquet(footer) => footer.batches(&self.name.key, &self.object, columns, None),
             Content::Json(bytes) => jsonl::batches(&self.name.key, bytes, schema, columns),
         }
     }
@@ -150,23 +162,62 @@ impl Part {
     ) -> Result<Rewrite, Error> {
         let schema = self.schema(table)?;
         let incoming = conform(&batch.rows, &schema)?;
-        let mut writer = Writer::new(self.name.format, &schema, table.key)?;
-        let mut stored = self.batches(&schema, None)?;
+        let mut writer = Writer::new(self.name.format, &schema, table)?;
         let mut position = 0;
-        while let Some(old) = stored.try_next().await? {
-            let old = conform(&old, &schema)?;
-            let count = old.num_rows() as u64;
-            let choice: Vec<(usize, usize)> = (0..count)
-                .map(|row| updates.get(&(position + row)).map_or((0, row as usize), |new| (1, *new as usize)))
-                .collect();
-            position += count;
-            if choice.iter().all(|(from, _)| *from == 0) {
-                writer.write(&old)?;
-            } else {
-                writer.write(&replace(&old, &incoming, &choice)?)?;
+        for stretch in self.stretches(table, &schema, updates, !inserts.is_empty()) {
+            let mut stored = match (&self.content, stretch) {
+                (Content::Parquet(footer), Stretch::Copied(group)) => {
+                    let group = &footer.groups()[group];
+                    writer.copy(&self.name.key, &self.object, group).await?;
+                    position += rows_of(group);
+                    continue;
+                }
+                (Content::Parquet(footer), Stretch::Decoded(group)) => {
+                    footer.batches(&self.name.key, &self.object, None, Some(group))?
+                }
+                _ => self.batches(&schema, None)?,
+            };
+            while let Some(old) = stored.try_next().await? {
+                let old = conform(&old, &schema)?;
+                let count = old.num_rows() as u64;
+                let choice: Vec<(usize, usize)> = (0..count)
+                    .map(|row| updates.get(&(position + row)).map_or((0, row as usize), |new| (1, *new as usize)))
+                    .collect();
+                position += count;
+                if choice.iter().all(|(from, _)| *from == 0) {
+                    writer.write(&old)?;
+                } else {
+                    writer.write(&replace(&old, &incoming, &choice)?)?;
+                }
             }
         }
         writer.fill(&incoming, inserts, table.target_bytes)?.finish(self.sealed, table.target_bytes)
+    }
+
+    /// The part in stretches: a row group is copied when no update touches it and its columns are those to be written. The last is
+    /// decoded for inserts while it is small, so that many small merges do not leave as many row groups.
+    fn stretches(
+        &self,
+        table: &Table<'_>,
+        schema: &SchemaRef,
+        updates: &HashMap<u64, u32>,
+        inserting: bool,
+    ) -> Vec<Stretch> {
+        let Content::Parquet(footer) = &self.content else { return vec![Stretch::Whole] };
+        let alike = footer.schema().fields() == schema.fields();
+        let touched: BTreeSet<u64> = updates.keys().copied().collect();
+        let groups = footer.groups();
+        let small = i64::try_from(table.group_bytes() / 4).unwrap_or(i64::MAX);
+        let mut begin = 0;
+        let mut stretches = Vec::with_capacity(groups.len());
+        for (index, group) in groups.iter().enumerate() {
+            let end = begin + rows_of(group);
+            let grows = inserting && index + 1 == groups.len() && group.compressed_size() < small;
+            let copied = alike && !grows && touched.range(begin..end).next().is_none();
+            stretches.push(if copied { Stretch::Copied(index) } else { Stretch::Decoded(index) });
+            begin = end;
+        }
+        stretches
     }
 
     /// The table's columns, then those that this part has and the table has no more: a rewrite loses nothing.
@@ -174,7 +225,7 @@ impl Part {
         let Content::Parquet(footer) = &self.content else {
             return Ok(Arc::clone(&table.schema));
         };
-        let stored = footer.schema(&self.name.key)?;
+        let stored = footer.schema();
         let mut fields: Vec<Arc<arrow_schema::Field>> = table.schema.fields().iter().cloned().collect();
         for field in stored.fields() {
             match table.schema.field_with_name(field.name()) {
@@ -192,8 +243,12 @@ impl Part {
 
 /// A new part with as many of `inserts` as the target size allows.
 pub(super) fn begin(table: &Table<'_>, batch: &Batch, inserts: &[u32]) -> Result<Rewrite, Error> {
-    let writer = Writer::new(table.format, &table.schema, table.key)?;
+    let writer = Writer::new(table.format, &table.schema, table)?;
     writer.fill(&batch.rows, inserts, table.target_bytes)?.finish(false, table.target_bytes)
+}
+
+fn rows_of(group: &RowGroupMetaData) -> u64 {
+    u64::try_from(group.num_rows()).unwrap_or_default()
 }
 
 /// One value of a key, as [`crate::map`] writes it.
@@ -245,9 +300,9 @@ enum Sink {
 }
 
 impl Writer {
-    fn new(format: Format, schema: &SchemaRef, key: &[String]) -> Result<Self, Error> {
+    fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
         let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, key)?)),
+            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, table.key, table.group_bytes())?)),
             Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
         };
         Ok(Self { sink, inserted: 0 })
@@ -257,6 +312,14 @@ impl Writer {
         match &mut self.sink {
             Sink::Parquet(sink) => sink.write(batch),
             Sink::Json(sink) => sink.write(batch),
+        }
+    }
+
+    /// Adds a row group of a stored part as it is; only Parquet has them.
+    async fn copy(&mut self, key: &str, object: &Arc<dyn Object>, group: &RowGroupMetaData) -> Result<(), Error> {
+        match &mut self.sink {
+            Sink::Parquet(sink) => sink.copy(key, object, group).await,
+            Sink::Json(_) => Err(Error::Runtime(format!("{key}: a row group in a part of JSON lines"))),
         }
     }
 

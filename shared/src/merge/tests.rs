@@ -144,6 +144,35 @@ async fn a_full_part_is_followed_by_the_next() {
     }
 }
 
+/// Row groups that no update touches are copied; the rows come out the same, in the same order.
+#[tokio::test]
+async fn a_rewrite_copies_what_it_does_not_touch() {
+    let manifest = manifest("merge", "[]", "");
+    let root = tempfile::tempdir().unwrap();
+    let target = 600_000;
+    let records: Vec<Value> = (0..40_000).map(|id| thing(id, id % 7)).collect();
+    merge(root.path(), &manifest, Format::Parquet, target, &records).await;
+    let path = root.path().join("test/things/part-00000.parquet");
+    let chunks = |path: &Path| {
+        let bytes = bytes::Bytes::from(std::fs::read(path).unwrap());
+        let metadata = ::parquet::file::metadata::ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+        let ranges = metadata.row_groups().iter().map(|group| group.column(1).byte_range());
+        ranges.map(|(start, length)| bytes.slice(start as usize..(start + length) as usize)).collect::<Vec<_>>()
+    };
+    let before = chunks(&path);
+    assert!(before.len() >= 3, "{} row groups", before.len());
+
+    let merged = merge(root.path(), &manifest, Format::Parquet, target, &[thing(1, 100), thing(50_000, 1)]).await;
+    assert_eq!((merged.new, merged.changed), (1, 1));
+    let after = chunks(&path);
+    assert_eq!(after.len(), before.len());
+    assert_eq!(after[1..after.len() - 1], before[1..before.len() - 1]);
+    let (rows, _) = stored(root.path(), &manifest, Format::Parquet).await;
+    assert_eq!(rows.len(), 40_001);
+    assert_eq!(rows[&1].0, 100);
+    assert!((2..40_000).all(|id| rows[&id].0 == id % 7));
+}
+
 #[tokio::test]
 async fn writers_at_once_lose_and_double_nothing() {
     let manifest = manifest("merge", "[]", "");
