@@ -130,7 +130,8 @@ impl<'l> Landing<'l> {
     /// Merges what is buffered.
     pub(crate) async fn flush(&mut self) -> Result<(), Error> {
         if self.buffer.bytes() > 0 {
-            self.state.claim(self.resource, self.request.format).await?;
+            let retired = self.state.claim(self.resource, self.request.format).await?;
+            self.table.retain(retired);
             self.merged += self.table.merge(&mut self.buffer).await?;
         }
         Ok(())

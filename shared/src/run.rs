@@ -92,6 +92,7 @@ async fn fill(
         None => store::open(&request.lake, &clients.aws).await,
     };
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
+    state.check(resource, request.format)?;
     let plan = Plan::new(request, resource, state.watermark())?;
     report.slices.planned = plan.slices.len();
     report.watermark = state.watermark().map(time::format_instant);

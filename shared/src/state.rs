@@ -3,12 +3,18 @@
 //! `_state/<source>/<resource>.json`, changed only by compare-and-swap. The layout is written before the first row, so that
 //! two first runs cannot lay one table out in two ways; the watermark after the rows, so that what is read twice is
 //! merged twice, to no effect.
+//!
+//! Columns may come, go and be widened: every column that a row was ever written with stays here, and so in every part.
 
+use std::collections::BTreeMap;
+
+use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::manifest::Resource;
+use crate::error::{Error, Fault, Faults};
+use crate::manifest::{Column, DataType, PartitionField, Resource};
+use crate::map;
 use crate::request::Format;
 use crate::store::{Kind, Put, Store, StoreError, Version, When};
 use crate::time::{self, Instant};
@@ -36,9 +42,86 @@ struct Layout {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
     layout: Layout,
+    /// Every column that the table ever had, with its type.
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
     watermark: Option<String>,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The state with `resource` and `format` taken up; `None` when it says so already.
+fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<Option<Stored>, Faults> {
+    let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
+    let layout = Layout {
+        format: format.name().into(),
+        primary_key: resource.primary_key.clone(),
+        partition: resource.partition.iter().map(partition).collect(),
+    };
+    let declared = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
+    let Some(stored) = stored else {
+        let rest = serde_json::Map::new();
+        return Ok(Some(Stored { layout, columns: declared.collect(), watermark: None, rest }));
+    };
+    let mut faults = Vec::new();
+    if stored.layout.format != layout.format {
+        let message = format!("the table is stored as {}: use that, or another lake", stored.layout.format);
+        faults.push(Fault::new("format", message));
+    }
+    // Rows that lie there by another key or in other folders would not be found, and be stored twice.
+    for (name, was, is) in [
+        ("primary_key", &stored.layout.primary_key, &layout.primary_key),
+        ("partition", &stored.layout.partition, &layout.partition),
+    ] {
+        if was != is {
+            let (was, is) = (was.join(", "), is.join(", "));
+            let message =
+                format!("the table is stored by [{was}], the manifest now says [{is}]: keep it, or use another lake");
+            faults.push(Fault::new(format!("{}.{name}", resource.name), message));
+        }
+    }
+    let mut columns = stored.columns.clone();
+    for (name, is) in declared {
+        let was = columns.entry(name.clone()).or_insert_with(|| is.clone());
+        if *was == is || widens(was, &is) {
+            *was = is;
+        } else {
+            let message = format!(
+                "is stored as {was}, and {is} cannot hold all of that: give the new type's column another name"
+            );
+            faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    Ok((columns != stored.columns).then(|| Stored { columns, ..stored.clone() }))
+}
+
+/// A column's type as the state holds it: `text`, `list of text`.
+fn type_name(column: &Column) -> String {
+    if column.list { format!("{LIST_OF}{}", column.data_type.name()) } else { column.data_type.name().into() }
+}
+
+const LIST_OF: &str = "list of ";
+
+/// Whether every value of type `was` is one of type `is`. A bigint beyond 2^53 is rounded as a double; prices are not that large.
+fn widens(was: &str, is: &str) -> bool {
+    matches!(
+        (was, is),
+        ("text", "json")
+            | ("bigint", "double" | "decimal")
+            | ("date", "timestamp")
+            | ("json" | "bigint" | "double" | "bool" | "date" | "timestamp" | "decimal", "text")
+    )
+}
+
+/// How a column of the state lies in a part; `None` for a type of a later version.
+fn arrow_type(type_name: &str) -> Option<ArrowType> {
+    match type_name.strip_prefix(LIST_OF) {
+        Some(element) => Some(map::list_of(map::arrow_type(DataType::parse(element)?))),
+        None => Some(map::arrow_type(DataType::parse(type_name)?)),
+    }
 }
 
 impl<'s> State<'s> {
@@ -64,46 +147,19 @@ impl<'s> State<'s> {
         self.stored.as_ref().and_then(|(stored, _)| stored.watermark.as_deref()).and_then(time::parse_instant)
     }
 
-    /// Makes sure that the table is laid out as `resource` and `format` say, before rows are written. Rows that lie there in another
-    /// way would not be found, and be stored twice: that is refused.
-    pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<(), Error> {
-        let layout = Layout {
-            format: format.name().into(),
-            primary_key: resource.primary_key.clone(),
-            partition: resource
-                .partition
-                .iter()
-                .map(|field| format!("{}={}({})", field.name, field.transform, field.from))
-                .collect(),
-        };
-        self.change(|stored| match stored {
-            Some(stored) if stored.layout == layout => Ok(None),
-            Some(Stored { layout: was, .. }) => {
-                let mut faults = Vec::new();
-                if was.format != layout.format {
-                    faults.push(crate::error::Fault::new(
-                        "format",
-                        format!("the table is stored as {}: use that, or another lake", was.format),
-                    ));
-                }
-                for (name, was, is) in [
-                    ("primary_key", &was.primary_key, &layout.primary_key),
-                    ("partition", &was.partition, &layout.partition),
-                ] {
-                    if was != is {
-                        let message = format!(
-                            "the table is stored by [{}], the manifest now says [{}]: keep it, or use another lake",
-                            was.join(", "),
-                            is.join(", ")
-                        );
-                        faults.push(crate::error::Fault::new(format!("{}.{name}", resource.name), message));
-                    }
-                }
-                Err(crate::error::Faults(faults).into())
-            }
-            None => Ok(Some(Stored { layout: layout.clone(), watermark: None, rest: serde_json::Map::new() })),
-        })
-        .await
+    /// Whether rows of `resource` in `format` can be merged into what is stored; an error names every column and setting that
+    /// stands against it.
+    pub fn check(&self, resource: &Resource, format: Format) -> Result<(), Faults> {
+        next(self.stored.as_ref().map(|(stored, _)| stored), resource, format).map(|_| ())
+    }
+
+    /// Takes the table for `resource` in `format` before rows are written. Gives the columns that are stored and that the
+    /// manifest has no more.
+    pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
+        self.change(|stored| Ok(next(stored, resource, format)?)).await?;
+        let stored = self.stored.iter().flat_map(|(stored, _)| &stored.columns);
+        let retired = stored.filter(|(name, _)| !resource.columns.iter().any(|column| column.name == **name));
+        Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }
 
     /// Moves the watermark to `reached` unless it is there or further already.

@@ -34,6 +34,12 @@ impl Lake {
         self.query(table, query).remove(0).remove(0)
     }
 
+    /// A query's single value over parts with different columns, united by their names.
+    pub(crate) fn united(&self, table: &str, query: &str) -> Value {
+        let query = query.replace("{table}", "(SELECT * FROM {united})");
+        duckdb(self.path(), table, &query).remove(0).remove(0)
+    }
+
     /// Every object with its size and time, for "nothing was written".
     pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
         let mut found = BTreeMap::new();
@@ -64,7 +70,8 @@ if glob.glob(root + '/**/*.parquet', recursive=True):
     table = f'''read_parquet('{root}/**/*.parquet', hive_partitioning = true)'''
 else:
     table = f'''read_json('{root}/**/*.jsonl.gz', hive_partitioning = true, format = 'newline_delimited')'''
-rows = duckdb.sql(query.replace('{table}', table)).fetchall()
+united = table.replace('hive_partitioning = true', 'hive_partitioning = true, union_by_name = true')
+rows = duckdb.sql(query.replace('{table}', table).replace('{united}', united)).fetchall()
 print(json.dumps(rows, default=str))
 ";
     let table = root.join(table).display().to_string();

@@ -7,6 +7,7 @@
 
 mod aws;
 mod emulator;
+mod growth;
 mod lake;
 mod refusals;
 mod secrets;

@@ -17,6 +17,9 @@ pub(crate) use yaml::nearest;
 
 use crate::time::Instant;
 
+/// A part's size where the manifest gives none: large enough for few objects, small enough to be rewritten whole.
+pub const PART_BYTES: usize = 32 << 20;
+
 /// A source: one API, its address, its key and its resources.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -92,6 +95,8 @@ pub struct Resource {
     pub columns: Vec<Column>,
     /// The folders' levels, outermost first; empty: one folder.
     pub partition: Vec<PartitionField>,
+    /// The size at which a part takes no more rows, in bytes as stored.
+    pub part_bytes: usize,
     /// How a query is cut into slices.
     pub slices: Slices,
     /// One record into many rows; each entry is one way down, applied when its first level is there.
@@ -279,6 +284,15 @@ pub enum DataType {
 }
 
 impl DataType {
+    /// Every type.
+    pub const ALL: [Self; 8] =
+        [Self::Text, Self::Double, Self::Bool, Self::Timestamp, Self::Date, Self::Bigint, Self::Decimal, Self::Json];
+
+    /// The type of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|data_type| data_type.name() == name)
+    }
+
     /// dlt's name for it.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::yaml::{Document, Fields, Node};
 use super::{
     Auth, Client, Column, DataType, Endpoint, Filter, Incremental, JsonPath, KeyPlacement, Level, Manifest, Method,
-    Paginator, PartitionField, Place, Rate, Resource, Slices, Template, TimeParams, Transform, WriteDisposition,
+    PART_BYTES, Paginator, PartitionField, Place, Rate, Resource, Slices, Template, TimeParams, Transform,
+    WriteDisposition,
 };
 use crate::error::Faults;
 use crate::time;
@@ -125,8 +126,8 @@ fn rate(fields: &Fields<'_>) -> Rate {
     }
 }
 
-const RESOURCE_KEYS: [&str; 8] =
-    ["name", "endpoint", "primary_key", "write_disposition", "columns", "partition", "slices", "explode"];
+const RESOURCE_KEYS: [&str; 9] =
+    ["name", "endpoint", "primary_key", "write_disposition", "columns", "partition", "part_bytes", "slices", "explode"];
 const ENDPOINT_KEYS: [&str; 11] = [
     "path",
     "method",
@@ -171,9 +172,15 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, client_paginator: Op
         write_disposition: write_disposition(&fields)?,
         columns,
         partition,
+        part_bytes: part_bytes(&fields),
         slices,
         explode,
     })
+}
+
+fn part_bytes(fields: &Fields<'_>) -> usize {
+    let given = fields.get("part_bytes").and_then(|node| node.integer(64 << 10..=1 << 30));
+    given.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(PART_BYTES)
 }
 
 fn text_column(name: &str) -> Column {
@@ -402,16 +409,7 @@ fn columns(fields: &Fields<'_>) -> Vec<Column> {
 }
 
 fn column(name: String, node: &Node<'_>) -> Option<Column> {
-    const TYPES: [(&str, DataType); 8] = [
-        ("text", DataType::Text),
-        ("double", DataType::Double),
-        ("bool", DataType::Bool),
-        ("timestamp", DataType::Timestamp),
-        ("date", DataType::Date),
-        ("bigint", DataType::Bigint),
-        ("decimal", DataType::Decimal),
-        ("json", DataType::Json),
-    ];
+    let types = DataType::ALL.map(|data_type| (data_type.name(), data_type));
     let fields = node.fields()?;
     fields.only(&["path", "data_type", "list", "volatile", "description"]);
     let path = match fields.get("path") {
@@ -425,7 +423,7 @@ fn column(name: String, node: &Node<'_>) -> Option<Column> {
     Some(Column {
         name,
         path,
-        data_type: fields.required("data_type")?.one_of(&TYPES)?,
+        data_type: fields.required("data_type")?.one_of(&types)?,
         list,
         volatile: fields.get("volatile").map_or(Some(false), |node| node.boolean())?,
         description: fields.get("description").and_then(|node| node.text()),

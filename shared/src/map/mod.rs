@@ -264,7 +264,7 @@ pub fn schema(resource: &Resource) -> SchemaRef {
         .iter()
         .map(|column| {
             let arrow = arrow_type(column.data_type);
-            let arrow = if column.list { ArrowType::List(Arc::new(Field::new("element", arrow, true))) } else { arrow };
+            let arrow = if column.list { list_of(arrow) } else { arrow };
             Field::new(&column.name, arrow, !resource.primary_key.contains(&column.name))
         })
         .collect();
@@ -275,6 +275,11 @@ pub fn schema(resource: &Resource) -> SchemaRef {
     fields.push(Field::new(own::EXTRA, ArrowType::Utf8, true));
     fields.push(Field::new(own::ISSUES, ArrowType::Utf8, true));
     Arc::new(Schema::new(fields))
+}
+
+/// How a list of a type is stored.
+pub fn list_of(element: ArrowType) -> ArrowType {
+    ArrowType::List(Arc::new(Field::new("element", element, true)))
 }
 
 /// How a type is stored.

@@ -54,8 +54,11 @@ pub(super) fn batches<'p>(
         None => stored,
     };
     let decoder: Box<dyn Read + Send> = Box::new(GzDecoder::new(bytes.clone().reader()));
-    let reader =
-        ReaderBuilder::new(schema).with_batch_size(READ_ROWS).with_strict_mode(whole).build(BufReader::new(decoder));
+    let reader = ReaderBuilder::new(schema)
+        .with_batch_size(READ_ROWS)
+        .with_strict_mode(whole)
+        .with_coerce_primitive(true)
+        .build(BufReader::new(decoder));
     let reader = reader.map_err(|error| fault(&error))?;
     let batches = reader.map(move |batch| {
         let batch = batch.map_err(|error| fault(&error))?;

@@ -9,9 +9,10 @@ mod parquet;
 mod part;
 mod partition;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
@@ -21,8 +22,6 @@ use crate::map;
 use crate::request::Format;
 use crate::store::Store;
 
-/// A part that has reached this size takes no more rows, in bytes as stored.
-pub const TARGET_BYTES: usize = 32 << 20;
 /// Partitions merged at once: their reads and writes wait for the store side by side.
 const AT_ONCE: usize = 8;
 
@@ -32,7 +31,10 @@ pub struct Table<'t> {
     store: &'t dyn Store,
     /// The folder of its partitions, `see_tickets/sales`.
     root: String,
+    /// Of the rows that come.
     schema: SchemaRef,
+    /// Of the parts: the same, then the columns that the manifest has no more.
+    stored: SchemaRef,
     key: &'t [String],
     disposition: WriteDisposition,
     format: Format,
@@ -67,14 +69,16 @@ impl std::ops::AddAssign for Merged {
 impl<'t> Table<'t> {
     /// The table of `resource`, a resource of `source`.
     pub fn new(store: &'t dyn Store, source: &str, resource: &'t Resource, format: Format) -> Self {
+        let schema = map::schema(resource);
         Self {
             store,
             root: format!("{source}/{}", resource.name),
-            schema: map::schema(resource),
+            stored: Arc::clone(&schema),
+            schema,
             key: &resource.primary_key,
             disposition: resource.write_disposition,
             format,
-            target_bytes: TARGET_BYTES,
+            target_bytes: resource.part_bytes,
         }
     }
 
@@ -82,6 +86,12 @@ impl<'t> Table<'t> {
     pub fn with_target_bytes(mut self, target_bytes: usize) -> Self {
         self.target_bytes = target_bytes;
         self
+    }
+
+    /// Keeps `retired` columns of what is stored, null in new rows.
+    pub fn retain(&mut self, retired: Vec<Field>) {
+        let fields = self.schema.fields().iter().cloned().chain(retired.into_iter().map(Arc::new));
+        self.stored = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     }
 
     /// The size at which a row group is closed: a rewrite decodes the row groups that it touches, and holds one at a time.

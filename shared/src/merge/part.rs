@@ -7,7 +7,8 @@ use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
 use bytes::Bytes;
@@ -160,7 +161,7 @@ impl Part {
         updates: &HashMap<u64, u32>,
         inserts: &[u32],
     ) -> Result<Rewrite, Error> {
-        let schema = self.schema(table)?;
+        let schema = self.schema(table);
         let incoming = conform(&batch.rows, &schema)?;
         let mut writer = Writer::new(self.name.format, &schema, table)?;
         let mut position = 0;
@@ -220,31 +221,24 @@ impl Part {
         stretches
     }
 
-    /// The table's columns, then those that this part has and the table has no more: a rewrite loses nothing.
-    fn schema(&self, table: &Table<'_>) -> Result<SchemaRef, Error> {
-        let Content::Parquet(footer) = &self.content else {
-            return Ok(Arc::clone(&table.schema));
-        };
-        let stored = footer.schema();
-        let mut fields: Vec<Arc<arrow_schema::Field>> = table.schema.fields().iter().cloned().collect();
-        for field in stored.fields() {
-            match table.schema.field_with_name(field.name()) {
-                Ok(known) if known.data_type() == field.data_type() => {}
-                Ok(known) => {
-                    let (name, was, is) = (field.name(), field.data_type(), known.data_type());
-                    return Err(self.fault(format!("`{name}` is stored as {was}, and the manifest now says {is}; name the new type's column otherwise")));
-                }
-                Err(_) => fields.push(Arc::new(field.as_ref().clone().with_nullable(true))),
-            }
-        }
-        Ok(Arc::new(Schema::new(fields)))
+    /// The columns that the part will have: the table's, then those that only this part has. A rewrite loses nothing.
+    fn schema(&self, table: &Table<'_>) -> SchemaRef {
+        let Content::Parquet(footer) = &self.content else { return Arc::clone(&table.stored) };
+        let unknown = |field: &&FieldRef| table.stored.field_with_name(field.name()).is_err();
+        let own = footer
+            .schema()
+            .fields()
+            .iter()
+            .filter(unknown)
+            .map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+        Arc::new(Schema::new(table.stored.fields().iter().cloned().chain(own).collect::<Vec<_>>()))
     }
 }
 
 /// A new part with as many of `inserts` as the target size allows.
 pub(super) fn begin(table: &Table<'_>, batch: &Batch, inserts: &[u32]) -> Result<Rewrite, Error> {
-    let writer = Writer::new(table.format, &table.schema, table)?;
-    writer.fill(&batch.rows, inserts, table.target_bytes)?.finish(false, table.target_bytes)
+    let writer = Writer::new(table.format, &table.stored, table)?;
+    writer.fill(&conform(&batch.rows, &table.stored)?, inserts, table.target_bytes)?.finish(false, table.target_bytes)
 }
 
 fn rows_of(group: &RowGroupMetaData) -> u64 {
@@ -264,13 +258,17 @@ fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
     }
 }
 
-/// The batch in another schema's order, with nulls for what it lacks.
+/// The batch in another schema's order and types, with nulls for what it lacks. The state has made sure that a type which differs
+/// is a narrower one.
 fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
-    let columns = schema.fields().iter().map(|field| {
-        let column = batch.column_by_name(field.name());
-        column.map_or_else(|| new_null_array(field.data_type(), batch.num_rows()), Arc::clone)
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+        Some(column) => cast_with_options(column, field.data_type(), &options),
+        None => Ok(new_null_array(field.data_type(), batch.num_rows())),
     });
-    RecordBatch::try_new(Arc::clone(schema), columns.collect()).map_err(|error| internal(&error))
+    let columns = columns.collect::<Result<_, _>>().map_err(|error| internal(&error))?;
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| internal(&error))
 }
 
 /// Rows of `old` (0) and `new` (1) as `choice` says; when a key was first seen stays as it was.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::part::{Name, Part};
 use super::*;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PART_BYTES};
 use crate::map::{Mapper, own};
 use crate::store::Local;
 
@@ -121,9 +121,9 @@ async fn a_second_merge_of_the_same_writes_nothing() {
         let manifest = manifest("merge", BUCKETS, "");
         let root = tempfile::tempdir().unwrap();
         let records: Vec<Value> = (0..500).map(|id| thing(id, 1)).collect();
-        let first = merge(root.path(), &manifest, format, TARGET_BYTES, &records).await;
+        let first = merge(root.path(), &manifest, format, PART_BYTES, &records).await;
         assert_eq!((first.new, first.objects), (500, 2));
-        let second = merge(root.path(), &manifest, format, TARGET_BYTES, &records).await;
+        let second = merge(root.path(), &manifest, format, PART_BYTES, &records).await;
         assert_eq!(second, Merged { unchanged: 500, ..Merged::default() });
     }
 }
@@ -207,9 +207,9 @@ async fn a_column_that_the_manifest_drops_stays_in_its_part() {
     let root = tempfile::tempdir().unwrap();
     let mut noted = thing(1, 1);
     noted["note"] = json!("kept");
-    merge(root.path(), &before, Format::Parquet, TARGET_BYTES, &[noted]).await;
+    merge(root.path(), &before, Format::Parquet, PART_BYTES, &[noted]).await;
     let after = manifest("merge", "[]", ", colour: {data_type: text}");
-    merge(root.path(), &after, Format::Parquet, TARGET_BYTES, &[thing(2, 1)]).await;
+    merge(root.path(), &after, Format::Parquet, PART_BYTES, &[thing(2, 1)]).await;
 
     let store = Local::new(root.path().to_owned());
     let table = Table::new(&store, "test", &after.resources[0], Format::Parquet);
@@ -232,9 +232,9 @@ async fn a_column_that_the_manifest_drops_stays_in_its_part() {
 async fn an_update_keeps_when_the_key_was_first_seen() {
     let manifest = manifest("merge", "[]", "");
     let root = tempfile::tempdir().unwrap();
-    merge(root.path(), &manifest, Format::Parquet, TARGET_BYTES, &[thing(1, 1)]).await;
+    merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &[thing(1, 1)]).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
-    merge(root.path(), &manifest, Format::Parquet, TARGET_BYTES, &[thing(1, 2), thing(2, 1)]).await;
+    merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &[thing(1, 2), thing(2, 1)]).await;
     let store = Local::new(root.path().to_owned());
     let table = Table::new(&store, "test", &manifest.resources[0], Format::Parquet);
     let listed = store.list("test/things/").await.unwrap();
