@@ -56,6 +56,9 @@ struct Arguments {
     /// Validate and print the plan; reads no data
     #[arg(long)]
     check: bool,
+    /// Read no API: land those of the rejected records that fit the present manifest
+    #[arg(long)]
+    replay_rejected: bool,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -78,6 +81,7 @@ impl From<Arguments> for Draft {
             sources: arguments.sources,
             base_url: arguments.base_url,
             check: arguments.check,
+            replay_rejected: arguments.replay_rejected,
         }
     }
 }

@@ -70,6 +70,7 @@ impl<'l> Landing<'l> {
         progress: &'l dyn Progress,
     ) -> Self {
         let table = Table::new(store, &manifest.name, resource, request.format);
+        let table = if request.replay_rejected { table.insert_only() } else { table };
         Self {
             mapper: Mapper::new(resource),
             buffer: table.buffer(),
@@ -116,6 +117,28 @@ impl<'l> Landing<'l> {
             self.flush().await?;
         }
         Ok(())
+    }
+
+    /// Maps every rejected record anew. What still has no place stays where it is; what has one is inserted, unless its key is
+    /// stored already: that version came later.
+    pub(crate) async fn replay(&mut self) -> Result<(), Error> {
+        for key in self.rejected.keys().await? {
+            let record = self.rejected.record(&key).await?;
+            self.received += 1;
+            for row in self.mapper.map(record) {
+                match row {
+                    Ok(row) => self.buffer.push(row),
+                    Err(rejection) => {
+                        self.refused += 1;
+                        tracing::info!(key, reason = rejection.reason, "the record still has no place");
+                    }
+                }
+            }
+            if self.buffer.bytes() >= FLUSH_BYTES {
+                self.flush().await?;
+            }
+        }
+        self.flush().await
     }
 
     async fn reject(&mut self, rejection: &Rejection, request: &str) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
@@ -27,6 +27,20 @@ impl<'s> Rejected<'s> {
         Self { store, source, folder: format!("_rejected/{source}/{resource}"), known: None }
     }
 
+    /// The keys of the records kept.
+    pub async fn keys(&self) -> Result<Vec<String>, Error> {
+        let listed = self.store.list(&format!("{}/", self.folder)).await?;
+        Ok(listed.into_iter().map(|listed| listed.key).collect())
+    }
+
+    /// A kept record, as the API gave it.
+    pub async fn record(&self, key: &str) -> Result<Value, Error> {
+        let fault = |detail: &str| Error::Part { key: key.to_owned(), detail: detail.to_owned() };
+        let (bytes, _) = self.store.get(key).await?.ok_or_else(|| fault("it is gone"))?;
+        let mut object: Value = serde_json::from_slice(&bytes).map_err(|error| fault(&error.to_string()))?;
+        object.get_mut("record").map(Value::take).ok_or_else(|| fault("it has no `record`"))
+    }
+
     /// Keeps a record, once whatever day it comes again: its name is the hash of the record and the reason. Gives the bytes
     /// written; `None` when it was there.
     pub async fn keep(&mut self, rejection: &Rejection, request: &str) -> Result<Option<u64>, Error> {
@@ -35,8 +49,8 @@ impl<'s> Rejected<'s> {
         let known = match &mut self.known {
             Some(known) => known,
             None => {
-                let listed = self.store.list(&format!("{}/", self.folder)).await?;
-                let names = listed.iter().filter_map(|listed| listed.key.rsplit('/').next()?.strip_suffix(".json"));
+                let keys = self.keys().await?;
+                let names = keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".json"));
                 self.known.insert(names.map(str::to_owned).collect())
             }
         };

@@ -38,6 +38,8 @@ pub struct Request {
     pub base_url: Option<String>,
     /// Only validate and print the plan.
     pub check: bool,
+    /// Read no API: run the records kept under `_rejected` through the present manifest, and land what now fits.
+    pub replay_rejected: bool,
 }
 
 /// Where a lake lies.
@@ -132,13 +134,16 @@ pub struct Draft {
     pub base_url: Option<String>,
     /// See [`Request::check`].
     pub check: bool,
+    /// See [`Request::replay_rejected`].
+    pub replay_rejected: bool,
 }
 
 impl Draft {
     /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
     /// unknown field and every wrong type is a fault.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 8] = ["source", "resource", "from", "to", "full", "params", "format", "max_requests"];
+        const FIELDS: [&str; 9] =
+            ["source", "resource", "from", "to", "full", "params", "format", "max_requests", "replay_rejected"];
         let members = match event {
             Value::Null => return Ok(Self::default()),
             Value::Object(members) if is_envelope(members) => return Ok(Self::default()),
@@ -153,6 +158,11 @@ impl Draft {
                 Value::Null => Ok(None),
                 _ => Err(Fault::new(name, format!("must be a text, is {value}"))),
             };
+            let flag = || match value {
+                Value::Bool(flag) => Ok(*flag),
+                Value::Null => Ok(false),
+                _ => Err(Fault::new(name, format!("must be true or false, is {value}"))),
+            };
             let read = match name.as_str() {
                 "source" => text().map(|text| draft.source = text),
                 "resource" => text().map(|text| draft.resource = text),
@@ -160,29 +170,20 @@ impl Draft {
                 "to" => text().map(|text| draft.to = text),
                 "format" => text().map(|text| draft.format = text),
                 "max_requests" => match value {
-                    Value::Number(number) => {
-                        let _: () = draft.max_requests = Some(number.to_string());
-                        Ok(())
-                    }
-                    _ => text().map(|text| draft.max_requests = text),
-                },
-                "full" => match value {
-                    Value::Bool(full) => {
-                        let _: () = draft.full = *full;
-                        Ok(())
-                    }
-                    Value::Null => Ok(()),
-                    _ => Err(Fault::new(name, format!("must be true or false, is {value}"))),
-                },
+                    Value::Number(number) => Ok(Some(number.to_string())),
+                    _ => text(),
+                }
+                .map(|number| draft.max_requests = number),
+                "full" => flag().map(|flag| draft.full = flag),
+                "replay_rejected" => flag().map(|flag| draft.replay_rejected = flag),
                 "params" => match value {
                     Value::Object(params) => {
-                        let _: () =
-                            draft.params = params.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
-                        Ok(())
+                        Ok(params.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
                     }
-                    Value::Null => Ok(()),
+                    Value::Null => Ok(BTreeMap::new()),
                     _ => Err(Fault::new(name, format!("must be an object of names and values, is {value}"))),
-                },
+                }
+                .map(|params| draft.params = params),
                 _ => {
                     let hint = nearest(name, &FIELDS);
                     Err(Fault::new(name, format!("unknown field; known: {}{hint}", FIELDS.join(", "))))
@@ -252,6 +253,10 @@ impl Draft {
         if self.full && (from.is_some() || to.is_some()) {
             fault("full", "reads everything: give it, or `from` and `to`, not both".into());
         }
+        let ranged = self.full || from.is_some() || to.is_some() || !self.params.is_empty();
+        if self.replay_rejected && ranged {
+            fault("replay_rejected", "reads no API: give it without `from`, `to`, `full` and `params`".into());
+        }
         let format = self.format.as_deref().or_else(|| settings.get("FORMAT")).unwrap_or("parquet");
         let known_format = Format::parse(format);
         if known_format.is_none() {
@@ -288,6 +293,7 @@ impl Draft {
                 sources: self.sources,
                 base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
                 check: self.check,
+                replay_rejected: self.replay_rejected,
             }),
             _ => Err(Faults(faults)),
         }

@@ -93,6 +93,14 @@ async fn fill(
     };
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
     state.check(resource, request.format)?;
+    if request.replay_rejected {
+        let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
+        let replayed = landing.replay().await;
+        landing.count(report);
+        report.watermark = landing.state.watermark().map(time::format_instant);
+        report.status = Status::Complete;
+        return replayed;
+    }
     let plan = Plan::new(request, resource, state.watermark())?;
     report.slices.planned = plan.slices.len();
     report.watermark = state.watermark().map(time::format_instant);

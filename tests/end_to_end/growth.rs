@@ -119,3 +119,42 @@ fn another_partition_or_key_over_the_same_table_is_refused() {
         assert!(refused.errors.contains(place), "{}", refused.errors);
     }
 }
+
+/// Records that an older manifest had no place for land once a newer one has, and never over a later version.
+#[test]
+fn rejected_records_are_replayed_through_the_present_manifest() {
+    let options = Options { sales: 300, broken: 30, ..Options::default() };
+    let keyless = options.truth().without_code();
+    let server = start_blocking(options).unwrap();
+    let lake = Lake::new();
+    // By a key that most sales lack, nothing has a place.
+    let function = reading(&lake, &server.base_url, FIRST, "parquet");
+    let file = path(&lake);
+    let right = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, right.replace("from: date", "from: uniqueCode")).unwrap();
+    let first = function.complete();
+    assert_eq!((&first["records"]["rejected"], &first["records"]["new"]), (&json!(300), &json!(0)));
+
+    std::fs::write(&file, &right).unwrap();
+    let seen = server.count();
+    let replay = function.clone().with(&["--replay-rejected"]);
+    let report = replay.complete();
+    assert_eq!(report["records"]["new"], json!(300 - keyless), "{report}");
+    assert_eq!(report["records"]["rejected"], json!(keyless));
+    let again = replay.complete();
+    assert_eq!(
+        (&again["records"]["new"], &again["records"]["changed"], &again["objects"]),
+        (&json!(0), &json!(0), &json!(0))
+    );
+    assert_eq!(server.count(), seen, "a replay reads no API");
+
+    // Pending sales are confirmed; the replay of their first versions leaves the confirmed ones.
+    server.set_revision(1);
+    let changed = function.complete()["records"]["changed"].as_u64().unwrap();
+    assert!(changed > 0);
+    let last = replay.complete();
+    assert_eq!((&last["records"]["changed"], &last["objects"]), (&json!(0), &json!(0)));
+    assert_eq!(function.complete()["records"]["changed"], 0);
+    let refused = replay.with(&["--full"]).run();
+    assert_eq!(refused.code, Some(2), "{}", refused.errors);
+}

@@ -88,6 +88,12 @@ impl<'t> Table<'t> {
         self
     }
 
+    /// The same table, whose stored versions stay as they are.
+    pub fn insert_only(mut self) -> Self {
+        self.disposition = WriteDisposition::Append;
+        self
+    }
+
     /// Keeps `retired` columns of what is stored, null in new rows.
     pub fn retain(&mut self, retired: Vec<Field>) {
         let fields = self.schema.fields().iter().cloned().chain(retired.into_iter().map(Arc::new));
