@@ -119,6 +119,11 @@ impl<'l> Landing<'l> {
         Ok(())
     }
 
+    /// Ends the run's merges; see [`Table::close`].
+    pub(crate) async fn close(&self, covered_since: Option<Instant>) -> Result<(), Error> {
+        self.table.close(covered_since).await
+    }
+
     /// Maps every rejected record anew. What still has no place stays where it is; what has one is inserted, unless its key is
     /// stored already: that version came later.
     pub(crate) async fn replay(&mut self) -> Result<(), Error> {

@@ -64,6 +64,11 @@ impl Plan {
         })
     }
 
+    /// Whether it covers every record that the API has now.
+    pub fn is_everything(&self, request: &Request) -> bool {
+        self.start.is_none() && self.end.is_none() && request.params.is_empty()
+    }
+
     /// The plan as `--check` prints it.
     pub fn describe(&self, request: &Request, client: &Client, resource: &Resource) -> Value {
         json!({

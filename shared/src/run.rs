@@ -97,6 +97,9 @@ async fn fill(
         let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
         let replayed = landing.replay().await;
         landing.count(report);
+        if replayed.is_ok() {
+            landing.close(None).await?;
+        }
         report.watermark = landing.state.watermark().map(time::format_instant);
         report.status = Status::Complete;
         return replayed;
@@ -111,6 +114,7 @@ async fn fill(
     }
     let budget = Budget { requests: request.max_requests, until };
     let api = Api::new(&clients.http, &clients.secrets, &manifest, budget);
+    let begin = chrono::Utc::now();
     let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
     let read = read_slices(&api, resource, &plan, &mut landing, report).await;
     // What was read before an error is as good as any: it is stored, and the watermark stays.
@@ -118,6 +122,8 @@ async fn fill(
     landing.count(report);
     report.requests = api.requests();
     flushed?;
+    let complete = read.is_ok() && report.slices.incomplete.is_empty();
+    landing.close((complete && plan.is_everything(request)).then_some(begin)).await?;
     report.status = match read {
         Err(Stop::Error(error)) => return Err(error),
         Err(Stop::Limit(reason)) => {

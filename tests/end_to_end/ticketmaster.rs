@@ -144,6 +144,40 @@ fn the_synthetic_catalogue_arrives_whole_with_what_has_no_date() {
     assert_eq!(lake.objects(), before);
 }
 
+/// Events are cancelled, rescheduled and repriced: the table has how they are, the history how they were, each version once.
+#[test]
+fn the_history_tells_how_status_and_prices_moved() {
+    let options = Options { events: 900, revised: 0.2, ..Options::default() };
+    let truth = options.truth().unwrap();
+    let server = start_blocking(options).unwrap();
+    let lake = Lake::new();
+    let mut versions = 0;
+    for revision in 0..=2 {
+        server.set_revision(revision);
+        let report = reading("events", &server, &lake).complete();
+        let records = &report["records"];
+        if revision > 0 {
+            let changed = truth.changed_event_ids(revision - 1, revision).len();
+            assert!(changed > 0);
+            assert_eq!(records["changed"], json!(changed));
+        }
+        versions += records["new"].as_u64().unwrap() + records["changed"].as_u64().unwrap();
+        let stored = "SELECT count(*), count(DISTINCT (id, synced_at)), count(DISTINCT id) FROM {table}";
+        let ids = lake.value("ticketmaster/events", "SELECT count(*) FROM {table}");
+        assert_eq!(lake.query("ticketmaster/events_history", stored), [[json!(versions), json!(versions), ids]]);
+    }
+    let current = "SELECT count(*) FROM {table} WHERE status_code = 'cancelled'";
+    let cancelled = lake.value("ticketmaster/events", current).as_u64().unwrap();
+    let moved = "SELECT count(*) FROM {table} later JOIN {table} earlier ON later.id = earlier.id AND later._replaces = earlier.synced_at
+                 WHERE later.status_code = 'cancelled' AND earlier.status_code <> 'cancelled'";
+    let moved = lake.value("ticketmaster/events_history", moved).as_u64().unwrap();
+    assert!(0 < moved && moved <= cancelled, "{moved} of {cancelled}");
+    let before = lake.objects();
+    let again = reading("events", &server, &lake).complete();
+    assert_eq!((&again["records"]["changed"], &again["objects"]), (&json!(0), &json!(0)));
+    assert_eq!(lake.objects(), before);
+}
+
 #[test]
 fn what_lies_too_deep_is_said() {
     let options = Options { events: 2_500, ..Options::default() };

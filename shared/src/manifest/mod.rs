@@ -95,6 +95,8 @@ pub struct Resource {
     pub columns: Vec<Column>,
     /// The folders' levels, outermost first; empty: one folder.
     pub partition: Vec<PartitionField>,
+    /// Whether every version seen is kept, not only the latest.
+    pub history: bool,
     /// The size at which a part takes no more rows, in bytes as stored.
     pub part_bytes: usize,
     /// How a query is cut into slices.

@@ -16,7 +16,7 @@ use crate::time;
 /// What a request's placeholders may be.
 const REQUEST_PLACEHOLDERS: [&str; 2] = ["incremental.start_value", "incremental.end_value"];
 /// Columns that the engine adds.
-const OWN_COLUMNS: [&str; 2] = ["synced_at", "first_seen_at"];
+const OWN_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
 
 impl Manifest {
     /// Reads and checks a manifest, YAML or JSON. `file` names it in faults; its stem is the source's name where the
@@ -126,8 +126,18 @@ fn rate(fields: &Fields<'_>) -> Rate {
     }
 }
 
-const RESOURCE_KEYS: [&str; 9] =
-    ["name", "endpoint", "primary_key", "write_disposition", "columns", "partition", "part_bytes", "slices", "explode"];
+const RESOURCE_KEYS: [&str; 10] = [
+    "name",
+    "endpoint",
+    "primary_key",
+    "write_disposition",
+    "columns",
+    "partition",
+    "part_bytes",
+    "history",
+    "slices",
+    "explode",
+];
 const ENDPOINT_KEYS: [&str; 11] = [
     "path",
     "method",
@@ -173,6 +183,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, client_paginator: Op
         columns,
         partition,
         part_bytes: part_bytes(&fields),
+        history: fields.get("history").map_or(Some(false), |node| node.boolean())?,
         slices,
         explode,
     })

@@ -44,6 +44,8 @@ pub(super) struct Batch {
     pub(super) partitions: BTreeMap<String, Vec<u32>>,
     /// Rows left out because a later one has their key.
     pub(super) repeated: u64,
+    /// The rows' `synced_at`.
+    pub(super) written: DateTime<Utc>,
 }
 
 impl Buffer {
@@ -109,7 +111,7 @@ impl Buffer {
             repeated += (before - rows.len()) as u64;
         }
         let fingerprints = fingerprints.values().to_vec();
-        Ok(Some(Batch { rows, keys, fingerprints, partitions, repeated }))
+        Ok(Some(Batch { rows, keys, fingerprints, partitions, repeated, written: now }))
     }
 }
 

@@ -4,18 +4,22 @@
 //! there and what is new or changed is written (`partition`). Nothing here knows which API the rows came from.
 
 mod buffer;
+mod history;
 mod jsonl;
 mod parquet;
 mod part;
 mod partition;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_schema::{Field, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
+use self::history::{History, NewVersion};
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
 use crate::map;
@@ -35,10 +39,12 @@ pub struct Table<'t> {
     schema: SchemaRef,
     /// Of the parts: the same, then the columns that the manifest has no more.
     stored: SchemaRef,
-    key: &'t [String],
+    key: Vec<String>,
     disposition: WriteDisposition,
     format: Format,
     target_bytes: usize,
+    /// Where every version is kept beside, if it is.
+    history: Option<Box<History<'t>>>,
 }
 
 /// What a merge did.
@@ -70,16 +76,21 @@ impl<'t> Table<'t> {
     /// The table of `resource`, a resource of `source`.
     pub fn new(store: &'t dyn Store, source: &str, resource: &'t Resource, format: Format) -> Self {
         let schema = map::schema(resource);
-        Self {
+        let mut table = Self {
             store,
             root: format!("{source}/{}", resource.name),
             stored: Arc::clone(&schema),
             schema,
-            key: &resource.primary_key,
+            key: resource.primary_key.clone(),
             disposition: resource.write_disposition,
             format,
             target_bytes: resource.part_bytes,
+            history: None,
+        };
+        if resource.history {
+            table.history = Some(Box::new(History::of(&table)));
         }
+        table
     }
 
     /// The same table with another size of parts, in bytes as stored.
@@ -96,8 +107,19 @@ impl<'t> Table<'t> {
 
     /// Keeps `retired` columns of what is stored, null in new rows.
     pub fn retain(&mut self, retired: Vec<Field>) {
-        let fields = self.schema.fields().iter().cloned().chain(retired.into_iter().map(Arc::new));
+        let fields = self.schema.fields().iter().cloned().chain(retired.iter().cloned().map(Arc::new));
         self.stored = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        if let Some(history) = &mut self.history {
+            history.retain(retired);
+        }
+    }
+
+    /// Ends a run's merges. `covered_since` is the start of a run that read everything there is: see [`History::close`].
+    pub async fn close(&self, covered_since: Option<DateTime<Utc>>) -> Result<(), Error> {
+        match &self.history {
+            Some(history) => history.close(covered_since).await,
+            None => Ok(()),
+        }
     }
 
     /// The size at which a row group is closed: a rewrite decodes the row groups that it touches, and holds one at a time.
@@ -112,17 +134,44 @@ impl<'t> Table<'t> {
 
     /// Merges what `buffer` holds and leaves it empty.
     pub async fn merge(&self, buffer: &mut Buffer) -> Result<Merged, Error> {
-        let Some(batch) = buffer.take(chrono::Utc::now())? else {
+        let Some(batch) = buffer.take(Utc::now())? else {
             return Ok(Merged::default());
         };
         let mut merged = Merged { unchanged: batch.repeated, ..Merged::default() };
+        let recorded = Recorded::default();
+        if let Some(history) = &self.history {
+            // Before any partition is written, and in one write for all: they share the day's folder of the history.
+            let mut versions = Vec::new();
+            let mut found = stream::iter(&batch.partitions)
+                .map(|(folder, rows)| partition::new_versions(self, folder, &batch, rows))
+                .buffer_unordered(AT_ONCE);
+            while let Some(more) = found.try_next().await? {
+                versions.extend(more);
+            }
+            merged += history.record(&batch, &versions).await?;
+            recorded.add(&versions);
+        }
         let mut done = stream::iter(&batch.partitions)
-            .map(|(folder, rows)| partition::merge(self, folder, &batch, rows))
+            .map(|(folder, rows)| partition::merge(self, folder, &batch, rows, Some(&recorded)))
             .buffer_unordered(AT_ONCE);
         while let Some(one) = done.try_next().await? {
             merged += one;
         }
         Ok(merged)
+    }
+}
+
+/// The rows of a batch whose versions are in the history.
+#[derive(Debug, Default)]
+struct Recorded(Mutex<HashSet<u32>>);
+
+impl Recorded {
+    fn rows(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, versions: &[NewVersion]) {
+        self.rows().extend(versions.iter().map(|version| version.row));
     }
 }
 

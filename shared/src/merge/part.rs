@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, UInt32Array, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
@@ -71,6 +71,16 @@ fn extension(format: Format) -> &'static str {
     }
 }
 
+/// What a scan tells of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredRow {
+    pub(super) fingerprint: i64,
+    /// Within the part, from 0.
+    pub(super) position: u64,
+    /// `synced_at` and `first_seen_at` in microseconds; 0 where no history wants them.
+    pub(super) stamps: (i64, i64),
+}
+
 /// A piece of a part on its way into the rewritten one.
 #[derive(Clone, Copy, Debug)]
 enum Stretch {
@@ -126,31 +136,36 @@ impl Part {
         }
     }
 
-    /// Calls `visit` with every row's key, fingerprint and position, reading those columns alone.
-    pub(super) async fn scan(&self, table: &Table<'_>, mut visit: impl FnMut(&str, i64, u64)) -> Result<(), Error> {
-        let mut columns: Vec<&str> = table.key.iter().map(String::as_str).collect();
-        columns.push(own::FINGERPRINT);
+    /// Calls `visit` with every row's key and what is known of it, reading those columns alone.
+    pub(super) async fn scan(&self, table: &Table<'_>, mut visit: impl FnMut(&str, StoredRow)) -> Result<(), Error> {
+        let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
+        let keys = table.key.iter().map(String::as_str);
+        let columns: Vec<&str> = keys.chain([own::FINGERPRINT]).chain(stamps.iter().copied()).collect();
         let mut batches = self.batches(&table.schema, Some(&columns))?;
         let mut position = 0;
         while let Some(batch) = batches.try_next().await? {
             let column = |name: &str| {
-                batch
-                    .column_by_name(name)
-                    .ok_or_else(|| self.fault(format!("has no column `{name}`: it is not of this table")))
+                let column = batch.column_by_name(name);
+                column.ok_or_else(|| self.fault(format!("has no column `{name}`: it is not of this table")))
             };
             let keys: Vec<&ArrayRef> = table.key.iter().map(|name| column(name)).collect::<Result<_, _>>()?;
-            let fingerprints = column(own::FINGERPRINT)?;
-            let fingerprints = fingerprints
-                .as_primitive_opt::<Int64Type>()
-                .ok_or_else(|| self.fault(format!("`{}` is {}", own::FINGERPRINT, fingerprints.data_type())))?;
+            let fingerprints = self.numbers::<Int64Type>(column(own::FINGERPRINT)?)?;
+            let stamps = stamps.iter().map(|name| self.numbers::<TimestampMicrosecondType>(column(name)?));
+            let stamps: Vec<_> = stamps.collect::<Result<_, _>>()?;
             for row in 0..batch.num_rows() {
                 let parts = keys.iter().map(|column| key_part(column, row));
                 let key = join_key(parts.collect::<Option<_>>().ok_or_else(|| self.fault("a key is null"))?);
-                visit(&key, fingerprints.value(row), position);
+                let stamp = |which: usize| stamps.get(which).map_or(0, |stamps| stamps.value(row));
+                let stamps = (stamp(0), stamp(1));
+                visit(&key, StoredRow { fingerprint: fingerprints.value(row), position, stamps });
                 position += 1;
             }
         }
         Ok(())
+    }
+
+    fn numbers<'c, T: ArrowPrimitiveType>(&self, column: &'c ArrayRef) -> Result<&'c PrimitiveArray<T>, Error> {
+        column.as_primitive_opt().ok_or_else(|| self.fault(format!("one of its own columns is {}", column.data_type())))
     }
 
     /// The part with the rows at `updates` replaced and as many of `inserts` added as the target size allows.
@@ -245,12 +260,13 @@ fn rows_of(group: &RowGroupMetaData) -> u64 {
     u64::try_from(group.num_rows()).unwrap_or_default()
 }
 
-/// One value of a key, as [`crate::map`] writes it.
-fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
-    if column.is_null(row) {
-        return None;
-    }
+/// One value of a key, as [`crate::map`] writes it. A time is part of a key in a history alone, where a first version has none.
+pub(super) fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
+    let null = column.is_null(row);
     match column.data_type() {
+        DataType::Timestamp(..) if null => Some(String::new()),
+        _ if null => None,
+        DataType::Timestamp(..) => Some(column.as_primitive::<TimestampMicrosecondType>().value(row).to_string()),
         DataType::Utf8 => Some(column.as_string::<i32>().value(row).to_owned()),
         DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row).to_string()),
         DataType::Date32 => Some(column.as_primitive::<Date32Type>().value(row).to_string()),
@@ -300,7 +316,7 @@ enum Sink {
 impl Writer {
     fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
         let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, table.key, table.group_bytes())?)),
+            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes())?)),
             Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
         };
         Ok(Self { sink, inserted: 0 })

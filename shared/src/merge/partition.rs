@@ -10,8 +10,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::buffer::Batch;
+use super::history::NewVersion;
 use super::part::{self, Name, Part};
-use super::{Merged, Table, wait_after_conflict};
+use super::{Merged, Recorded, Table, wait_after_conflict};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
 use crate::store::{Kind, Put, StoreError, When};
@@ -20,12 +21,20 @@ use crate::store::{Kind, Put, StoreError, When};
 const MOST_CONFLICTS: u32 = 100;
 
 /// Merges `rows` of `batch` into `folder` of `table`.
-pub(super) async fn merge(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -> Result<Merged, Error> {
-    let folder = if folder.is_empty() { table.root.clone() } else { format!("{}/{folder}", table.root) };
+///
+/// With a history, versions that are not among `recorded` are written there first.
+pub(super) async fn merge(
+    table: &Table<'_>,
+    folder: &str,
+    batch: &Batch,
+    rows: &[u32],
+    recorded: Option<&Recorded>,
+) -> Result<Merged, Error> {
+    let folder = place(table, folder);
     let mut merged = Merged::default();
     let mut pending = rows.to_vec();
     for lost in 0..MOST_CONFLICTS {
-        match attempt(table, &folder, batch, &mut pending, &mut merged).await {
+        match attempt(table, &folder, batch, &mut pending, recorded, &mut merged).await {
             Ok(Attempt::Done) => return Ok(merged),
             Ok(Attempt::Conflict) => {}
             Err(Error::Store(StoreError { kind: Kind::Changed, .. })) => {}
@@ -42,6 +51,63 @@ pub(super) async fn merge(table: &Table<'_>, folder: &str, batch: &Batch, rows: 
     }))
 }
 
+/// Those of `rows` that the table does not have as they are, with what each would replace.
+pub(super) async fn new_versions(
+    table: &Table<'_>,
+    folder: &str,
+    batch: &Batch,
+    rows: &[u32],
+) -> Result<Vec<NewVersion>, Error> {
+    let mut lost = 0;
+    loop {
+        match compare(table, &place(table, folder), batch, rows).await {
+            Ok(Comparison { settled, replaced, .. }) => {
+                let new = rows.iter().filter(|row| !settled.contains(row));
+                return Ok(new.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() }).collect());
+            }
+            Err(Error::Store(StoreError { kind: Kind::Changed, .. })) if lost < MOST_CONFLICTS => lost += 1,
+            Err(error) => return Err(error),
+        }
+        wait_after_conflict(lost).await;
+    }
+}
+
+fn place(table: &Table<'_>, folder: &str) -> String {
+    if folder.is_empty() { table.root.clone() } else { format!("{}/{folder}", table.root) }
+}
+
+/// What a partition holds of some rows.
+struct Comparison {
+    parts: Vec<Part>,
+    /// By part: position of a stored version that differs, and the row that replaces it.
+    updates: Vec<HashMap<u64, u32>>,
+    /// Rows with nothing to write.
+    settled: HashSet<u32>,
+    /// Rows that replace a version: its `synced_at` and `first_seen_at` (0 where no history wants them).
+    replaced: HashMap<u32, (i64, i64)>,
+}
+
+async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -> Result<Comparison, Error> {
+    let parts = open_parts(table, folder).await?;
+    let mut updates: Vec<HashMap<u64, u32>> = vec![HashMap::new(); parts.len()];
+    let mut settled = HashSet::new();
+    let mut replaced = HashMap::new();
+    let wanted: HashMap<&str, u32> = rows.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
+    for (part, updates) in parts.iter().zip(&mut updates) {
+        part.scan(table, |key, stored| {
+            let Some(&row) = wanted.get(key) else { return };
+            if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition == WriteDisposition::Merge {
+                updates.insert(stored.position, row);
+                replaced.insert(row, stored.stamps);
+            } else {
+                settled.insert(row);
+            }
+        })
+        .await?;
+    }
+    Ok(Comparison { parts, updates, settled, replaced })
+}
+
 enum Attempt {
     Done,
     Conflict,
@@ -54,27 +120,22 @@ async fn attempt(
     folder: &str,
     batch: &Batch,
     pending: &mut Vec<u32>,
+    recorded: Option<&Recorded>,
     merged: &mut Merged,
 ) -> Result<Attempt, Error> {
-    let parts = open_parts(table, folder).await?;
-    let mut updates: Vec<HashMap<u64, u32>> = vec![HashMap::new(); parts.len()];
-    let mut settled: HashSet<u32> = HashSet::new();
-    let wanted: HashMap<&str, u32> = pending.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
-    for (part, updates) in parts.iter().zip(&mut updates) {
-        part.scan(table, |key, fingerprint, position| {
-            let Some(&row) = wanted.get(key) else { return };
-            if batch.fingerprints[row as usize] != fingerprint && table.disposition == WriteDisposition::Merge {
-                updates.insert(position, row);
-            } else {
-                settled.insert(row);
-            }
-        })
-        .await?;
-    }
+    let Comparison { parts, updates, settled, replaced } = compare(table, folder, batch, pending).await?;
     merged.unchanged += settled.len() as u64;
     pending.retain(|row| !settled.contains(row));
-    let changing: HashSet<u32> = updates.iter().flat_map(|part| part.values().copied()).collect();
-    let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !changing.contains(row)).collect();
+    if let (Some(history), Some(recorded)) = (&table.history, recorded) {
+        let versions: Vec<NewVersion> = {
+            let known = recorded.rows();
+            let unknown = pending.iter().filter(|row| !known.contains(row));
+            unknown.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() }).collect()
+        };
+        *merged += history.record(batch, &versions).await?;
+        recorded.add(&versions);
+    }
+    let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !replaced.contains_key(row)).collect();
 
     let last = parts.len().checked_sub(1);
     for (position, (part, updates)) in parts.iter().zip(&updates).enumerate() {

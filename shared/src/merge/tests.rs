@@ -228,6 +228,81 @@ async fn a_column_that_the_manifest_drops_stays_in_its_part() {
     assert!(batches[0].column_by_name("colour").is_some());
 }
 
+/// Every stored version of the history as `(id, version, date folder)`.
+async fn history(root: &Path, manifest: &Manifest) -> Vec<(i64, i64, String)> {
+    let store = Local::new(root.to_owned());
+    let table = Table::new(&store, &manifest.name, &manifest.resources[0], Format::Parquet);
+    let mut versions = Vec::new();
+    for listed in store.list("test/things_history/").await.unwrap() {
+        let folder = listed.key.rsplit_once('/').unwrap().0;
+        let part = Part::open(&table, Name::parse(folder, &listed.key).unwrap(), &listed).await.unwrap().unwrap();
+        let batches: Vec<_> = part.batches(&table.schema, None).unwrap().try_collect().await.unwrap();
+        for batch in batches {
+            let ids = batch.column_by_name("id").unwrap().as_primitive::<Int64Type>().clone();
+            let extra = batch.column_by_name(own::EXTRA).unwrap().as_string::<i32>().clone();
+            for row in 0..batch.num_rows() {
+                let extra: Value = serde_json::from_str(extra.value(row)).unwrap();
+                let day = folder.rsplit_once('=').unwrap().1.to_owned();
+                versions.push((ids.value(row), extra["more"]["n"].as_i64().unwrap(), day));
+            }
+        }
+    }
+    versions.sort();
+    versions
+}
+
+fn with_history() -> Manifest {
+    let mut manifest = manifest("merge", BUCKETS, "");
+    manifest.resources[0].history = true;
+    manifest
+}
+
+#[tokio::test]
+async fn every_version_is_kept_once_also_one_that_returns() {
+    let manifest = with_history();
+    let root = tempfile::tempdir().unwrap();
+    for version in [1, 2, 2, 1] {
+        let records: Vec<Value> = (0..40).map(|id| thing(id, if id < 10 { version } else { 1 })).collect();
+        merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &records).await;
+    }
+    let versions: Vec<(i64, i64)> =
+        history(root.path(), &manifest).await.into_iter().map(|(id, n, _)| (id, n)).collect();
+    let mut expected: Vec<(i64, i64)> = (0..40).map(|id| (id, 1)).collect();
+    expected.extend((0..10).flat_map(|id| [(id, 1), (id, 2)]));
+    expected.sort_unstable();
+    assert_eq!(versions, expected);
+}
+
+/// A run wrote a version into the history and was killed before the table had it, yesterday: today's run meets the same change.
+#[tokio::test]
+async fn a_version_is_kept_once_also_after_a_crash_between_the_two_writes() {
+    let manifest = with_history();
+    let resource = &manifest.resources[0];
+    let root = tempfile::tempdir().unwrap();
+    merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &[thing(1, 1), thing(2, 1)]).await;
+    let store = Local::new(root.path().to_owned());
+    let yesterday = Utc::now() - chrono::TimeDelta::days(1);
+    {
+        let table = Table::new(&store, &manifest.name, resource, Format::Parquet);
+        let mut buffer = table.buffer();
+        let mapper = Mapper::new(resource);
+        [thing(1, 2), thing(3, 1)].into_iter().for_each(|record| buffer.push(mapper.map(record).remove(0).unwrap()));
+        let batch = buffer.take(yesterday).unwrap().unwrap();
+        let mut versions = Vec::new();
+        for (folder, rows) in &batch.partitions {
+            versions.extend(partition::new_versions(&table, folder, &batch, rows).await.unwrap());
+        }
+        table.history.as_ref().unwrap().record(&batch, &versions).await.unwrap();
+    }
+    let merged =
+        merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &[thing(1, 2), thing(2, 2), thing(3, 1)]).await;
+    assert_eq!((merged.new, merged.changed), (1, 2));
+    let (day, today) = (yesterday.date_naive().to_string(), Utc::now().date_naive().to_string());
+    let expected = [(1, 1, &today), (1, 2, &day), (2, 1, &today), (2, 2, &today), (3, 1, &day)]
+        .map(|(id, n, day)| (id, n, day.clone()));
+    assert_eq!(history(root.path(), &manifest).await, expected);
+}
+
 #[tokio::test]
 async fn an_update_keeps_when_the_key_was_first_seen() {
     let manifest = manifest("merge", "[]", "");
