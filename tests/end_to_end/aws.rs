@@ -81,4 +81,20 @@ print(json.dumps(count))",
         assert_ne!(count, json!(null));
         usize::try_from(count.as_u64().unwrap()).unwrap()
     }
+
+    /// Copies every file below `folder` to the bucket.
+    pub(crate) fn upload(&self, folder: &std::path::Path) {
+        let script = format!(
+            "import boto3, json, os
+client = boto3.client('s3', endpoint_url='{}', region_name='eu-west-1')
+for parent, _, names in os.walk('{folder}'):
+    for name in names:
+        path = os.path.join(parent, name)
+        client.upload_file(path, 'lake', os.path.relpath(path, '{folder}'))
+print(json.dumps(None))",
+            self.endpoint,
+            folder = folder.display()
+        );
+        python(&script, &ACCOUNT);
+    }
 }

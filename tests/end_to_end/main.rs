@@ -1,5 +1,5 @@
 //! Whole-program tests: the functions' own binaries against the sandbox, a directory, an S3 server, a Secrets Manager
-//! endpoint and the Lambda emulator; DuckDB reads what they stored.
+//! endpoint and the Lambda emulator; DuckDB, pyarrow and Polars read what they stored.
 //!
 //! `tests/run` installs the servers and readers below `target/tools` and then runs these.
 
@@ -9,6 +9,7 @@ mod aws;
 mod emulator;
 mod growth;
 mod lake;
+mod readers;
 mod refusals;
 mod secrets;
 mod see_tickets;

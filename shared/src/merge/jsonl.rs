@@ -45,7 +45,7 @@ pub(super) fn batches<'p>(
 ) -> Result<BoxStream<'p, Result<RecordBatch, Error>>, Error> {
     let fault = move |detail: &dyn std::fmt::Display| Error::Part { key: key.to_owned(), detail: detail.to_string() };
     let whole = columns.is_none();
-    let (wanted, stored) = (Arc::clone(schema), offsets(schema));
+    let (wanted, stored) = (Arc::clone(schema), retyped(schema, offset));
     let schema = match columns {
         Some(columns) => {
             let fields = stored.fields().iter().filter(|field| columns.contains(&field.name().as_str())).cloned();
@@ -69,28 +69,39 @@ pub(super) fn batches<'p>(
     Ok(stream::iter(batches).boxed())
 }
 
-/// The schema with `UTC` as `+00:00`: Arrow's JSON reader and writer know offsets, and names only with a table of all the world's
-/// zones, a megabyte that a function does not need.
-fn offsets(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| match offset(field.data_type()) {
-        Some(data_type) => Arc::new(field.as_ref().clone().with_data_type(data_type)),
-        None => Arc::clone(field),
+/// The schema with other types for the columns, or their elements, that `to` knows.
+fn retyped(schema: &Schema, to: fn(&DataType) -> Option<DataType>) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let data_type = match field.data_type() {
+            DataType::List(element) => to(element.data_type())
+                .map(|inner| DataType::List(Arc::new(element.as_ref().clone().with_data_type(inner)))),
+            data_type => to(data_type),
+        };
+        data_type
+            .map_or_else(|| Arc::clone(field), |data_type| Arc::new(field.as_ref().clone().with_data_type(data_type)))
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// `UTC` as `+00:00`: Arrow's JSON reader and writer know offsets, and names only with a table of all the world's zones, a
+/// megabyte that a function does not need.
 fn offset(data_type: &DataType) -> Option<DataType> {
     match data_type {
         DataType::Timestamp(unit, Some(_)) => Some(DataType::Timestamp(*unit, Some("+00:00".into()))),
-        DataType::List(element) => {
-            let inner = offset(element.data_type())?;
-            Some(DataType::List(Arc::new(element.as_ref().clone().with_data_type(inner))))
-        }
         _ => None,
     }
 }
 
-/// The same values under another schema, whose types differ in their zone's name alone.
+/// As a value is written. A decimal is text: DuckDB, like most readers of JSON, takes a number for a double, and an amount
+/// loses digits even where the reader is told that it is a decimal.
+fn written(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Decimal128(..) => Some(DataType::Utf8),
+        data_type => offset(data_type),
+    }
+}
+
+/// The same values in another schema's types.
 fn relabel(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
     let columns = columns.collect::<Result<_, _>>().map_err(|error| internal(&error))?;
@@ -113,7 +124,7 @@ impl Sink {
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let batch = relabel(batch, &offsets(batch.schema_ref()))?;
+        let batch = relabel(batch, &retyped(batch.schema_ref(), written))?;
         self.0.write(&batch).map_err(|error| internal(&error))
     }
 

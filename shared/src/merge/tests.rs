@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Decimal128Type, Int64Type};
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -301,6 +302,45 @@ async fn a_version_is_kept_once_also_after_a_crash_between_the_two_writes() {
     let expected = [(1, 1, &today), (1, 2, &day), (2, 1, &today), (2, 2, &today), (3, 1, &day)]
         .map(|(id, n, day)| (id, n, day.clone()));
     assert_eq!(history(root.path(), &manifest).await, expected);
+}
+
+#[tokio::test]
+async fn a_decimal_keeps_every_digit_in_both_formats() {
+    let manifest = manifest(
+        "merge",
+        "[]",
+        ", price: {data_type: decimal}, prices: {path: 'prices[*]', data_type: decimal, list: true}",
+    );
+    let price = "12345678901234567890123456789.123456789";
+    let digits = 12_345_678_901_234_567_890_123_456_789_123_456_789_i128;
+    for format in [Format::Parquet, Format::Json] {
+        let root = tempfile::tempdir().unwrap();
+        let mut priced = thing(1, 1);
+        (priced["price"], priced["prices"]) = (json!(price), json!([price, null, "0.1"]));
+        merge(root.path(), &manifest, format, PART_BYTES, &[priced]).await;
+        // Read and written again with the row beside it.
+        merge(root.path(), &manifest, format, PART_BYTES, &[thing(2, 1)]).await;
+
+        let store = Local::new(root.path().to_owned());
+        let table = Table::new(&store, "test", &manifest.resources[0], format);
+        let listed = store.list("test/things/").await.unwrap();
+        let name = Name::parse("test/things", &listed[0].key).unwrap();
+        let part = Part::open(&table, name, &listed[0]).await.unwrap().unwrap();
+        let batches: Vec<_> = part.batches(&table.schema, None).unwrap().try_collect().await.unwrap();
+        let column = |name: &str| batches[0].column_by_name(name).unwrap();
+        let numbers = |column: &dyn Array| column.as_primitive::<Decimal128Type>().iter().collect::<Vec<_>>();
+        assert_eq!(numbers(column("price")), [Some(digits), None], "{format:?}");
+        assert_eq!(numbers(&column("prices").as_list::<i32>().value(0)), [Some(digits), Some(100_000_000)]);
+        if format == Format::Json {
+            let bytes = std::fs::read(root.path().join(&listed[0].key)).unwrap();
+            let line: Value = serde_json::Deserializer::from_reader(flate2::read::GzDecoder::new(&bytes[..]))
+                .into_iter()
+                .next()
+                .unwrap()
+                .unwrap();
+            assert_eq!(line["price"], price, "text: a number is read as a double");
+        }
+    }
 }
 
 #[tokio::test]
