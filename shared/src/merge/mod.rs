@@ -114,7 +114,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Ends a run's merges. `covered_since` is the start of a run that read everything there is: see [`History::close`].
+    /// Ends a run's merges. `covered_since` is the start of a run that read everything there is: what runs killed
+    /// before it left half written, it has met again.
     pub async fn close(&self, covered_since: Option<DateTime<Utc>>) -> Result<(), Error> {
         match &self.history {
             Some(history) => history.close(covered_since).await,
