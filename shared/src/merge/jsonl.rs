@@ -1,6 +1,7 @@
 //! Parts as JSON lines, gzip; the seal in the gzip header's file name, the one optional field that DuckDB's reader takes.
 
 use std::io::{BufReader, Read, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -14,13 +15,17 @@ use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::buffer::internal;
 use crate::error::Error;
+use crate::store::Version;
 
 /// The header's file name, of one length either way so that the seal can be set when the size is known.
 const OPEN: &str = "ticketlake-open--.jsonl";
 const SEALED: &str = "ticketlake-sealed.jsonl";
+/// A gzip header's time stamp, which no reader of a lake looks at: a hash of the version that was there before.
+const MODIFIED: Range<usize> = 4..8;
 /// A gzip header's fixed fields, before the file name.
 const HEADER_BYTES: usize = 10;
 /// Rows decoded at once.
@@ -133,12 +138,16 @@ impl Sink {
         self.0.get_ref().get_ref().len()
     }
 
-    pub(super) fn finish(mut self, sealed: bool) -> Result<Bytes, Error> {
+    pub(super) fn finish(mut self, sealed: bool, replaces: Option<&Version>) -> Result<Bytes, Error> {
         self.0.finish().map_err(|error| internal(&error))?;
         let broken = |error: std::io::Error| Error::Runtime(format!("rows could not be compressed: {error}"));
         let mut encoder = self.0.into_inner();
         encoder.flush().map_err(broken)?;
         let mut bytes = encoder.finish().map_err(broken)?;
+        if let Some(Version(replaced)) = replaces {
+            let hash = xxh3_64(replaced.as_bytes()).to_le_bytes();
+            bytes[MODIFIED].copy_from_slice(&hash[..MODIFIED.len()]);
+        }
         if sealed {
             bytes[HEADER_BYTES..HEADER_BYTES + SEALED.len()].copy_from_slice(SEALED.as_bytes());
         }

@@ -29,10 +29,12 @@ use parquet::schema::types::ColumnPath;
 
 use crate::error::Error;
 use crate::map::own;
-use crate::store::{Object, StoreError};
+use crate::store::{Object, StoreError, Version};
 
 /// Says in the footer that the part takes no more rows.
 const SEALED: &str = "ticketlake.sealed";
+/// Says in the footer which version of the part was there before.
+const REPLACES: &str = "ticketlake.replaces";
 /// Constant, so that another version of the library writes the same bytes for the same rows.
 const CREATED_BY: &str = "ticketlake";
 /// Read at once from the end: holds the footer of all but the largest parts.
@@ -254,7 +256,10 @@ impl Sink {
         self.file.bytes_written() + open
     }
 
-    pub(super) fn finish(mut self, sealed: bool) -> Result<Bytes, Error> {
+    pub(super) fn finish(mut self, sealed: bool, replaces: Option<&Version>) -> Result<Bytes, Error> {
+        if let Some(Version(replaced)) = replaces {
+            self.file.append_key_value_metadata(KeyValue::new(REPLACES.to_owned(), replaced.clone()));
+        }
         if sealed {
             self.file.append_key_value_metadata(KeyValue::new(SEALED.to_owned(), "true".to_owned()));
         }

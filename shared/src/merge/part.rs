@@ -20,7 +20,7 @@ use super::{Table, jsonl, parquet};
 use crate::error::Error;
 use crate::map::{join_key, own};
 use crate::request::Format;
-use crate::store::{Listed, Object};
+use crate::store::{Listed, Object, Version};
 
 /// Rows handed to a part's writer at once; its size is looked at between.
 const WRITE_ROWS: usize = 4096;
@@ -207,7 +207,11 @@ impl Part {
                 }
             }
         }
-        writer.fill(&incoming, inserts, table.target_bytes)?.finish(self.sealed, table.target_bytes)
+        writer.fill(&incoming, inserts, table.target_bytes)?.finish(
+            self.sealed,
+            table.target_bytes,
+            Some(self.object.version()),
+        )
     }
 
     /// The part in stretches: a row group is copied when no update touches it and its columns are those to be written. The last is
@@ -253,7 +257,11 @@ impl Part {
 /// A new part with as many of `inserts` as the target size allows.
 pub(super) fn begin(table: &Table<'_>, batch: &Batch, inserts: &[u32]) -> Result<Rewrite, Error> {
     let writer = Writer::new(table.format, &table.stored, table)?;
-    writer.fill(&conform(&batch.rows, &table.stored)?, inserts, table.target_bytes)?.finish(false, table.target_bytes)
+    writer.fill(&conform(&batch.rows, &table.stored)?, inserts, table.target_bytes)?.finish(
+        false,
+        table.target_bytes,
+        None,
+    )
 }
 
 fn rows_of(group: &RowGroupMetaData) -> u64 {
@@ -357,11 +365,13 @@ impl Writer {
         Ok(self)
     }
 
-    fn finish(self, sealed: bool, target: usize) -> Result<Rewrite, Error> {
+    /// What `replaces` names goes into the part. S3 tells versions apart by their bytes alone, and a writer whose answer was
+    /// lost may write the same rows again: without it, a write that arrives late could take the part for the version it read.
+    fn finish(self, sealed: bool, target: usize, replaces: Option<&Version>) -> Result<Rewrite, Error> {
         let sealed = sealed || self.bytes() >= target;
         let bytes = match self.sink {
-            Sink::Parquet(sink) => sink.finish(sealed)?,
-            Sink::Json(sink) => sink.finish(sealed)?,
+            Sink::Parquet(sink) => sink.finish(sealed, replaces)?,
+            Sink::Json(sink) => sink.finish(sealed, replaces)?,
         };
         Ok(Rewrite { bytes, inserted: self.inserted, sealed })
     }

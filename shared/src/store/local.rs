@@ -18,6 +18,7 @@ use super::{Kind, Listed, Object, Put, Store, StoreError, Version, When};
 
 /// Holds files being written, and the lock. Readers of Hive folders pass over names that begin with `_`.
 const TEMPORARY: &str = "_tmp";
+const LOCK: &str = "lock";
 
 /// A directory as a store.
 #[derive(Debug)]
@@ -60,7 +61,15 @@ impl Store for Local {
         self.blocking("list", prefix, move |root| {
             let folder = wanted.rfind('/').map_or("", |end| &wanted[..end]);
             let mut found = Vec::new();
+            // Held, so that nothing is replaced meanwhile: some file systems then pass over its name (tmpfs and Btrfs, in a
+            // folder that takes more than one read). A part passed over is a key written again.
+            let lock = match File::open(root.join(TEMPORARY).join(LOCK)) {
+                Ok(lock) => lock.lock_shared().map(|()| Some(lock))?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
             walk(root, &root.join(folder), &mut found)?;
+            drop(lock);
             found.retain(|listed| listed.key.starts_with(&wanted));
             found.sort_by(|one, other| one.key.cmp(&other.key));
             Ok(found)
@@ -100,7 +109,7 @@ impl Store for Local {
             fs::create_dir_all(folder)?;
             let mut file = tempfile::Builder::new().prefix("put-").tempfile_in(&temporary)?;
             file.write_all(&bytes)?;
-            let lock = File::options().create(true).append(true).open(temporary.join("lock"))?;
+            let lock = File::options().create(true).append(true).open(temporary.join(LOCK))?;
             lock.lock()?;
             let current = match fs::metadata(&target) {
                 Ok(metadata) => Some(metadata),
@@ -194,5 +203,43 @@ impl Object for OpenFile {
             place: self.place.clone(),
             detail: error.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listing_passes_over_nothing_that_is_replaced_meanwhile() {
+        // tmpfs where there is one: it passes over a replaced name that a listing in several reads has yet to come to.
+        let memory = Path::new("/dev/shm");
+        let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let store = Local::new(root.path().to_owned());
+        let key = |number: usize| format!("folder/part-{number:05}.parquet");
+        let mut versions = Vec::new();
+        for number in 0..2000 {
+            match store.put(&key(number), Bytes::new(), When::Absent).await.unwrap() {
+                Put::Done(version) => versions.push(version),
+                Put::Conflict => panic!("{} is there already", key(number)),
+            }
+        }
+        let writes = async {
+            for (number, version) in versions.into_iter().enumerate() {
+                store.put(&key(number), Bytes::new(), When::Is(version)).await.unwrap();
+            }
+        };
+        let mut writes = std::pin::pin!(writes);
+        let mut listed = 0;
+        loop {
+            tokio::select! {
+                () = &mut writes => break,
+                parts = store.list("folder/part-") => {
+                    listed += 1;
+                    assert_eq!(parts.unwrap().len(), 2000);
+                }
+            }
+        }
+        assert!(listed > 0);
     }
 }
