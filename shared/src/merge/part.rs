@@ -107,6 +107,9 @@ impl Part {
         let Some(object) = table.store.open(listed).await? else {
             return Ok(None);
         };
+        if object.size() == 0 {
+            return Err(Error::Part { key: name.key, detail: "it is empty: not one of ours".into() });
+        }
         let (sealed, content) = match name.format {
             Format::Parquet => {
                 let footer = parquet::Footer::read(&name.key, &object).await?;
@@ -282,17 +285,36 @@ pub(super) fn key_part(column: &ArrayRef, row: usize) -> Option<String> {
     }
 }
 
-/// The batch in another schema's order and types, with nulls for what it lacks. The state has made sure that a type which differs
-/// is a narrower one.
+/// The batch in another schema's order and types, with nulls for what it lacks.
+///
+/// The state has made sure that a type which differs is a narrower one; another run may have widened it since, and a rewrite
+/// would then narrow what that run wrote. So it is looked at here, where the part's version is compared on writing.
 fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
         Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => cast_with_options(column, field.data_type(), &options),
+        Some(column) if widens(column.data_type(), field.data_type()) => {
+            cast_with_options(column, field.data_type(), &options).map_err(|error| internal(&error))
+        }
+        Some(column) => {
+            let (name, was, is) = (field.name(), column.data_type(), field.data_type());
+            let message =
+                format!("is stored as {was}, and {is} cannot hold all of that: another manifest widened it meanwhile");
+            Err(Error::configuration(format!("columns.{name}"), message))
+        }
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
     });
-    let columns = columns.collect::<Result<_, _>>().map_err(|error| internal(&error))?;
+    let columns = columns.collect::<Result<_, _>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(|error| internal(&error))
+}
+
+/// What [`crate::state`] lets a manifest widen, as it lies in a part.
+fn widens(was: &DataType, is: &DataType) -> bool {
+    match is {
+        DataType::Utf8 => !was.is_nested(),
+        DataType::Float64 | DataType::Decimal128(..) => *was == DataType::Int64,
+        _ => false,
+    }
 }
 
 /// Rows of `old` (0) and `new` (1) as `choice` says; when a key was first seen stays as it was.

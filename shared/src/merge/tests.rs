@@ -219,7 +219,7 @@ async fn the_same_rows_again_are_another_version() {
         });
         let mut seen = Vec::new();
         for batch in batches.iter().cycle().take(6) {
-            let merged = partition::merge(&table, "", batch, &[0]).await.unwrap();
+            let merged = partition::merge(&table, "", batch, &[0], None).await.unwrap();
             assert_eq!(merged.new + merged.changed, 1);
             let listed = store.list("test/things/").await.unwrap();
             let (bytes, _) = store.get(&listed[0].key).await.unwrap().unwrap();
@@ -368,6 +368,32 @@ async fn a_decimal_keeps_every_digit_in_both_formats() {
             assert_eq!(line["price"], price, "text: a number is read as a double");
         }
     }
+}
+
+/// A run with the older manifest, still under way when another widened the column: it must not narrow what that one wrote.
+#[tokio::test]
+async fn a_column_that_was_widened_meanwhile_is_not_narrowed() {
+    let root = tempfile::tempdir().unwrap();
+    let (older, newer) = (", n: {data_type: bigint}", ", n: {data_type: double}");
+    let record = |id: i64, n: Value| {
+        let mut record = thing(id, 1);
+        record["n"] = n;
+        record
+    };
+    let (older, newer) = (manifest("merge", "[]", older), manifest("merge", "[]", newer));
+    merge(root.path(), &older, Format::Parquet, PART_BYTES, &[record(1, json!(1))]).await;
+    merge(root.path(), &newer, Format::Parquet, PART_BYTES, &[record(2, json!(1.5))]).await;
+    let store = Local::new(root.path().to_owned());
+    let table = Table::new(&store, "test", &older.resources[0], Format::Parquet);
+    let mut buffer = table.buffer();
+    buffer.push(Mapper::new(&older.resources[0]).map(record(3, json!(3))).remove(0).unwrap());
+    let error = table.merge(&mut buffer).await.unwrap_err();
+    assert!(error.to_string().contains("columns.n"), "{error}");
+    // The newer manifest's run goes on, and both values are what they were.
+    let merged =
+        merge(root.path(), &newer, Format::Parquet, PART_BYTES, &[record(1, json!(1)), record(2, json!(1.5))]).await;
+    assert_eq!(merged.new, 0);
+    assert_eq!(stored(root.path(), &newer, Format::Parquet).await.0.len(), 2);
 }
 
 #[tokio::test]
