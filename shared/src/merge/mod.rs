@@ -9,8 +9,6 @@ mod parquet;
 mod part;
 mod partition;
 
-use std::time::Duration;
-
 use arrow_schema::SchemaRef;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -103,14 +101,6 @@ impl<'t> Table<'t> {
         }
         Ok(merged)
     }
-}
-
-/// Waits after a lost race: longer each time, at random, so that racing writers come apart.
-async fn wait_after_conflict(lost: u32) {
-    use rand::RngExt;
-    let longest = Duration::from_millis(20).saturating_mul(1 << lost.min(6));
-    let wait = longest.mul_f64(rand::rng().random_range(0.1..=1.0));
-    tokio::time::sleep(wait).await;
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::buffer::Batch;
 use super::part::{self, Name, Part};
-use super::{Merged, Table, wait_after_conflict};
+use super::{Merged, Table};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
-use crate::store::{Kind, Put, StoreError, When};
+use crate::store::{Kind, Put, StoreError, When, wait_after_conflict};
 
 /// Lost races after which something else must be wrong.
 const MOST_CONFLICTS: u32 = 100;
