@@ -25,6 +25,7 @@ mod faults;
 pub mod function;
 pub mod see_tickets;
 mod server;
+pub mod store;
 pub mod ticketmaster;
 mod wire;
 
