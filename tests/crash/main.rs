@@ -8,7 +8,17 @@
     reason = "clippy knows tests by `#[test]`; what they share is as much a test"
 )]
 
+mod answers;
+#[path = "../end_to_end/aws.rs"]
+#[allow(dead_code, reason = "`end_to_end` uses the rest")]
+mod aws;
 mod every_operation;
+mod kill;
 mod lake;
+mod overlap;
+mod place;
+mod proxy;
 mod sales;
+#[path = "../end_to_end/tools.rs"]
+mod tools;
 mod updates;
