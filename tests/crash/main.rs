@@ -12,6 +12,7 @@ mod answers;
 #[path = "../end_to_end/aws.rs"]
 #[allow(dead_code, reason = "`end_to_end` uses the rest")]
 mod aws;
+mod cost;
 mod every_operation;
 mod kill;
 mod lake;

@@ -22,6 +22,7 @@ mod client;
 mod clock;
 mod dice;
 mod faults;
+pub mod filled;
 pub mod function;
 pub mod see_tickets;
 mod server;
