@@ -8,8 +8,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
 use crate::map::Rejection;
-use crate::store::{Put, Store, When};
+use crate::store::{Kind, Put, Store, StoreError, When, wait_after_conflict};
 use crate::time;
+
+/// Lost races after which something else must be wrong.
+const MOST_CONFLICTS: u32 = 50;
 
 /// The rejected records of one resource.
 #[derive(Debug)]
@@ -68,7 +71,17 @@ impl<'s> Rejected<'s> {
         let bytes = Bytes::from(object.to_string());
         let size = bytes.len() as u64;
         let key = format!("{}/date={}/{hash}.json", self.folder, now.format("%Y-%m-%d"));
-        let put = self.store.put(&key, bytes, When::Absent).await?;
-        Ok((put != Put::Conflict).then_some(size))
+        for lost in 0..MOST_CONFLICTS {
+            if self.store.put(&key, bytes.clone(), When::Absent).await? != Put::Conflict {
+                return Ok(Some(size));
+            }
+            // S3 also answers so while another write is under way, and that one may fail: only what is there is kept.
+            if self.store.get(&key).await?.is_some() {
+                return Ok(None);
+            }
+            wait_after_conflict(lost).await;
+        }
+        let detail = format!("another writer was first {MOST_CONFLICTS} times");
+        Err(StoreError { kind: Kind::Other, operation: "write", place: key, detail }.into())
     }
 }

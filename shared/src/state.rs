@@ -16,7 +16,7 @@ use crate::error::{Error, Fault, Faults};
 use crate::manifest::{Column, DataType, PartitionField, Resource};
 use crate::map;
 use crate::request::Format;
-use crate::store::{Kind, Put, Store, StoreError, Version, When};
+use crate::store::{Kind, Put, Store, StoreError, Version, When, wait_after_conflict};
 use crate::time::{self, Instant};
 
 /// Lost races after which something else must be wrong.
@@ -176,7 +176,7 @@ impl<'s> State<'s> {
 
     /// Writes what `change` makes of the state, again with a newer one when somebody else was first; `None` leaves it.
     async fn change(&mut self, change: impl Fn(Option<&Stored>) -> Result<Option<Stored>, Error>) -> Result<(), Error> {
-        for _ in 0..MOST_CONFLICTS {
+        for lost in 0..MOST_CONFLICTS {
             let Some(next) = change(self.stored.as_ref().map(|(stored, _)| stored))? else {
                 return Ok(());
             };
@@ -187,7 +187,10 @@ impl<'s> State<'s> {
                     self.stored = Some((next, version));
                     return Ok(());
                 }
-                Put::Conflict => self.stored = Self::read(self.store, &self.key).await?,
+                Put::Conflict => {
+                    wait_after_conflict(lost).await;
+                    self.stored = Self::read(self.store, &self.key).await?;
+                }
             }
         }
         let detail = format!("another writer was first {MOST_CONFLICTS} times");

@@ -22,9 +22,11 @@ mod client;
 mod clock;
 mod dice;
 mod faults;
+pub mod filled;
 pub mod function;
 pub mod see_tickets;
 mod server;
+pub mod store;
 pub mod ticketmaster;
 mod wire;
 

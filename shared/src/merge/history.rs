@@ -22,11 +22,11 @@ use tokio::sync::OnceCell;
 
 use super::buffer::{Batch, internal};
 use super::part::{Name, Part};
-use super::{Merged, Table, partition, wait_after_conflict};
+use super::{Merged, Table, partition};
 use crate::error::Error;
 use crate::manifest::{DataType, WriteDisposition};
 use crate::map::{self, join_key, own};
-use crate::store::{Put, When};
+use crate::store::{Put, When, wait_after_conflict};
 
 /// The `synced_at` of the version that this one replaced; null for a key's first.
 const REPLACES: &str = "_replaces";

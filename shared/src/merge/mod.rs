@@ -12,7 +12,6 @@ mod partition;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arrow_schema::{Field, Schema, SchemaRef};
 use chrono::{DateTime, Utc};
@@ -174,14 +173,6 @@ impl Recorded {
     fn add(&self, versions: &[NewVersion]) {
         self.rows().extend(versions.iter().map(|version| version.row));
     }
-}
-
-/// Waits after a lost race: longer each time, at random, so that racing writers come apart.
-async fn wait_after_conflict(lost: u32) {
-    use rand::RngExt;
-    let longest = Duration::from_millis(20).saturating_mul(1 << lost.min(6));
-    let wait = longest.mul_f64(rand::rng().random_range(0.1..=1.0));
-    tokio::time::sleep(wait).await;
 }
 
 #[cfg(test)]

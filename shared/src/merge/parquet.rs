@@ -39,6 +39,8 @@ const REPLACES: &str = "ticketlake.replaces";
 const CREATED_BY: &str = "ticketlake";
 /// Read at once from the end: holds the footer of all but the largest parts.
 const FOOTER_GUESS: u64 = 64 << 10;
+/// Ranges no further apart are read as one: these bytes come faster than another answer begins.
+const GAP_BYTES: u64 = 64 << 10;
 /// Rows decoded at once.
 const READ_ROWS: usize = 4096;
 
@@ -121,10 +123,20 @@ impl AsyncFileReader for Reader {
         self.range(range).boxed()
     }
 
-    /// All at once: the chunks of a row group are one wait, not one each.
+    /// All at once, and neighbours together: the chunks of a row group are one wait, and one request where all are wanted.
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         let reader = &*self;
-        futures::future::try_join_all(ranges.into_iter().map(move |range| reader.range(range))).boxed()
+        async move {
+            let spans = spans(&ranges);
+            let read = futures::future::try_join_all(spans.iter().map(|span| reader.range(span.clone()))).await?;
+            let cut = |range: &Range<u64>| {
+                let position = spans.partition_point(|span| span.end < range.end);
+                let begin = (range.start - spans[position].start) as usize;
+                read[position].slice(begin..begin + (range.end - range.start) as usize)
+            };
+            Ok(ranges.iter().map(cut).collect())
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -151,6 +163,20 @@ impl AsyncFileReader for Reader {
         }
         .boxed()
     }
+}
+
+/// The least ranges that cover `ranges`, with gaps of up to [`GAP_BYTES`].
+fn spans(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_by_key(|range| range.start);
+    let mut spans: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match spans.last_mut() {
+            Some(span) if range.start <= span.end + GAP_BYTES => span.end = span.end.max(range.end),
+            _ => spans.push(range),
+        }
+    }
+    spans
 }
 
 /// Writes one part in memory: row groups of its own, and row groups of another part as they are.
@@ -308,4 +334,20 @@ impl ChunkReader for Chunks {
 
 fn internal(error: &ParquetError) -> Error {
     Error::Runtime(format!("rows could not be written as Parquet: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_read_together_and_strangers_apart() {
+        let far = 10 * GAP_BYTES;
+        assert_eq!(
+            spans(&[far..far + 1, 0..10, 10..20, 20 + GAP_BYTES..30 + GAP_BYTES]),
+            [0..30 + GAP_BYTES, far..far + 1]
+        );
+        assert_eq!(spans(&[0..far, 5..10, 2 * far..3 * far]), [0..far, 2 * far..3 * far]);
+        assert_eq!(spans(&[]), []);
+    }
 }

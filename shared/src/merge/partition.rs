@@ -12,10 +12,10 @@ use std::collections::{HashMap, HashSet};
 use super::buffer::Batch;
 use super::history::NewVersion;
 use super::part::{self, Name, Part};
-use super::{Merged, Recorded, Table, wait_after_conflict};
+use super::{Merged, Recorded, Table};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
-use crate::store::{Kind, Put, StoreError, When};
+use crate::store::{Kind, Put, StoreError, When, wait_after_conflict};
 
 /// Lost races after which something else must be wrong.
 const MOST_CONFLICTS: u32 = 100;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;

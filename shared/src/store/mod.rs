@@ -8,6 +8,7 @@ mod s3;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -122,6 +123,14 @@ impl StoreError {
             _ => "",
         }
     }
+}
+
+/// Waits after a [`Put::Conflict`]: longer each time, at random, so that racing writers come apart.
+pub(crate) async fn wait_after_conflict(lost: u32) {
+    use rand::RngExt;
+    let longest = Duration::from_millis(20).saturating_mul(1 << lost.min(6));
+    let wait = longest.mul_f64(rand::rng().random_range(0.1..=1.0));
+    tokio::time::sleep(wait).await;
 }
 
 /// The store at `location`.

@@ -1,0 +1,222 @@
+//! A store that fails at its n-th operation, for every n: a plain run afterwards mends whatever was left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sandbox::see_tickets::Options;
+use sandbox::store::{Faulty, Trouble};
+use serde_json::Value;
+use tempfile::TempDir;
+use ticketlake::error::Error;
+use ticketlake::manifest::{Manifest, catalog};
+use ticketlake::map::Mapper;
+use ticketlake::merge::{Merged, Table};
+use ticketlake::report::Status;
+use ticketlake::request::{Draft, Format, Request};
+use ticketlake::store::{Local, Store};
+
+use crate::lake::{self, REJECTED};
+use crate::sales::{self, Sales};
+
+/// Ends the test if the lake at `root` shows a key twice, or a part that is not whole.
+fn look(root: &Path) {
+    lake::assert_keys_once(&lake::parts(root));
+}
+
+fn directory(root: &Path) -> Arc<dyn Store> {
+    Arc::new(Local::new(root.to_owned()))
+}
+
+/// A store over `root` with a reader that looks after every write.
+fn watched(root: &Path, at: Option<(u64, Trouble)>) -> Faulty {
+    let inner = directory(root);
+    let faulty = match at {
+        Some((number, trouble)) => Faulty::failing_at(inner, number, trouble),
+        None => Faulty::new(inner),
+    };
+    let root = PathBuf::from(root);
+    faulty.seen_by(move || look(&root))
+}
+
+/// One sandbox and one way of storing; each story has a lake of its own.
+struct Stage {
+    sales: Sales,
+    request: Request,
+}
+
+impl Stage {
+    async fn new(format: &str) -> Self {
+        let sales = Sales::start(sales::few()).await;
+        let request = sales.request(Draft { format: Some(format.into()), ..Draft::default() });
+        Self { sales, request }
+    }
+
+    /// A run with trouble at its `number`-th operation; false when it had fewer. A run that met trouble says so.
+    async fn troubled(&self, root: &Path, number: u64, trouble: Trouble) -> bool {
+        let store = Arc::new(watched(root, Some((number, trouble))));
+        let (report, error) = self.sales.run(Arc::<Faulty>::clone(&store), &self.request).await;
+        look(root);
+        let met = store.operations() >= number;
+        assert_eq!(met, error.is_some(), "{trouble:?} at {number}: {report:?}");
+        assert_eq!(met, report.status == Status::Failed, "{trouble:?} at {number}: {report:?}");
+        met
+    }
+
+    /// A run without trouble, after which the lake is right.
+    async fn plain(&self, root: &Path, revision: u32, story: &str) -> u64 {
+        let store = Arc::new(watched(root, None));
+        let (report, error) = self.sales.run(Arc::<Faulty>::clone(&store), &self.request).await;
+        assert_eq!((report.status, error.map(|error| error.to_string())), (Status::Complete, None), "{story}");
+        lake::assert_is(&lake::parts(root), &self.sales.truth, revision, story);
+        assert_eq!(
+            lake::rejected(&lake::objects(root, REJECTED)),
+            lake::placeless(&self.sales.truth, revision),
+            "{story}"
+        );
+        store.operations()
+    }
+}
+
+/// Tells a story for every operation of a run and every way in which it can fail, until the run has no such operation.
+async fn for_every_operation(least: u64, mut story: impl AsyncFnMut(u64, Trouble, String) -> bool) {
+    for trouble in Trouble::ALL {
+        let mut number = 1;
+        while story(number, trouble, format!("{trouble:?} at {number}")).await {
+            number += 1;
+            assert!(number < 1_000, "a run of so few sales never ends");
+        }
+        assert!(number > least, "a run into several partitions has more than {number} operations");
+    }
+}
+
+#[tokio::test]
+async fn a_first_run_that_fails_anywhere_is_mended_by_the_next() {
+    for format in ["parquet", "json"] {
+        let stage = Stage::new(format).await;
+        for_every_operation(10, async |number, trouble, story| {
+            let root = tempfile::tempdir().unwrap();
+            let met = stage.troubled(root.path(), number, trouble).await;
+            stage.plain(root.path(), 0, &story).await;
+            met
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_fails_anywhere_is_mended_by_the_next() {
+    let stage = Stage::new("parquet").await;
+    for_every_operation(10, async |number, trouble, story| {
+        let root = tempfile::tempdir().unwrap();
+        // Late enough that some partitions are stored, and others not.
+        assert!(stage.troubled(root.path(), 9, Trouble::KilledAfter).await);
+        let met = stage.troubled(root.path(), number, trouble).await;
+        stage.plain(root.path(), 0, &story).await;
+        met
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_run_and_its_retry_that_both_fail_anywhere_are_mended_by_the_next() {
+    let stage = Stage::new("parquet").await;
+    for_every_operation(10, async |number, trouble, story| {
+        let root = tempfile::tempdir().unwrap();
+        let first = stage.troubled(root.path(), number, trouble).await;
+        let second = stage.troubled(root.path(), number, trouble).await;
+        stage.plain(root.path(), 0, &story).await;
+        first || second
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_fails_anywhere_while_it_updates_is_mended_by_the_next() {
+    let stage = Stage::new("parquet").await;
+    for_every_operation(20, async |number, trouble, story| {
+        let root = tempfile::tempdir().unwrap();
+        stage.sales.server.set_revision(0);
+        stage.plain(root.path(), 0, "before").await;
+        stage.sales.server.set_revision(1);
+        let met = stage.troubled(root.path(), number, trouble).await;
+        stage.plain(root.path(), 1, &story).await;
+        met
+    })
+    .await;
+}
+
+/// One day in several parts, as a day has them that outgrew the target size.
+struct Parts {
+    manifest: Manifest,
+    options: Options,
+    format: Format,
+}
+
+impl Parts {
+    const STORED: usize = 3;
+
+    fn new(format: Format) -> Self {
+        let options = Options { sales: 300, days: 1, pending_days: 1, added_per_revision: 20, ..Options::default() };
+        Self { manifest: catalog::find("see_tickets", &[]).unwrap(), options, format }
+    }
+
+    /// Merges `sales` into parts that are full as soon as they are written.
+    async fn merge(&self, store: &dyn Store, sales: impl IntoIterator<Item = Value>) -> Result<Merged, Error> {
+        let resource = self.manifest.resource("sales").unwrap();
+        let table = Table::new(store, &self.manifest.name, resource, self.format).with_target_bytes(1);
+        let mapper = Mapper::new(resource);
+        let mut buffer = table.buffer();
+        sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap()));
+        table.merge(&mut buffer).await
+    }
+
+    /// A lake of [`Parts::STORED`] parts.
+    async fn stored(&self) -> TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let store = directory(root.path());
+        let sales: Vec<_> = self.options.truth().sales(0).collect();
+        for sales in sales.chunks(sales.len() / Self::STORED) {
+            self.merge(store.as_ref(), sales.to_vec()).await.unwrap();
+        }
+        assert_eq!(lake::parts(root.path()).len(), Self::STORED);
+        root
+    }
+}
+
+/// The same parts in another directory.
+fn copy(parts: &BTreeMap<String, Bytes>) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (key, bytes) in parts {
+        let path = root.path().join(key);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    root
+}
+
+#[tokio::test]
+async fn a_merge_that_fails_anywhere_among_several_parts_is_mended_by_the_next() {
+    for format in [Format::Parquet, Format::Json] {
+        let parts = Parts::new(format);
+        let truth = parts.options.truth();
+        let before = lake::parts(parts.stored().await.path());
+        let touched = Parts::STORED + 1;
+        for_every_operation(touched as u64 * 2, async |number, trouble, story| {
+            let root = copy(&before);
+            let store = watched(root.path(), Some((number, trouble)));
+            let merged = parts.merge(&store, truth.sales(1)).await;
+            let met = store.operations() >= number;
+            assert_eq!(met, merged.is_err(), "{story}");
+            look(root.path());
+
+            parts.merge(&watched(root.path(), None), truth.sales(1)).await.unwrap();
+            lake::assert_is(&lake::parts(root.path()), &truth, 1, &story);
+            assert_eq!(lake::parts(root.path()).len(), touched, "{story}");
+            met
+        })
+        .await;
+    }
+}

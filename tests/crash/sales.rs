@@ -1,0 +1,65 @@
+//! The See Tickets sandbox, small enough to be read a thousand times, and runs of it in this process.
+
+use std::sync::Arc;
+
+use sandbox::Server;
+use sandbox::see_tickets::{Options, Truth, start};
+use ticketlake::aws::Aws;
+use ticketlake::error::Error;
+use ticketlake::fetch;
+use ticketlake::report::Report;
+use ticketlake::request::{Draft, Request};
+use ticketlake::run::{Clients, Progress, run_into};
+use ticketlake::secret::Secrets;
+use ticketlake::settings::Settings;
+use ticketlake::store::Store;
+
+/// The key that the sandbox accepts.
+pub(crate) const KEY: &str = "sandbox-key";
+
+/// Four days, each of them a partition; some records have no key.
+pub(crate) fn few() -> Options {
+    Options { sales: 240, days: 4, pending_days: 2, page_cap: 50, broken: 4, ..Options::default() }
+}
+
+/// A server and what a run against it needs.
+#[derive(Debug)]
+pub(crate) struct Sales {
+    pub(crate) server: Server,
+    pub(crate) truth: Truth,
+    clients: Clients,
+    settings: Settings,
+}
+
+impl Sales {
+    pub(crate) async fn start(options: Options) -> Self {
+        let truth = options.truth();
+        let server = start(options).await.unwrap();
+        let settings: Settings =
+            [("SEE_TICKETS_API_KEY", KEY), ("SOURCE", "see_tickets"), ("LAKE", "given as a store")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .chain([("SEE_TICKETS_BASE_URL".to_owned(), server.base_url.clone())])
+                .collect();
+        let aws = Arc::new(Aws::default());
+        let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
+        let clients = Clients { http: fetch::http_client().unwrap(), aws, secrets };
+        Self { server, truth, clients, settings }
+    }
+
+    /// The request for what `draft` asks.
+    pub(crate) fn request(&self, draft: Draft) -> Request {
+        draft.check(Some("sales"), &self.settings).unwrap()
+    }
+
+    /// One run into `store`.
+    pub(crate) async fn run(&self, store: Arc<dyn Store>, request: &Request) -> (Report, Option<Error>) {
+        run_into(Some(store), &self.clients, request, None, &Silent).await
+    }
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn page(&self, _received: u64, _expected: Option<u64>) {}
+}

@@ -1,0 +1,36 @@
+//! Lakes that hold much already, filled without an API.
+
+use ticketlake::manifest::catalog;
+use ticketlake::map::Mapper;
+use ticketlake::merge::Table;
+use ticketlake::request::Format;
+use ticketlake::store::Store;
+
+use crate::see_tickets::Options;
+
+/// Sales that are merged at once.
+const BATCH: usize = 100_000;
+
+/// Stores `sales` sales of `days` days, of which `until` is the last; of another seed than the sandbox's usual one, so that none of
+/// them is one of its sales.
+pub async fn with_sales(store: &dyn Store, sales: usize, days: usize, until: &str) {
+    let days = u32::try_from(days.max(1)).expect("not so many days");
+    let options = Options { seed: 1_000, sales, days, until: until.into(), ..Options::default() };
+    add_sales(store, &options, BATCH).await;
+}
+
+/// Stores the sales of `options`, `batch` of them at a time.
+pub async fn add_sales(store: &dyn Store, options: &Options, batch: usize) {
+    let manifest = catalog::find("see_tickets", &[]).expect("it is built in");
+    let resource = manifest.resource("sales").expect("it has sales");
+    let table = Table::new(store, &manifest.name, resource, Format::Parquet);
+    let mapper = Mapper::new(resource);
+    let mut buffer = table.buffer();
+    for (index, sale) in options.truth().sales(0).enumerate() {
+        mapper.map(sale).into_iter().for_each(|row| buffer.push(row.expect("a whole sale")));
+        if (index + 1) % batch == 0 {
+            table.merge(&mut buffer).await.expect("a store that works");
+        }
+    }
+    table.merge(&mut buffer).await.expect("a store that works");
+}
