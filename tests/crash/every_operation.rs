@@ -18,7 +18,7 @@ use ticketlake::report::Status;
 use ticketlake::request::{Draft, Format, Request};
 use ticketlake::store::{Local, Store};
 
-use crate::lake::{self, REJECTED};
+use crate::lake::{self, HISTORY, REJECTED};
 use crate::sales::{self, Sales};
 
 /// Ends the test if the lake at `root` shows a key twice, or a part that is not whole.
@@ -219,4 +219,34 @@ async fn a_merge_that_fails_anywhere_among_several_parts_is_mended_by_the_next()
         })
         .await;
     }
+}
+
+/// Each version is in the history once, whichever write of the two a merge died at, and the table is right as well.
+#[tokio::test]
+async fn a_merge_with_a_history_that_fails_anywhere_keeps_each_version_once() {
+    let mut parts = Parts::new(Format::Parquet);
+    for resource in &mut parts.manifest.resources {
+        resource.history = true;
+    }
+    let truth = parts.options.truth();
+    let stored = parts.stored().await;
+    let before = lake::objects(stored.path(), "");
+    let first: BTreeMap<String, Bytes> = lake::objects(stored.path(), HISTORY);
+    assert_eq!(lake::versions(&first).len(), truth.count(0));
+    let expected = truth.count(1) + truth.changed_codes(0, 1).len();
+    for_every_operation(10, async |number, trouble, story| {
+        let root = copy(&before);
+        let store = watched(root.path(), Some((number, trouble)));
+        let merged = parts.merge(&store, truth.sales(1)).await;
+        let met = store.operations() >= number;
+        assert_eq!(met, merged.is_err(), "{story}");
+        look(root.path());
+        lake::versions(&lake::objects(root.path(), HISTORY));
+
+        parts.merge(&watched(root.path(), None), truth.sales(1)).await.unwrap();
+        lake::assert_is(&lake::parts(root.path()), &truth, 1, &story);
+        assert_eq!(lake::versions(&lake::objects(root.path(), HISTORY)).len(), expected, "{story}");
+        met
+    })
+    .await;
 }

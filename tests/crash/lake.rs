@@ -24,6 +24,23 @@ pub(crate) type Row = Map<String, Value>;
 /// Where it keeps what has no place in the table.
 pub(crate) const REJECTED: &str = "_rejected/see_tickets/sales";
 
+/// Where every version of its rows is kept.
+pub(crate) const HISTORY: &str = "see_tickets/sales_history";
+
+/// The versions that `parts` of a history hold: key, what it says, and when the version it replaced was written. One that is there
+/// twice ends the test.
+pub(crate) fn versions(parts: &BTreeMap<String, Bytes>) -> BTreeSet<(String, i64, Option<String>)> {
+    let mut found = BTreeSet::new();
+    for (key, bytes) in parts {
+        for row in part(key, bytes, None) {
+            let text = |name: &str| row.get(name).and_then(Value::as_str).map(str::to_owned);
+            let version = (text("uniqueCode").unwrap(), row["_fingerprint"].as_i64().unwrap(), text("_replaces"));
+            assert!(found.insert(version.clone()), "{version:?} is there twice, the second time in {key}");
+        }
+    }
+    found
+}
+
 /// Every object below `folder` of the lake at `root`, by its key; none while there is no such folder.
 pub(crate) fn objects(root: &Path, folder: &str) -> BTreeMap<String, Bytes> {
     let mut found = BTreeMap::new();
