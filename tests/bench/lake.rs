@@ -72,6 +72,8 @@ fn main() -> ExitCode {
                 // 100 sales of each of a thousand days, or a hundred thousand.
                 let lake = arguments.folder.join(format!("beside-{others}"));
                 fill(&lake, *others, 1_000, EVE);
+                // What an earlier measurement added would be found, and read.
+                let _ = std::fs::remove_dir_all(lake.join("see_tickets/sales").join(format!("sale_day={DAY}")));
                 (format!("{others} other sales"), lake)
             });
             report(measured, new)
