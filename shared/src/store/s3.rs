@@ -13,7 +13,10 @@ use aws_sdk_s3::primitives::ByteStream;
 
 use bytes::Bytes;
 
-use super::{Kind, Listed, Object, Put, Store, StoreError, Version, When};
+use super::{Kind, Listed, Object, Put, Store, StoreError, Version, When, wait_after_conflict};
+
+/// Answers 409 to one write after which the caller reads again.
+const MOST_BUSY: u32 = 5;
 
 /// A prefix of a bucket as a store.
 #[derive(Clone, Debug)]
@@ -114,20 +117,30 @@ impl Store for S3 {
     }
 
     async fn put(&self, key: &str, bytes: Bytes, when: When) -> Result<Put, StoreError> {
-        let sent = bytes.clone();
-        let request = self.client.put_object().bucket(&self.bucket).key(self.full(key)).body(ByteStream::from(bytes));
-        let request = match when {
-            When::Absent => request.if_none_match("*"),
-            When::Is(Version(tag)) => request.if_match(tag),
-        };
-        match request.send().await {
-            Ok(answer) => Ok(Put::Done(Version(answer.e_tag().unwrap_or_default().to_owned()))),
-            // 412: another version is there. 409: another write is under way. 404 to If-Match: it was never there. In each case
-            // what was read is not what is there.
-            Err(error) if matches!(status(&error), Some(409 | 412)) || error.code() == Some("NoSuchKey") => {
-                Ok(self.own_write(key, &sent).await?.map_or(Put::Conflict, Put::Done))
+        let mut busy = 0;
+        loop {
+            let body = ByteStream::from(bytes.clone());
+            let request = self.client.put_object().bucket(&self.bucket).key(self.full(key)).body(body);
+            let request = match &when {
+                When::Absent => request.if_none_match("*"),
+                When::Is(Version(tag)) => request.if_match(tag),
+            };
+            let error = match request.send().await {
+                Ok(answer) => return Ok(Put::Done(Version(answer.e_tag().unwrap_or_default().to_owned()))),
+                Err(error) => error,
+            };
+            match status(&error) {
+                // Another write to the key is under way, and may fail: what was read may still be what is there.
+                Some(409) if busy < MOST_BUSY => {
+                    wait_after_conflict(busy).await;
+                    busy += 1;
+                }
+                // 412: another version is there. 404 to If-Match: there is none. What was read is not what is there.
+                Some(404 | 409 | 412) if error.code() != Some("NoSuchBucket") => {
+                    return Ok(self.own_write(key, &bytes).await?.map_or(Put::Conflict, Put::Done));
+                }
+                _ => return Err(self.error("write", key, &error)),
             }
-            Err(error) => Err(self.error("write", key, &error)),
         }
     }
 }
