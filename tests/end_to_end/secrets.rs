@@ -67,7 +67,7 @@ fn a_rotated_key_is_read_again_once() {
     aws.keep_secret("rotating", "sandbox-key");
     let faults = Faults {
         rotate_key_after: Some((3, "second-key".into())),
-        at: vec![(3, Fault::Delay(std::time::Duration::from_secs(4)))],
+        at: vec![(3, Fault::Delay(std::time::Duration::from_secs(8)))],
         ..Faults::default()
     };
     let options = see_tickets::Options { sales: 1_000, faults, ..see_tickets::Options::default() };
