@@ -121,7 +121,7 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
-    /// The progress shown on standard output could not be written, or the runtime could not start.
+    /// The process could not do its own part: start its runtime, build a client, lay rows out as columns.
     #[error("{0}")]
     Runtime(String),
 }

@@ -93,6 +93,13 @@ async fn fill(
     };
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
     state.check(resource, request.format)?;
+    let plan = Plan::new(request, resource, state.watermark())?;
+    report.watermark = state.watermark().map(time::format_instant);
+    if request.check {
+        report.plan = Some(plan.describe(request, &manifest.client, resource));
+        report.status = Status::Complete;
+        return Ok(());
+    }
     if request.replay_rejected {
         let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
         let replayed = landing.replay().await;
@@ -100,18 +107,10 @@ async fn fill(
         if replayed.is_ok() {
             landing.close(None).await?;
         }
-        report.watermark = landing.state.watermark().map(time::format_instant);
         report.status = Status::Complete;
         return replayed;
     }
-    let plan = Plan::new(request, resource, state.watermark())?;
     report.slices.planned = plan.slices.len();
-    report.watermark = state.watermark().map(time::format_instant);
-    if request.check {
-        report.plan = Some(plan.describe(request, &manifest.client, resource));
-        report.status = Status::Complete;
-        return Ok(());
-    }
     let budget = Budget { requests: request.max_requests, until };
     let api = Api::new(&clients.http, &clients.secrets, &manifest, budget);
     let begin = chrono::Utc::now();
@@ -123,7 +122,10 @@ async fn fill(
     report.requests = api.requests();
     flushed?;
     let complete = read.is_ok() && report.slices.incomplete.is_empty();
-    landing.close((complete && plan.is_everything(request)).then_some(begin)).await?;
+    // An error may be the store's, in the middle of a merge: what is half written then is not closed.
+    if !matches!(read, Err(Stop::Error(_))) {
+        landing.close((complete && plan.is_everything(request)).then_some(begin)).await?;
+    }
     report.status = match read {
         Err(Stop::Error(error)) => return Err(error),
         Err(Stop::Limit(reason)) => {

@@ -138,6 +138,9 @@ fn rejected_records_are_replayed_through_the_present_manifest() {
     std::fs::write(&file, &right).unwrap();
     let seen = server.count();
     let replay = function.clone().with(&["--replay-rejected"]);
+    let before = lake.objects();
+    assert!(replay.clone().with(&["--check"]).complete()["plan"].is_object());
+    assert_eq!(lake.objects(), before, "a check writes nothing");
     let report = replay.complete();
     assert_eq!(report["records"]["new"], json!(300 - keyless), "{report}");
     assert_eq!(report["records"]["rejected"], json!(keyless));

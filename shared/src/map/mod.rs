@@ -27,6 +27,8 @@ pub mod own {
     pub const EXTRA: &str = "_extra";
     /// JSON: by column, what did not fit its type.
     pub const ISSUES: &str = "_issues";
+    /// How many they are.
+    pub const COUNT: usize = 5;
 }
 
 /// Digits of a decimal, and those of them after the point: dlt's default.

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, FieldRef, SchemaRef};
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::map::{Cell, DECIMAL, Row};
+use crate::map::{Cell, DECIMAL, Row, own};
 
 /// What a row costs beside its texts, about: its key's and its numbers' share.
 const ROW_BYTES: usize = 128;
@@ -50,8 +50,7 @@ pub(super) struct Batch {
 
 impl Buffer {
     pub(super) fn new(schema: &SchemaRef) -> Self {
-        let own = 5;
-        let columns = schema.fields().iter().take(schema.fields().len() - own);
+        let columns = schema.fields().iter().take(schema.fields().len() - own::COUNT);
         Self {
             schema: Arc::clone(schema),
             columns: columns.map(|field| Column::new(field.data_type())).collect(),
