@@ -53,7 +53,8 @@ impl App {
     pub fn new(entity: Option<&'static str>, settings: Settings) -> Result<Self, Error> {
         let aws = Arc::new(Aws::default());
         let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        Ok(Self { entity, settings, clients: Clients { http: fetch::http_client()?, aws, secrets } })
+        let clients = Clients { http: fetch::http_client()?, aws, secrets, settings: settings.clone() };
+        Ok(Self { entity, settings, clients })
     }
 
     /// Carries out a request, from its draft on.

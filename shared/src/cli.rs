@@ -20,10 +20,10 @@ use crate::run::Progress;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// The source: see_tickets, ticketmaster, or the name of a manifest given with --sources (env: SOURCE)
+    /// The source: see_tickets, ticketmaster, eventzilla, xurrent, or the name of a manifest given with --sources (env: SOURCE)
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// The resource, for the function `resource`
+    /// The resource, for the function `resource`: a name, several with commas, or `all`
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
     /// Where the lake lies: a directory or s3://BUCKET/PREFIX (env: LAKE)
@@ -47,8 +47,20 @@ struct Arguments {
     /// End as `partial` after so many requests
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
-    /// A manifest of your own; may be given several times
-    #[arg(long, value_name = "FILE")]
+    /// Where a resource without a watermark begins: so many days ago, 1 to 365; else everything (env: INITIAL_DAYS)
+    #[arg(long, value_name = "N")]
+    initial_days: Option<String>,
+    /// Records asked for in one page, 1 to the API's largest, which is the default (env: PAGE_SIZE)
+    #[arg(long, value_name = "N")]
+    page_size: Option<String>,
+    /// Seconds that one request may take, 1 to 300; 60 by default (env: REQUEST_TIMEOUT)
+    #[arg(long, value_name = "SECONDS")]
+    request_timeout: Option<String>,
+    /// Requests sent for one page before it is given up, 1 to 10; 5 by default (env: ATTEMPTS)
+    #[arg(long, value_name = "N")]
+    attempts: Option<String>,
+    /// A manifest of your own; may be given several times (env: SOURCES, with commas)
+    #[arg(long, value_name = "FILE|s3://BUCKET/KEY")]
     sources: Vec<String>,
     /// Where the API is reached instead of the manifest's base_url (env: <SOURCE>_BASE_URL)
     #[arg(long, value_name = "URL")]
@@ -78,6 +90,10 @@ impl From<Arguments> for Draft {
             params: arguments.params.into_iter().collect(),
             format: arguments.format,
             max_requests: arguments.max_requests,
+            initial_days: arguments.initial_days,
+            page_size: arguments.page_size,
+            request_timeout: arguments.request_timeout,
+            attempts: arguments.attempts,
             sources: arguments.sources,
             base_url: arguments.base_url,
             check: arguments.check,
@@ -120,7 +136,8 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
             if let Some(reason) = &report.stopped {
                 eprintln!("partial: {reason}");
             }
-            for slice in &report.slices.incomplete {
+            let all = std::iter::once(&report).chain(&report.resources);
+            for slice in all.flat_map(|report| &report.slices.incomplete) {
                 eprintln!("incomplete: {}: {} of {:?}: {}", slice.name, slice.received, slice.expected, slice.reason);
             }
             ExitCode::from(report.exit_code())

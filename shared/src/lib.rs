@@ -26,6 +26,7 @@
 pub mod app;
 pub mod aws;
 mod cli;
+pub mod cursor;
 pub mod error;
 pub mod fetch;
 mod landing;

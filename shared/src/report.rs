@@ -21,6 +21,18 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    fn worse(self, other: Self) -> Self {
+        let rank = |status| match status {
+            Self::Complete => 0,
+            Self::Partial => 1,
+            Self::Incomplete => 2,
+            Self::Failed => 3,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 /// A run's report.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -46,6 +58,9 @@ pub struct Report {
     pub slices: Slices,
     /// Milliseconds.
     pub elapsed_ms: u64,
+    /// Of a run over several resources: each one's own report. The numbers above are their sums.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Self>,
     /// What ended the run before its end, of a `partial` one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -73,6 +88,17 @@ pub struct Records {
     pub unchanged: u64,
     /// Records that have no place, kept under `_rejected`.
     pub rejected: u64,
+    /// Records without a cursor, left out because the manifest says so.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excluded: u64,
+    /// Stored rows taken out because a complete reading did not have them (`write_disposition: replace`).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub removed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Counts of slices.
@@ -140,6 +166,28 @@ impl Report {
         self
     }
 
+    /// The report of a run over several resources: as bad as its worst.
+    pub fn of_several(source: &str, reports: Vec<Self>) -> Self {
+        let mut sum = Self { source: source.to_owned(), status: Status::Complete, ..Self::default() };
+        for report in &reports {
+            sum.status = sum.status.worse(report.status);
+            sum.records += report.records;
+            sum.requests += report.requests;
+            sum.objects += report.objects;
+            sum.bytes_written += report.bytes_written;
+            sum.elapsed_ms += report.elapsed_ms;
+            sum.slices.planned += report.slices.planned;
+            sum.slices.whole += report.slices.whole;
+            if let Some(expected) = report.expected {
+                *sum.expected.get_or_insert_default() += expected;
+            }
+        }
+        let names: Vec<&str> = reports.iter().map(|report| report.resource.as_str()).collect();
+        sum.resource = names.join(",");
+        sum.resources = reports;
+        sum
+    }
+
     /// The command line's exit code, without an error: 0 complete, 3 partial, 4 incomplete.
     pub fn exit_code(&self) -> u8 {
         match self.status {
@@ -148,6 +196,18 @@ impl Report {
             Status::Incomplete => 4,
             Status::Failed => 1,
         }
+    }
+}
+
+impl std::ops::AddAssign for Records {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.new += other.new;
+        self.changed += other.changed;
+        self.unchanged += other.unchanged;
+        self.rejected += other.rejected;
+        self.excluded += other.excluded;
+        self.removed += other.removed;
     }
 }
 

@@ -1,11 +1,14 @@
 //! One request, whichever way it came: a Lambda event, a schedule, or the command line.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::error::{Fault, Faults};
+use crate::fetch::retry::ATTEMPTS;
 use crate::manifest::nearest;
 use crate::manifest::template::plain;
 use crate::settings::Settings;
@@ -32,7 +35,15 @@ pub struct Request {
     pub format: Format,
     /// Requests after which the run ends as `partial`, retries included.
     pub max_requests: Option<u64>,
-    /// Manifest files beside the built-in ones.
+    /// Where a resource with a cursor begins that has no watermark yet: so many days ago.
+    pub initial_days: Option<i64>,
+    /// Records asked for in one page; `None`: the most that the API gives.
+    pub page_size: Option<u64>,
+    /// How long one request may take, from its sending to its answer's last byte.
+    pub request_timeout: Duration,
+    /// Requests sent for one page, the first included.
+    pub attempts: u32,
+    /// Manifest files beside the built-in ones: paths, or `s3://bucket/key`.
     pub sources: Vec<String>,
     /// Replaces the manifest's `base_url`.
     pub base_url: Option<String>,
@@ -128,7 +139,15 @@ pub struct Draft {
     pub format: Option<String>,
     /// A whole number from 1.
     pub max_requests: Option<String>,
-    /// See [`Request::sources`].
+    /// 1 to 365; the variable `INITIAL_DAYS` otherwise, else everything.
+    pub initial_days: Option<String>,
+    /// 1 to the manifest's largest; the variable `PAGE_SIZE` otherwise, else the largest.
+    pub page_size: Option<String>,
+    /// Seconds, 1 to 300; the variable `REQUEST_TIMEOUT` otherwise, else 60.
+    pub request_timeout: Option<String>,
+    /// 1 to 10; the variable `ATTEMPTS` otherwise, else 5.
+    pub attempts: Option<String>,
+    /// See [`Request::sources`]; the variable `SOURCES`, with commas, otherwise.
     pub sources: Vec<String>,
     /// See [`Request::base_url`]; the variable `<SOURCE>_BASE_URL` otherwise.
     pub base_url: Option<String>,
@@ -142,8 +161,21 @@ impl Draft {
     /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
     /// unknown field and every wrong type is a fault.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 9] =
-            ["source", "resource", "from", "to", "full", "params", "format", "max_requests", "replay_rejected"];
+        const FIELDS: [&str; 13] = [
+            "source",
+            "resource",
+            "from",
+            "to",
+            "full",
+            "params",
+            "format",
+            "max_requests",
+            "replay_rejected",
+            "initial_days",
+            "page_size",
+            "request_timeout",
+            "attempts",
+        ];
         let members = match event {
             Value::Null => return Ok(Self::default()),
             Value::Object(members) if is_envelope(members) => return Ok(Self::default()),
@@ -163,17 +195,21 @@ impl Draft {
                 Value::Null => Ok(false),
                 _ => Err(Fault::new(name, format!("must be true or false, is {value}"))),
             };
+            let number = || match value {
+                Value::Number(number) => Ok(Some(number.to_string())),
+                _ => text(),
+            };
             let read = match name.as_str() {
                 "source" => text().map(|text| draft.source = text),
                 "resource" => text().map(|text| draft.resource = text),
                 "from" => text().map(|text| draft.from = text),
                 "to" => text().map(|text| draft.to = text),
                 "format" => text().map(|text| draft.format = text),
-                "max_requests" => match value {
-                    Value::Number(number) => Ok(Some(number.to_string())),
-                    _ => text(),
-                }
-                .map(|number| draft.max_requests = number),
+                "max_requests" => number().map(|number| draft.max_requests = number),
+                "initial_days" => number().map(|number| draft.initial_days = number),
+                "page_size" => number().map(|number| draft.page_size = number),
+                "request_timeout" => number().map(|number| draft.request_timeout = number),
+                "attempts" => number().map(|number| draft.attempts = number),
                 "full" => flag().map(|flag| draft.full = flag),
                 "replay_rejected" => flag().map(|flag| draft.replay_rejected = flag),
                 "params" => match value {
@@ -203,7 +239,11 @@ impl Draft {
 
         let source = self.source.or_else(|| settings.get("SOURCE").map(str::to_owned));
         if source.is_none() {
-            fault("source", "is missing: give `source`, or set SOURCE; built in: see_tickets, ticketmaster".into());
+            fault(
+                "source",
+                "is missing: give `source`, or set SOURCE; built in: see_tickets, ticketmaster, eventzilla, xurrent"
+                    .into(),
+            );
         }
         if let (Some(source), Some(own), Some(_)) = (&source, settings.get("SOURCE"), settings.get("SECRET_ID"))
             && source != own
@@ -262,13 +302,21 @@ impl Draft {
         if known_format.is_none() {
             fault("format", format!("`{format}` is not one of parquet, json"));
         }
-        let max_requests = self.max_requests.and_then(|text| {
-            let number = text.parse().ok().filter(|number| *number > 0);
+        let mut number = |place: &str, given: Option<String>, range: RangeInclusive<u64>| {
+            let text = given.or_else(|| settings.get(&place.to_uppercase()).map(str::to_owned))?;
+            let number = text.parse().ok().filter(|number| range.contains(number));
             if number.is_none() {
-                fault("max_requests", format!("`{text}` is not a whole number from 1"));
+                let (first, last) = range.into_inner();
+                let upper = if last == u64::MAX { String::new() } else { format!(" to {last}") };
+                fault(place, format!("`{text}` is not a whole number from {first}{upper}"));
             }
             number
-        });
+        };
+        let max_requests = number("max_requests", self.max_requests, 1..=u64::MAX);
+        let initial_days = number("initial_days", self.initial_days, 1..=365);
+        let page_size = number("page_size", self.page_size, 1..=1_000_000);
+        let request_timeout = number("request_timeout", self.request_timeout, 1..=300).unwrap_or(60);
+        let attempts = number("attempts", self.attempts, 1..=10);
         let base_url = self.base_url.or_else(|| {
             let source = source.as_deref()?;
             settings.get(&Settings::variable(source, "base_url")).map(str::to_owned)
@@ -279,6 +327,12 @@ impl Draft {
         {
             fault("base_url", format!("`{url}` must begin with https:// or http://"));
         }
+        let sources = if self.sources.is_empty() {
+            let listed = settings.get("SOURCES").unwrap_or_default().split(',').map(str::trim);
+            listed.filter(|file| !file.is_empty()).map(str::to_owned).collect()
+        } else {
+            self.sources
+        };
         match (source, resource, lake, known_format) {
             (Some(source), Some(resource), Some(lake), Some(format)) if faults.is_empty() => Ok(Request {
                 source,
@@ -290,7 +344,11 @@ impl Draft {
                 params: self.params,
                 format,
                 max_requests,
-                sources: self.sources,
+                initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
+                page_size,
+                request_timeout: Duration::from_secs(request_timeout),
+                attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(ATTEMPTS),
+                sources,
                 base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
                 check: self.check,
                 replay_rejected: self.replay_rejected,

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::aws::Aws;
 use crate::error::Error;
+use crate::manifest::Auth;
 use crate::settings::Settings;
 
 /// Stands where a secret stood.
@@ -34,20 +35,6 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.value
     }
-
-    /// What cleans this key from texts.
-    pub fn redactor(&self) -> Redactor {
-        let mut forms = vec![self.value.clone()];
-        for form in [
-            utf8_percent_encode(&self.value, NON_ALPHANUMERIC).to_string(),
-            Value::from(self.value.as_str()).to_string().trim_matches('"').to_owned(),
-        ] {
-            if !forms.contains(&form) {
-                forms.push(form);
-            }
-        }
-        Redactor { forms }
-    }
 }
 
 impl fmt::Debug for Secret {
@@ -63,6 +50,17 @@ pub struct Redactor {
 }
 
 impl Redactor {
+    /// Cleans `key` too.
+    pub fn add(&mut self, key: &str) {
+        let encoded = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
+        let escaped = Value::from(key).to_string();
+        for form in [key.to_owned(), encoded, escaped.trim_matches('"').to_owned()] {
+            if !form.is_empty() && !self.forms.contains(&form) {
+                self.forms.push(form);
+            }
+        }
+    }
+
     /// `text` without the key.
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
@@ -105,6 +103,42 @@ impl Secrets {
         Self { settings, aws, client: OnceCell::new(), kept: Mutex::default() }
     }
 
+    /// The first of `ways` whose secrets there are; where none has them all, the last, so that the error names what it lacks.
+    pub async fn first_held<'w>(&self, source: &str, ways: &'w [Auth]) -> Result<Option<&'w Auth>, Error> {
+        let Some((last, others)) = ways.split_last() else { return Ok(None) };
+        for way in others {
+            let mut held = true;
+            for name in way.secrets() {
+                held = held && self.holds(source, name).await?;
+            }
+            if held {
+                return Ok(Some(way));
+            }
+        }
+        Ok(Some(last))
+    }
+
+    /// Whether `source` has a key called `name` of its own: a variable, or a field of the secret where that is a JSON object.
+    pub async fn holds(&self, source: &str, name: &str) -> Result<bool, Error> {
+        if self.settings.get("SECRET_ID").is_none() {
+            return Ok(self.settings.get(&Settings::variable(source, name)).is_some());
+        }
+        let text = self.text(name).await?;
+        Ok(matches!(serde_json::from_str::<Value>(&text), Ok(Value::Object(members)) if members.contains_key(name)))
+    }
+
+    /// The secret's text from Secrets Manager, for its key `name`.
+    async fn text(&self, name: &str) -> Result<String, Error> {
+        let id = self.settings.get("SECRET_ID").unwrap_or_default();
+        let client =
+            self.client.get_or_init(async || aws_sdk_secretsmanager::Client::new(self.aws.config().await)).await;
+        fetch(client, id).await.map_err(|reason| Error::Secret {
+            name: name.into(),
+            origin: format!("Secrets Manager {id}"),
+            reason,
+        })
+    }
+
     /// The key `name` of `source`. With `stale`, one that the API refused, the kept key is given only if it is another one.
     pub async fn get(&self, source: &str, name: &str, stale: Option<&Secret>) -> Result<Secret, Error> {
         let variable = Settings::variable(source, name);
@@ -116,11 +150,13 @@ impl Secrets {
         }
         let secret = match self.settings.get("SECRET_ID") {
             Some(id) => {
-                let client = self
-                    .client
-                    .get_or_init(async || aws_sdk_secretsmanager::Client::new(self.aws.config().await))
-                    .await;
-                Secret { value: fetch(client, id, name).await?, origin: format!("Secrets Manager {id}") }
+                let origin = format!("Secrets Manager {id}");
+                let value = pick(&self.text(name).await?, name).map_err(|reason| Error::Secret {
+                    name: name.into(),
+                    origin: origin.clone(),
+                    reason,
+                })?;
+                Secret { value, origin }
             }
             None => {
                 let value = self.settings.get(&variable).ok_or_else(|| Error::Secret {
@@ -136,16 +172,10 @@ impl Secrets {
     }
 }
 
-async fn fetch(client: &aws_sdk_secretsmanager::Client, id: &str, name: &str) -> Result<String, Error> {
-    let fault = |reason: String| Error::Secret { name: name.into(), origin: format!("Secrets Manager {id}"), reason };
-    let answer = client
-        .get_secret_value()
-        .secret_id(id)
-        .send()
-        .await
-        .map_err(|error| fault(format!("{}", DisplayErrorContext(&error))))?;
-    let text = answer.secret_string().ok_or_else(|| fault("it is binary; store the key as text".into()))?;
-    pick(text, name).map_err(fault)
+async fn fetch(client: &aws_sdk_secretsmanager::Client, id: &str) -> Result<String, String> {
+    let answer = client.get_secret_value().secret_id(id).send().await;
+    let answer = answer.map_err(|error| format!("{}", DisplayErrorContext(&error)))?;
+    answer.secret_string().map(str::to_owned).ok_or_else(|| "it is binary; store the key as text".into())
 }
 
 /// The key in a secret's text: the text itself, or the field `name` of a JSON object.
@@ -185,7 +215,8 @@ mod tests {
     #[test]
     fn every_form_of_a_key_is_cleaned() {
         let secret = Secret { value: "a+b/\"c\"=long".into(), origin: String::new() };
-        let redactor = secret.redactor();
+        let mut redactor = Redactor::default();
+        redactor.add(secret.expose());
         for text in ["x a+b/\"c\"=long y", "?apikey=a%2Bb%2F%22c%22%3Dlong&b", r#"{"id": "a+b/\"c\"=long"}"#] {
             let cleaned = redactor.clean(text);
             assert!(cleaned.contains(REDACTED) && !cleaned.contains("long"), "{cleaned}");

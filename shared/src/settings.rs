@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 /// | `SECRET_ID` | Secrets Manager's name or ARN of the key | none: the key is in `<SOURCE>_<NAME>` |
 /// | `<SOURCE>_<NAME>` | the key itself, e.g. `TICKETMASTER_API_KEY` | none |
 /// | `<SOURCE>_BASE_URL` | replaces the manifest's `base_url`, e.g. a sandbox's | the manifest's |
+/// | `<SOURCE>_TOKEN_URL` | replaces the manifest's `access_token_url` | the manifest's |
+/// | `<SOURCE>_<SETTING>` | a value of the manifest's `settings`, e.g. `XURRENT_ACCOUNT` | the manifest's |
+/// | `SOURCES` | manifests of your own, paths or `s3://bucket/key`, with commas | none |
+/// | `INITIAL_DAYS`, `PAGE_SIZE`, `REQUEST_TIMEOUT`, `ATTEMPTS` | see [`crate::request::Request`] | its defaults |
 /// | `RUST_LOG`, `AWS_LAMBDA_LOG_LEVEL` | `error`, `warn`, `info`, `debug` or `trace` | `info` in Lambda, `warn` otherwise |
 #[derive(Clone, Default)]
 pub struct Settings(BTreeMap<String, String>);

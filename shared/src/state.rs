@@ -12,12 +12,12 @@ use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Faults};
-use crate::manifest::{Column, DataType, PartitionField, Resource};
+use crate::manifest::{Column, DataType, Incremental, PartitionField, Resource};
 use crate::map;
 use crate::request::Format;
 use crate::store::{Kind, Put, Store, StoreError, Version, When, wait_after_conflict};
-use crate::time::{self, Instant};
 
 /// Lost races after which something else must be wrong.
 const MOST_CONFLICTS: u32 = 50;
@@ -46,8 +46,40 @@ struct Stored {
     #[serde(default)]
     columns: BTreeMap<String, String>,
     watermark: Option<String>,
+    /// By the parent's record: how far its children have come.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    parents: BTreeMap<String, String>,
+    /// The last complete run that left no records of its range out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Last>,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a complete run needed, for the next one's estimate and for its warning when nothing comes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// Records received.
+    pub records: u64,
+    /// Requests sent.
+    pub requests: u64,
+}
+
+/// How far each of a parent's records has come.
+#[derive(Clone, Debug, Default)]
+pub struct Watermarks(BTreeMap<String, Cursor>);
+
+impl FromIterator<(String, Cursor)> for Watermarks {
+    fn from_iter<I: IntoIterator<Item = (String, Cursor)>>(known: I) -> Self {
+        Self(known.into_iter().collect())
+    }
+}
+
+impl Watermarks {
+    /// The watermark of the parent's record `key`.
+    pub fn of(&self, key: &str) -> Option<Cursor> {
+        self.0.get(key).copied()
+    }
 }
 
 /// The state with `resource` and `format` taken up; `None` when it says so already.
@@ -61,7 +93,8 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
     let declared = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
     let Some(stored) = stored else {
         let rest = serde_json::Map::new();
-        return Ok(Some(Stored { layout, columns: declared.collect(), watermark: None, rest }));
+        let columns = declared.collect();
+        return Ok(Some(Stored { layout, columns, watermark: None, parents: BTreeMap::new(), last: None, rest }));
     };
     let mut faults = Vec::new();
     if stored.layout.format != layout.format {
@@ -143,8 +176,34 @@ impl<'s> State<'s> {
     }
 
     /// How far complete runs have come.
-    pub fn watermark(&self) -> Option<Instant> {
-        self.stored.as_ref().and_then(|(stored, _)| stored.watermark.as_deref()).and_then(time::parse_instant)
+    pub fn watermark(&self, resource: &Resource) -> Option<Cursor> {
+        let kind = resource.endpoint.incremental.as_ref()?.kind;
+        self.stored().and_then(|stored| Cursor::parse(stored.watermark.as_deref()?, kind))
+    }
+
+    /// How far the children of each of the parent's records have come.
+    pub fn watermarks(&self, resource: &Resource) -> Watermarks {
+        let (Some(incremental), Some(stored)) = (&resource.endpoint.incremental, self.stored()) else {
+            return Watermarks::default();
+        };
+        let parents = stored.parents.iter();
+        Watermarks(
+            parents.filter_map(|(key, text)| Some((key.clone(), Cursor::parse(text, incremental.kind)?))).collect(),
+        )
+    }
+
+    /// What the last complete run needed.
+    pub fn last(&self) -> Option<Last> {
+        self.stored().and_then(|stored| stored.last)
+    }
+
+    /// Every column that the table ever had, with its type.
+    pub fn columns(&self) -> BTreeMap<String, String> {
+        self.stored().map(|stored| stored.columns.clone()).unwrap_or_default()
+    }
+
+    fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref().map(|(stored, _)| stored)
     }
 
     /// Whether rows of `resource` in `format` can be merged into what is stored; an error names every column and setting that
@@ -162,14 +221,40 @@ impl<'s> State<'s> {
         Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }
 
-    /// Moves the watermark to `reached` unless it is there or further already.
-    pub async fn advance(&mut self, reached: Instant) -> Result<(), Error> {
+    /// Moves the watermark to `reached`, and those of the parent's records to `parents`, unless they are there or further already.
+    pub async fn advance(
+        &mut self,
+        incremental: &Incremental,
+        reached: Option<Cursor>,
+        parents: &[(String, Cursor)],
+    ) -> Result<(), Error> {
         self.change(|stored| {
             let Some(stored) = stored else { return Ok(None) };
-            if stored.watermark.as_deref().and_then(time::parse_instant).is_some_and(|watermark| watermark >= reached) {
-                return Ok(None);
+            let mut next = stored.clone();
+            let further = |was: Option<&String>, reached: Cursor| {
+                let was = was.and_then(|text| Cursor::parse(text, incremental.kind));
+                let further = reached.further(was, incremental);
+                (was != Some(further)).then(|| further.to_string())
+            };
+            if let Some(moved) = reached.and_then(|reached| further(stored.watermark.as_ref(), reached)) {
+                next.watermark = Some(moved);
             }
-            Ok(Some(Stored { watermark: Some(time::format_instant(reached)), ..stored.clone() }))
+            for (key, reached) in parents {
+                if let Some(moved) = further(next.parents.get(key), *reached) {
+                    next.parents.insert(key.clone(), moved);
+                }
+            }
+            Ok((next.watermark != stored.watermark || next.parents != stored.parents).then_some(next))
+        })
+        .await
+    }
+
+    /// Notes what a complete run needed.
+    pub async fn note(&mut self, last: Last) -> Result<(), Error> {
+        self.change(|stored| {
+            Ok(stored
+                .filter(|stored| stored.last != Some(last))
+                .map(|stored| Stored { last: Some(last), ..stored.clone() }))
         })
         .await
     }

@@ -26,7 +26,7 @@ fn a_day() -> Options {
 }
 
 fn see_tickets(disposition: WriteDisposition) -> Manifest {
-    let mut manifest = catalog::find("see_tickets", &[]).unwrap();
+    let mut manifest = catalog::built_in("see_tickets").unwrap().unwrap();
     for resource in &mut manifest.resources {
         resource.write_disposition = disposition;
     }

@@ -109,7 +109,7 @@ fn alike(seen: BTreeMap<String, Seen>, declared: &Declared, place: &str, format:
 /// Lands what `function` reads in both formats, in a directory and on S3, and hands what is read of each to `check`.
 fn everywhere(function: &Function, table: &str, folders: &[&str], check: impl Fn(&Rows)) {
     let (source, resource) = table.split_once('/').unwrap();
-    let manifest = catalog::find(source, &[]).unwrap();
+    let manifest = catalog::built_in(source).unwrap().unwrap();
     let declared = Declared::by(&[manifest.resource(resource).unwrap()]);
     let aws = Aws::start();
     let lake = Lake::new();

@@ -3,36 +3,38 @@
 //! [`Api::answer`] sends one request until it has an answer worth reading; [`paginate`] asks for page after page of
 //! a slice. Neither knows what a column is.
 
+mod actions;
+mod auth;
 pub mod pace;
 pub mod paginate;
+pub mod records;
 pub mod retry;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
+use self::auth::{Authenticator, Credential};
 use self::pace::Pacer;
 use crate::error::{Error, chain};
-use crate::manifest::{Auth, Endpoint, KeyPlacement, Manifest, Method};
-use crate::secret::{Redactor, Secret, Secrets};
+use crate::manifest::{Action, Auth, Endpoint, Manifest, Method};
+use crate::secret::Secrets;
 
 /// How much of an error's body is told.
 const DETAIL_CHARS: usize = 300;
-/// A server that sends nothing for this long is taken for lost.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One HTTP client for every source: connections idle for longer than this do not outlive a frozen Lambda.
 pub fn http_client() -> Result<reqwest::Client, Error> {
     reqwest::Client::builder()
         .user_agent(concat!("ticketlake/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(READ_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(30))
         .redirect(reqwest::redirect::Policy::none())
         .build()
@@ -48,6 +50,15 @@ pub enum Stop {
     Error(Error),
 }
 
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Limit(reason) => f.write_str(reason),
+            Self::Error(error) => write!(f, "{error}"),
+        }
+    }
+}
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error {
@@ -58,12 +69,30 @@ impl From<Error> for Stop {
 }
 
 /// What a run may use.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Budget {
     /// Requests, retries included.
     pub requests: Option<u64>,
     /// When fetching must end, so that what was read can still be stored.
     pub until: Option<SystemTime>,
+    /// Requests sent for one page, the first included.
+    pub attempts: u32,
+    /// How long one request may take, from its sending to its answer's last byte.
+    pub request_timeout: Duration,
+    /// Records asked for in one page; `None`: the most that the API gives.
+    pub page_size: Option<u64>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            requests: None,
+            until: None,
+            attempts: retry::ATTEMPTS,
+            request_timeout: Duration::from_secs(60),
+            page_size: None,
+        }
+    }
 }
 
 /// Requests of a run, for the report.
@@ -77,29 +106,71 @@ pub struct Requests {
     pub throttled: u64,
 }
 
+impl std::ops::AddAssign for Requests {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.retried += other.retried;
+        self.throttled += other.throttled;
+    }
+}
+
 /// One request to an API, without its key.
 #[derive(Clone, Debug)]
 pub struct Call<'c> {
     /// The endpoint it goes to.
     pub endpoint: &'c Endpoint,
-    /// The query.
+    /// Below the base URL, or a whole address.
+    pub target: String,
+    /// The query, beside what the target has.
     pub params: BTreeMap<String, String>,
-    /// The JSON body.
-    pub body: Option<Value>,
+    /// The endpoint's headers.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Option<Body>,
+}
+
+/// A request's body.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// JSON.
+    Json(Value),
+    /// `application/x-www-form-urlencoded`.
+    Form(BTreeMap<String, String>),
+    /// As it is.
+    Text(String),
+}
+
+impl std::fmt::Display for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Json(value) => write!(f, "{value}"),
+            Self::Form(fields) => f.write_str(&joined(fields)),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+fn joined(fields: &BTreeMap<String, String>) -> String {
+    fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 impl Call<'_> {
-    /// The request for messages and `_rejected`: method, path and query, which has no key in it yet, and the body.
+    /// The request for messages and `_rejected`: method, path and query, which has no key in it, and the body.
     pub fn describe(&self) -> String {
-        let query: Vec<String> = self.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut text = format!("{} {}", self.endpoint.method.name(), self.endpoint.path);
-        if !query.is_empty() {
-            text = format!("{text}?{}", query.join("&"));
+        let mut text = format!("{} {}", self.endpoint.method.name(), self.target);
+        if !self.params.is_empty() {
+            text = format!("{text}{}{}", if text.contains('?') { '&' } else { '?' }, joined(&self.params));
         }
         if let Some(body) = &self.body {
             text = format!("{text} {body}");
         }
         text
+    }
+
+    /// Method and path alone.
+    fn name(&self) -> String {
+        let path = self.target.split('?').next().unwrap_or_default();
+        format!("{} {path}", self.endpoint.method.name())
     }
 }
 
@@ -111,9 +182,9 @@ pub struct Api<'a> {
     manifest: &'a Manifest,
     budget: Budget,
     pacer: Pacer,
-    /// The key in use and what cleans it; read before the first request, and once more after a 401.
-    key: Mutex<Option<(Secret, Redactor)>>,
-    refused: Mutex<Option<Secret>>,
+    on_their_way: Semaphore,
+    /// One for each way that the manifest sends a key: the client's, and those of endpoints.
+    authenticators: Mutex<Vec<Arc<Authenticator<'a>>>>,
     sent: AtomicU64,
     retried: AtomicU64,
     throttled: AtomicU64,
@@ -128,8 +199,8 @@ impl<'a> Api<'a> {
             manifest,
             budget,
             pacer: Pacer::new(manifest.client.rate.per_second),
-            key: Mutex::new(None),
-            refused: Mutex::new(None),
+            on_their_way: Semaphore::new(in_flight(manifest)),
+            authenticators: Mutex::default(),
             sent: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
@@ -147,40 +218,82 @@ impl<'a> Api<'a> {
 
     /// Requests that may be on their way at once: about as many as leave within an answer's second.
     pub fn in_flight(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=8")]
-        self.manifest.client.rate.per_second.map_or(4, |rate| rate.ceil().clamp(1.0, 8.0) as usize)
+        in_flight(self.manifest)
+    }
+
+    /// Records asked for in one page, where the request says so.
+    pub fn page_size(&self) -> Option<u64> {
+        self.budget.page_size
+    }
+
+    /// The API's address.
+    pub fn base_url(&self) -> &str {
+        &self.manifest.client.base_url
+    }
+
+    /// The source's name, for errors.
+    pub fn source(&self) -> &str {
+        &self.manifest.name
     }
 
     /// The answer to `call` as `read` understands it, tried again while that can help: 408, 429, 5xx, a lost connection, a
-    /// body cut short, and a body that `read` cannot make sense of (with the reason it gives).
-    pub async fn answer<T>(&self, call: &Call<'_>, read: impl Fn(Value) -> Result<T, String>) -> Result<T, Stop> {
+    /// body cut short, and a body that `read` cannot make sense of (with the reason it gives). `None`: the manifest ignores it.
+    pub async fn answer<T>(
+        &self,
+        call: &Call<'a>,
+        read: impl Fn(&HeaderMap, Value) -> Result<T, String>,
+    ) -> Result<Option<T>, Stop> {
+        let authenticator = self.authenticator(call.endpoint);
         let mut attempt = 0;
         loop {
             attempt += 1;
             self.spend()?;
-            let key = self.key().await?;
-            self.pacer.admit().await;
-            self.sent.fetch_add(1, Ordering::Relaxed);
-            self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
-            let failure = match self.send(call, key.as_ref()).await {
-                Ok((status, _, body)) if status.is_success() => {
-                    match serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}")).and_then(&read) {
-                        Ok(value) => return Ok(value),
-                        Err(reason) => Failure::Unreadable(format!("status {status}, {reason}")),
+            let key = authenticator.credential().await?;
+            let answer = {
+                // Never closed: the error cannot come.
+                let _permit = self.on_their_way.acquire().await;
+                self.pacer.admit().await;
+                self.sent.fetch_add(1, Ordering::Relaxed);
+                self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
+                self.send(call, &key).await
+            };
+            let failure = match answer {
+                Ok(answer) => {
+                    let status = answer.status.as_u16();
+                    let action = actions::of(&call.endpoint.response_actions, status, &answer.body);
+                    match action {
+                        Some(Action::Ignore) => {
+                            tracing::info!(
+                                request = call.name(),
+                                status,
+                                "an answer is ignored, as response_actions say"
+                            );
+                            return Ok(None);
+                        }
+                        Some(_) => Failure::status(&answer, action),
+                        None if answer.status.is_success() => {
+                            authenticator.accepted().await;
+                            let json =
+                                serde_json::from_slice(&answer.body).map_err(|error| format!("no JSON: {error}"));
+                            match json.and_then(|json| read(&answer.headers, json)) {
+                                Ok(value) => return Ok(Some(value)),
+                                Err(reason) => Failure::Unreadable(format!("status {status}, {reason}")),
+                            }
+                        }
+                        None if matches!(status, 401 | 403) => {
+                            authenticator.renew(&key, status, &detail(&answer.body)).await?;
+                            // The retries with a renewed key are none of the transient ones.
+                            attempt -= 1;
+                            continue;
+                        }
+                        None => Failure::status(&answer, None),
                     }
                 }
-                Ok((status, _, body)) if matches!(status.as_u16(), 401 | 403) => {
-                    self.renew_key(key, status, &body).await?;
-                    // The one retry with a renewed key is none of the transient ones.
-                    attempt -= 1;
-                    continue;
-                }
-                Ok((status, wish, body)) => Failure::Status { status: status.as_u16(), wish, detail: detail(&body) },
                 Err(reason) => Failure::Connection(reason),
             };
             let throttled = matches!(failure, Failure::Status { status: 429, .. });
             self.throttled.fetch_add(u64::from(throttled), Ordering::Relaxed);
-            if attempt >= retry::ATTEMPTS || !failure.is_transient() {
+            if attempt >= self.budget.attempts || !failure.is_transient() {
                 return Err(self.give_up(call, failure, attempt).into());
             }
             let wait = failure.wish().unwrap_or_else(|| retry::backoff(attempt));
@@ -190,7 +303,7 @@ impl<'a> Api<'a> {
                 )));
             }
             tracing::warn!(
-                request = call.endpoint.path,
+                request = call.name(),
                 attempt,
                 wait_ms = wait.as_millis() as u64,
                 "{failure}; trying again"
@@ -216,95 +329,71 @@ impl<'a> Api<'a> {
         Ok(())
     }
 
-    async fn key(&self) -> Result<Option<(Secret, Redactor)>, Error> {
-        let Some(auth) = &self.manifest.client.auth else {
-            return Ok(None);
-        };
-        if let Some(key) = lock(&self.key).clone() {
-            return Ok(Some(key));
+    /// What has the key of `endpoint`.
+    fn authenticator(&self, endpoint: &'a Endpoint) -> Arc<Authenticator<'a>> {
+        let ways: &'a [Auth] = endpoint.auth.as_deref().unwrap_or(&self.manifest.client.auth);
+        let mut all = self.authenticators.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|known| known.ways() == ways) {
+            return Arc::clone(known);
         }
-        let secret = self.secrets.get(&self.manifest.name, &auth.secret, None).await?;
-        let key = (secret.clone(), secret.redactor());
-        *lock(&self.key) = Some(key.clone());
-        Ok(Some(key))
+        let new = Arc::new(Authenticator::new(self.http, self.secrets, &self.manifest.name, ways));
+        all.push(Arc::clone(&new));
+        new
     }
 
-    /// After 401 or 403: reads the secret again, once a run. An error when that was done already, or gives the same key.
-    async fn renew_key(&self, key: Option<(Secret, Redactor)>, status: StatusCode, body: &[u8]) -> Result<(), Error> {
-        let unauthorized = |origin: &str| Error::Unauthorized {
-            source_name: self.manifest.name.clone(),
-            status: status.as_u16(),
-            detail: detail(body),
-            origin: origin.to_owned(),
+    /// The address of `target`: below the base URL unless it is one itself.
+    fn url(&self, target: &str) -> Result<Url, String> {
+        let text = if target.starts_with("https://") || target.starts_with("http://") {
+            target.to_owned()
+        } else if target.is_empty() {
+            self.base_url().to_owned()
+        } else {
+            format!("{}/{}", self.base_url(), target.trim_start_matches('/'))
         };
-        let (Some(auth), Some((secret, _))) = (&self.manifest.client.auth, key) else {
-            return Err(unauthorized("the manifest names none; give it `client.auth`"));
-        };
-        // Of several requests on their way with the old key, the first renews it for all.
-        if lock(&self.key).as_ref().is_some_and(|(current, _)| *current != secret) {
-            return Ok(());
-        }
-        if lock(&self.refused).replace(secret.clone()).is_some() {
-            return Err(unauthorized(&secret.origin));
-        }
-        let renewed = self.secrets.get(&self.manifest.name, &auth.secret, Some(&secret)).await?;
-        if renewed == secret {
-            return Err(unauthorized(&secret.origin));
-        }
-        tracing::warn!(origin = renewed.origin, "the key was refused; reading it again gave another one");
-        *lock(&self.key) = Some((renewed.clone(), renewed.redactor()));
-        Ok(())
+        Url::parse(&text).map_err(|error| format!("`{text}` is no address: {error}"))
     }
 
     /// Sends once. The body, the headers and every text that comes back are without the key.
-    async fn send(
-        &self,
-        call: &Call<'_>,
-        key: Option<&(Secret, Redactor)>,
-    ) -> Result<(StatusCode, Option<Duration>, Bytes), String> {
-        let url = format!("{}/{}", self.manifest.client.base_url, call.endpoint.path);
+    async fn send(&self, call: &Call<'_>, key: &Credential) -> Result<Answer, String> {
+        let url = self.url(&call.target)?;
         let mut request = match call.endpoint.method {
             Method::Get => self.http.get(url),
             Method::Post => self.http.post(url),
         };
-        for (name, value) in self.manifest.client.headers.iter().chain(&call.endpoint.headers) {
+        request = request.timeout(self.budget.request_timeout);
+        let own = |name: &str| call.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
+        for (name, value) in self.manifest.client.headers.iter().filter(|(name, _)| !own(name)).chain(&call.headers) {
             request = request.header(name, value);
         }
-        request = request.query(&call.params);
-        if call.endpoint.method == Method::Post {
-            let body = call.body.as_ref().map_or_else(|| "{}".to_owned(), Value::to_string);
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        // A link to the next page can repeat the key's parameter, cleaned.
+        let keyless = |name: &str| key.query_parameter() != Some(name);
+        let params: Vec<(&String, &String)> = call.params.iter().filter(|(name, _)| keyless(name)).collect();
+        if !params.is_empty() {
+            request = request.query(&params);
         }
-        if let (Some((secret, _)), Some(Auth { placement, .. })) = (key, &self.manifest.client.auth) {
-            request = match placement {
-                KeyPlacement::Bearer => request.bearer_auth(secret.expose()),
-                KeyPlacement::Header(name) => request.header(name, secret.expose()),
-                KeyPlacement::Query(name) => request.query(&[(name, secret.expose())]),
-            };
-        }
-        let clean = |error: reqwest::Error| {
-            let text = chain(&error.without_url());
-            key.map_or_else(|| text.clone(), |(_, redactor)| redactor.clean(&text).into_owned())
+        request = match &call.body {
+            Some(Body::Json(value)) => request.header(CONTENT_TYPE, "application/json").body(value.to_string()),
+            Some(Body::Form(fields)) => request.form(fields),
+            Some(Body::Text(text)) => request.body(text.clone()),
+            None if call.endpoint.method == Method::Post => request.header(CONTENT_TYPE, "application/json").body("{}"),
+            None => request,
         };
-        let response = request.send().await.map_err(clean)?;
-        let status = response.status();
-        let wish = response.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok());
-        let wish = wish.and_then(|header| retry::retry_after(header, chrono::Utc::now()));
+        let clean = |error: reqwest::Error| key.redactor.clean(&chain(&error.without_url())).into_owned();
+        let response = key.apply(request).send().await.map_err(clean)?;
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(clean)?;
-        let body = match key {
-            // An error's body is told in messages: there a key of any length is cleaned.
-            Some((_, redactor)) if !status.is_success() => {
-                Bytes::from(redactor.clean(&String::from_utf8_lossy(&body)).into_owned())
-            }
-            Some((_, redactor)) => redactor.clean_body(body),
-            None => body,
+        // An error's body is told in messages: there a key of any length is cleaned.
+        let body = if status.is_success() {
+            key.redactor.clean_body(body)
+        } else {
+            Bytes::from(key.redactor.clean(&String::from_utf8_lossy(&body)).into_owned())
         };
-        Ok((status, wish, body))
+        Ok(Answer { status, headers: without_key(headers, key), body })
     }
 
     fn give_up(&self, call: &Call<'_>, failure: Failure, attempts: u32) -> Error {
         let source_name = self.manifest.name.clone();
-        let request = format!("{} {}", call.endpoint.method.name(), call.endpoint.path);
+        let request = call.name();
         match failure {
             Failure::Status { status: 429, detail, .. } => Error::Throttled { source_name, attempts, detail },
             Failure::Unreadable(_) => Error::Decode { source_name, request, detail: tried(&failure, attempts) },
@@ -318,6 +407,29 @@ impl<'a> Api<'a> {
     }
 }
 
+fn in_flight(manifest: &Manifest) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=8")]
+    manifest.client.rate.per_second.map_or(4, |rate| rate.ceil().clamp(1.0, 8.0) as usize)
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// The headers, where a link may repeat the key that stood in the query.
+fn without_key(headers: HeaderMap, key: &Credential) -> HeaderMap {
+    let Some(parameter) = key.query_parameter() else { return headers };
+    let clean = |value: &reqwest::header::HeaderValue| {
+        let text = value.to_str().ok()?;
+        text.contains(parameter).then(|| key.redactor.clean(text).parse().ok()).flatten()
+    };
+    headers.iter().map(|(name, value)| (name.clone(), clean(value).unwrap_or_else(|| value.clone()))).collect()
+}
+
 fn tried(failure: &Failure, attempts: u32) -> String {
     if attempts > 1 { format!("{failure}, after {attempts} attempts") } else { failure.to_string() }
 }
@@ -325,14 +437,27 @@ fn tried(failure: &Failure, attempts: u32) -> String {
 /// Why one try had no answer.
 #[derive(Debug)]
 enum Failure {
-    Status { status: u16, wish: Option<Duration>, detail: String },
+    Status {
+        status: u16,
+        wish: Option<Duration>,
+        detail: String,
+        /// What `response_actions` say about it.
+        action: Option<Action>,
+    },
     Connection(String),
     Unreadable(String),
 }
 
 impl Failure {
+    fn status(answer: &Answer, action: Option<Action>) -> Self {
+        let wish = answer.headers.get(RETRY_AFTER).and_then(|header| header.to_str().ok());
+        let wish = wish.and_then(|header| retry::retry_after(header, chrono::Utc::now()));
+        Self::Status { status: answer.status.as_u16(), wish, detail: detail(&answer.body), action }
+    }
+
     fn is_transient(&self) -> bool {
         match self {
+            Self::Status { action: Some(action), .. } => *action == Action::Retry,
             Self::Status { status, .. } => retry::is_transient(*status),
             Self::Connection(_) | Self::Unreadable(_) => true,
         }
@@ -366,8 +491,4 @@ fn detail(body: &[u8]) -> String {
         None if line.is_empty() => "no text".into(),
         None => line,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -4,6 +4,9 @@
 //! with its place. Built-in manifests lie in `shared/sources`; [`catalog`] finds them and a user's own.
 
 pub mod catalog;
+mod client;
+mod configure;
+mod endpoint;
 mod parse;
 pub mod path;
 pub mod template;
@@ -11,11 +14,14 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Rate, Setting};
+pub use endpoint::{
+    Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Method, PageSize,
+    Paginator, Place, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
+};
 pub use path::JsonPath;
 pub use template::Template;
 pub(crate) use yaml::nearest;
-
-use crate::time::Instant;
 
 /// A part's size where the manifest gives none: large enough for few objects, small enough to be rewritten whole.
 pub const PART_BYTES: usize = 32 << 20;
@@ -27,6 +33,10 @@ pub struct Manifest {
     pub name: String,
     /// Where and how it is reached.
     pub client: Client,
+    /// What a user of the source may or must set, by name.
+    pub settings: BTreeMap<String, Setting>,
+    /// Their values, once [`Manifest::configure`] has found them.
+    pub values: BTreeMap<String, String>,
     /// What can be read from it.
     pub resources: Vec<Resource>,
 }
@@ -38,48 +48,6 @@ impl Manifest {
     }
 }
 
-/// How an API is reached.
-#[derive(Clone, Debug)]
-pub struct Client {
-    /// The address that paths are appended to, without a closing `/`.
-    pub base_url: String,
-    /// Sent with every request.
-    pub headers: BTreeMap<String, String>,
-    /// How the key is sent; `None`: no key.
-    pub auth: Option<Auth>,
-    /// How much the API allows.
-    pub rate: Rate,
-}
-
-/// How an API's key is sent. The key itself is only named: see [`crate::secret`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Auth {
-    /// The secret's name, as in `{"$secret": "api_key"}`.
-    pub secret: String,
-    /// Where it goes.
-    pub placement: KeyPlacement,
-}
-
-/// Where an API's key goes in a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyPlacement {
-    /// `Authorization: Bearer <key>`.
-    Bearer,
-    /// The header of this name.
-    Header(String),
-    /// The query parameter of this name.
-    Query(String),
-}
-
-/// What an API allows one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rate {
-    /// Requests a second; `None`: as fast as they are answered.
-    pub per_second: Option<f64>,
-    /// Requests a day; stated in the plan.
-    pub per_day: Option<u64>,
-}
-
 /// One kind of record of a source: a table of the lake.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -87,12 +55,16 @@ pub struct Resource {
     pub name: String,
     /// How it is asked for.
     pub endpoint: Endpoint,
-    /// The columns that identify a record; never empty.
+    /// The columns that identify a record; never empty: [`RECORD_KEY`] where the manifest names none.
     pub primary_key: Vec<String>,
+    /// The resource whose records this one is asked for by, if there is one.
+    pub parent: Option<Parent>,
     /// What happens to a record whose key is stored already.
     pub write_disposition: WriteDisposition,
     /// In the order of the stored file, the primary key's among them.
     pub columns: Vec<Column>,
+    /// Whether further columns are found in the records: where the manifest declares none.
+    pub infer_columns: bool,
     /// The folders' levels, outermost first; empty: one folder.
     pub partition: Vec<PartitionField>,
     /// Whether every version seen is kept, not only the latest.
@@ -103,6 +75,33 @@ pub struct Resource {
     pub slices: Slices,
     /// One record into many rows; each entry is one way down, applied when its first level is there.
     pub explode: Vec<Vec<Level>>,
+    /// Whether `--resource all` reads it (dlt's `selected`).
+    pub selected: bool,
+    /// What the manifest left open and how it was understood, for the log.
+    pub notes: Vec<String>,
+}
+
+/// The column of records that no primary key tells apart: a 128-bit hash of the whole record.
+pub const RECORD_KEY: &str = "_key";
+
+/// How a resource depends on another: it is asked for once for each of its records, or for a batch of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The other resource's name.
+    pub resource: String,
+    /// The fields of its records that fill placeholders, as paths.
+    pub fields: Vec<String>,
+    /// The fields of its records that each row keeps, as `_<parent>_<field>`.
+    pub include: Vec<String>,
+    /// So many of its records in one query; `None`: one query for each.
+    pub batch: Option<usize>,
+}
+
+impl Parent {
+    /// The column of an included field.
+    pub fn column(&self, field: &str) -> String {
+        format!("_{}_{field}", self.resource)
+    }
 }
 
 /// What happens to a record whose key is stored already.
@@ -112,112 +111,8 @@ pub enum WriteDisposition {
     Append,
     /// A changed record replaces the stored one (dlt's `merge`, strategy `upsert`).
     Merge,
-}
-
-/// How a resource is asked for.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// Appended to the base URL, without an opening `/`.
-    pub path: String,
-    /// The HTTP method.
-    pub method: Method,
-    /// Query parameters.
-    pub params: BTreeMap<String, Template>,
-    /// The JSON body.
-    pub json: Option<Template>,
-    /// Headers beside the client's.
-    pub headers: BTreeMap<String, String>,
-    /// Where the records lie in the answer.
-    pub data_selector: JsonPath,
-    /// How the next page is asked for.
-    pub paginator: Paginator,
-    /// Where the answer says how many records the query has.
-    pub total_path: Option<JsonPath>,
-    /// Records that the API serves of one query, whatever its total.
-    pub depth_limit: Option<u64>,
-    /// How a run goes on from the last one.
-    pub incremental: Option<Incremental>,
-    /// What `--param` accepts, by name.
-    pub filters: BTreeMap<String, Filter>,
-}
-
-/// The HTTP method of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// GET.
-    Get,
-    /// POST, for the reports that take their query as a body.
-    Post,
-}
-
-impl Method {
-    /// As it stands in a request line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
-
-/// How the next page is asked for (dlt's names).
-#[derive(Clone, Debug, PartialEq)]
-pub enum Paginator {
-    /// One request has everything.
-    SinglePage,
-    /// By the number of records before it; advances by what was received.
-    Offset {
-        /// Records asked for.
-        limit: u64,
-        /// The first offset.
-        offset: u64,
-        /// Where the offset goes.
-        offset_place: Place,
-        /// Where the limit goes.
-        limit_place: Place,
-        /// Where the answer says how many records there are.
-        total_path: Option<JsonPath>,
-    },
-    /// By its number.
-    PageNumber {
-        /// The number of the first page.
-        base_page: u64,
-        /// Where the number goes.
-        page_place: Place,
-        /// Where the answer says how many pages there are.
-        total_path: Option<JsonPath>,
-    },
-}
-
-/// Where a value goes in a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The query parameter of this name.
-    Query(String),
-    /// The member of the JSON body at this dotted path.
-    Body(String),
-}
-
-/// How a run goes on from the last one: records at or after a cursor's value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incremental {
-    /// Where a record's instant lies. Read with [`crate::time::parse_instant`].
-    pub cursor_path: JsonPath,
-    /// Where the first run begins; `None`: at the API's first record.
-    pub initial_value: Option<Instant>,
-    /// Seconds before the watermark that are read again, for records that change after they appear.
-    pub lag: u64,
-}
-
-/// A condition that a user may add with `--param NAME=VALUE`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    /// Whether the value is a comma-separated list.
-    pub list: bool,
-    /// Query parameters it adds; empty and no body: the parameter of its own name.
-    pub params: BTreeMap<String, Template>,
-    /// What it adds to the JSON body.
-    pub json: Option<Template>,
+    /// As `Merge`; and after a complete reading, what was not in it is taken out.
+    Replace,
 }
 
 /// How a resource's query is cut.

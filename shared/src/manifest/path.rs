@@ -1,4 +1,4 @@
-//! The JSONPath subset that manifests use: `a.b`, `$`, `[0]`, `[*]`, `['quoted']`.
+//! The JSONPath subset that manifests use: `a.b`, `$`, `[0]`, `[*]`, `['quoted']`, `..name`.
 
 use std::fmt;
 
@@ -13,6 +13,8 @@ pub enum Step {
     Index(usize),
     /// Every element of a list.
     All,
+    /// The value itself and everything below it.
+    Deep,
 }
 
 /// A place within a JSON value.
@@ -20,7 +22,7 @@ pub enum Step {
 pub struct JsonPath(Vec<Step>);
 
 impl JsonPath {
-    /// Reads a path. The error says what is not understood; jsonpath-ng's filters, arithmetic and `..` are refused by name.
+    /// Reads a path. The error says what is not understood; jsonpath-ng's filters and arithmetic are refused.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rest = text.trim();
         let mut steps = Vec::new();
@@ -33,8 +35,9 @@ impl JsonPath {
             rest = Self::field(rest, &mut steps)?;
         }
         while !rest.is_empty() {
-            if rest.starts_with("..") {
-                return Err(format!("`..` in `{text}` is not supported: name each level"));
+            if let Some(after) = rest.strip_prefix("..") {
+                steps.push(Step::Deep);
+                rest = if after.starts_with('[') { after } else { Self::field(after, &mut steps)? };
             } else if let Some(after) = rest.strip_prefix('.') {
                 rest = if after.starts_with('[') { after } else { Self::field(after, &mut steps)? };
             } else if let Some(after) = rest.strip_prefix('[') {
@@ -97,7 +100,15 @@ impl JsonPath {
 
     /// Whether the path can meet more than one value.
     pub fn is_many(&self) -> bool {
-        self.0.contains(&Step::All)
+        self.0.iter().any(|step| matches!(step, Step::All | Step::Deep))
+    }
+
+    /// Whether the place is there, for a path that can meet none of many: the list that `[*]` goes through.
+    pub fn is_in(&self, value: &Value) -> bool {
+        let single = self.0.iter().take_while(|step| !matches!(step, Step::All | Step::Deep)).count();
+        let through_list = self.0.get(single) == Some(&Step::All);
+        let found = Self::walk(&self.0[..single], value, &mut |found| Some(found));
+        found.is_some_and(|found| single == self.0.len() || !through_list || found.is_array())
     }
 
     /// The first value at the path.
@@ -127,6 +138,16 @@ impl JsonPath {
             Step::Field(name) => Self::walk(rest, value.get(name)?, visit),
             Step::Index(index) => Self::walk(rest, value.get(index)?, visit),
             Step::All => value.as_array()?.iter().find_map(|element| Self::walk(rest, element, visit)),
+            Step::Deep => {
+                if let Some(found) = Self::walk(rest, value, visit) {
+                    return Some(found);
+                }
+                match value {
+                    Value::Array(elements) => elements.iter().find_map(|element| Self::walk(steps, element, visit)),
+                    Value::Object(members) => members.values().find_map(|member| Self::walk(steps, member, visit)),
+                    _ => None,
+                }
+            }
         }
     }
 }
@@ -142,6 +163,7 @@ impl fmt::Display for JsonPath {
                 Step::Field(name) => write!(f, ".{name}")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::All => f.write_str("[*]")?,
+                Step::Deep => f.write_str(".")?,
             }
         }
         Ok(())
@@ -163,6 +185,8 @@ mod tests {
             ("a.b[9].id", vec![]),
             ("['odd key.x']", vec![json!(4)]),
             ("a.c", vec![]),
+            ("$..id", vec![json!(1), json!(2)]),
+            ("a..x", vec![json!(3)]),
         ] {
             let path = JsonPath::parse(path).unwrap();
             assert_eq!(path.all(&record).into_iter().cloned().collect::<Vec<_>>(), expected, "{path}");
@@ -173,7 +197,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_do() {
-        for path in ["", "a..b", "a[?(@.x)]", "a[", "a.", "a b"] {
+        for path in ["", "a..", "a[?(@.x)]", "a[", "a.", "a b"] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }
     }

@@ -1,6 +1,10 @@
-//! Values of a request with placeholders in them: `{incremental.start_value}`, `{incremental.end_value}`, `{value}`.
+//! Values of a request with placeholders in them: `{incremental.start_value}`, `{resources.events.id}`, `{settings.account}`, `{value}`.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
+
+/// What a path's segment holds as it is: RFC 3986's unreserved letters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A JSON value whose texts may hold placeholders in braces; `{{` and `}}` are literal braces.
 ///
@@ -15,32 +19,94 @@ enum Piece<'t> {
     Placeholder(&'t str),
 }
 
+/// What a placeholder's name stands for.
+pub(super) enum Renamed {
+    /// Another name.
+    Placeholder(String),
+    /// A value that is known already.
+    Value(String),
+}
+
+fn escape(literal: &str) -> String {
+    literal.replace('{', "{{").replace('}', "}}")
+}
+
 impl Template {
-    /// Checks every placeholder in `value` against `known`.
-    pub fn parse(value: Value, known: &[&str]) -> Result<Self, String> {
-        Self::check(&value, known)?;
+    /// Checks every placeholder in `value` with `check`, which says what is wrong with one.
+    pub fn parse(value: Value, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Self, String> {
+        let mut names = Vec::new();
+        Self::names(&value, &mut names)?;
+        names.iter().try_for_each(|name| check(name))?;
         Ok(Self(value))
     }
 
-    fn check(value: &Value, known: &[&str]) -> Result<(), String> {
+    /// A text without placeholders.
+    pub fn literal(text: &str) -> Self {
+        Self(Value::String(escape(text)))
+    }
+
+    /// The names of its placeholders.
+    pub fn placeholders(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        // Checked at parse time.
+        let _ = Self::names(&self.0, &mut names);
+        names
+    }
+
+    /// `text` with each placeholder's name replaced by what `rename` makes of it.
+    pub(super) fn rename(
+        text: &str,
+        rename: &mut dyn FnMut(&str) -> Result<Renamed, String>,
+    ) -> Result<String, String> {
+        let mut renamed = String::new();
+        for piece in Self::pieces(text)? {
+            match piece {
+                Piece::Literal(literal) => renamed.push_str(&escape(&literal)),
+                Piece::Placeholder(name) => match rename(name)? {
+                    Renamed::Placeholder(name) => renamed.push_str(&format!("{{{name}}}")),
+                    Renamed::Value(value) => renamed.extend(utf8_percent_encode(&value, SEGMENT)),
+                },
+            }
+        }
+        Ok(renamed)
+    }
+
+    fn names(value: &Value, names: &mut Vec<String>) -> Result<(), String> {
         match value {
             Value::String(text) => {
                 for piece in Self::pieces(text)? {
-                    if let Piece::Placeholder(name) = piece
-                        && !known.contains(&name)
-                    {
-                        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                        return Err(format!(
-                            "`{{{name}}}` is not known here; known: {known}. Write `{{{{` for a brace"
-                        ));
+                    if let Piece::Placeholder(name) = piece {
+                        names.push(name.to_owned());
                     }
                 }
                 Ok(())
             }
-            Value::Array(elements) => elements.iter().try_for_each(|element| Self::check(element, known)),
-            Value::Object(members) => members.values().try_for_each(|member| Self::check(member, known)),
+            Value::Array(elements) => elements.iter().try_for_each(|element| Self::names(element, names)),
+            Value::Object(members) => members.values().try_for_each(|member| Self::names(member, names)),
             _ => Ok(()),
         }
+    }
+
+    /// The text as a path: what fills a placeholder is percent-encoded, so that it stays within its segment. An error names the
+    /// placeholder that has no value, or one that no path can hold.
+    pub fn render_path(&self, bind: &dyn Fn(&str) -> Option<Value>) -> Result<String, String> {
+        let mut path = String::new();
+        for piece in self.0.as_str().and_then(|text| Self::pieces(text).ok()).unwrap_or_default() {
+            match piece {
+                Piece::Literal(literal) => path.push_str(&literal),
+                Piece::Placeholder(name) => {
+                    let value =
+                        bind(name).filter(|value| !value.is_null()).ok_or_else(|| format!("`{name}` has no value"))?;
+                    let text = plain(&value);
+                    // A URL's reader takes a segment of dots for a step up, also when they are encoded.
+                    if text.is_empty() || text == "." || text == ".." {
+                        return Err(format!("`{name}` is `{text}`, which cannot stand in a path"));
+                    }
+                    path.extend(utf8_percent_encode(&text, SEGMENT));
+                }
+            }
+        }
+        Ok(path)
     }
 
     fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
@@ -109,6 +175,13 @@ impl Template {
     }
 }
 
+impl std::fmt::Display for Template {
+    /// As written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&plain(&self.0))
+    }
+}
+
 /// A scalar's text without quotes: what a query parameter holds.
 pub fn plain(value: &Value) -> String {
     match value {
@@ -124,12 +197,16 @@ mod tests {
 
     use super::*;
 
-    const KNOWN: [&str; 2] = ["incremental.start_value", "incremental.end_value"];
+    const START: &str = "incremental.start_value";
+
+    fn check(name: &str) -> Result<(), String> {
+        if name.starts_with("incremental.") { Ok(()) } else { Err(format!("`{{{name}}}` is not known here")) }
+    }
 
     fn render(value: Value, start: Option<&str>) -> Option<Value> {
-        Template::parse(value, &KNOWN)
+        Template::parse(value, &check)
             .unwrap()
-            .render(&|name| (name == KNOWN[0]).then(|| start.map(Value::from)).flatten())
+            .render(&|name| (name == START).then(|| start.map(Value::from)).flatten())
     }
 
     #[test]
@@ -144,12 +221,27 @@ mod tests {
     fn texts_are_filled_and_braces_kept() {
         assert_eq!(render(json!("<{incremental.start_value}> {{x}}"), Some("a")), Some(json!("<a> {x}")));
         assert_eq!(render(json!({}), None), Some(json!({})));
+        assert_eq!(Template::literal("{x}").render(&|_| None), Some(json!("{x}")));
+    }
+
+    #[test]
+    fn what_fills_a_path_stays_in_its_segment() {
+        let path = Template::parse(json!("/v1/events/{incremental.id}/attendees"), &check).unwrap();
+        let render = |value: Value| path.render_path(&|_| Some(value.clone()));
+        assert_eq!(render(json!(17)).as_deref(), Ok("/v1/events/17/attendees"));
+        assert_eq!(
+            render(json!("a/../../admin?x=1#f")).as_deref(),
+            Ok("/v1/events/a%2F..%2F..%2Fadmin%3Fx%3D1%23f/attendees")
+        );
+        for value in [json!(null), json!(""), json!(".."), json!(".")] {
+            assert!(render(value.clone()).is_err(), "{value}");
+        }
     }
 
     #[test]
     fn unknown_placeholders_are_refused() {
-        for text in ["{event_id}", "{incremental.startvalue}", "{", "}"] {
-            assert!(Template::parse(json!([text]), &KNOWN).is_err(), "{text}");
+        for text in ["{event_id}", "{increment.startvalue}", "{", "}"] {
+            assert!(Template::parse(json!([text]), &check).is_err(), "{text}");
         }
     }
 }

@@ -76,6 +76,16 @@ impl<'y> Node<'y> {
         matches!(self.yaml.data, YamlData::Value(Scalar::String(_)))
     }
 
+    /// Whether the value is the text without letters.
+    pub(super) fn is_empty_text(&self) -> bool {
+        matches!(&self.yaml.data, YamlData::Value(Scalar::String(text)) if text.is_empty())
+    }
+
+    /// Whether the value is a mapping.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.yaml.data, YamlData::Mapping(_))
+    }
+
     /// Whether the value is a list.
     pub(super) fn is_list(&self) -> bool {
         matches!(self.yaml.data, YamlData::Sequence(_))
@@ -152,10 +162,15 @@ impl<'y> Node<'y> {
     /// The members of a mapping; a fault otherwise.
     pub(super) fn fields(&self) -> Option<Fields<'y>> {
         if let YamlData::Mapping(mapping) = &self.yaml.data {
-            return Some(Fields { node: self.clone(), mapping, defaults: None });
+            return Some(Fields { node: self.clone(), mapping: Some(mapping), defaults: None });
         }
         self.fault(format!("must be a mapping, is {}", self.describe()));
         None
+    }
+
+    /// No members of its own: for a shorthand that stands for a mapping of defaults.
+    pub(super) fn no_fields(&self) -> Fields<'y> {
+        Fields { node: self.clone(), mapping: None, defaults: None }
     }
 
     /// The value as JSON; a fault for what JSON cannot hold.
@@ -198,7 +213,8 @@ impl<'y> Node<'y> {
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'y> {
     node: Node<'y>,
-    mapping: &'y Mapping<'y>,
+    /// `None`: none of its own.
+    mapping: Option<&'y Mapping<'y>>,
     defaults: Option<Box<Self>>,
 }
 
@@ -219,9 +235,10 @@ impl<'y> Fields<'y> {
         self.defaults.as_deref()
     }
 
-    fn own(&self, name: &str) -> Option<Node<'y>> {
+    /// The member `name`, without the defaults.
+    pub(super) fn own(&self, name: &str) -> Option<Node<'y>> {
         let is_name = |key: &MarkedYaml<'_>| matches!(&key.data, YamlData::Value(Scalar::String(text)) if text == name);
-        let (_, yaml) = self.mapping.iter().find(|(key, _)| is_name(key))?;
+        let (_, yaml) = self.mapping?.iter().find(|(key, _)| is_name(key))?;
         Some(self.node.child(yaml, self.join(name)))
     }
 
@@ -254,8 +271,8 @@ impl<'y> Fields<'y> {
 
     /// Own members in the document's order; a fault for a key that is no text.
     pub(super) fn members(&self) -> Vec<(String, Node<'y>)> {
-        let mut members = Vec::with_capacity(self.mapping.len());
-        for (key, yaml) in self.mapping {
+        let mut members = Vec::new();
+        for (key, yaml) in self.mapping.into_iter().flatten() {
             match &key.data {
                 YamlData::Value(Scalar::String(name)) => {
                     members.push((name.to_string(), self.node.child(yaml, self.join(name))));
@@ -268,18 +285,43 @@ impl<'y> Fields<'y> {
 
     /// Faults every own member that is not in `known`, with the nearest name that is.
     pub(super) fn only(&self, known: &[&str]) {
-        for (key, _) in self.mapping {
+        for (key, _) in self.mapping.into_iter().flatten() {
             let YamlData::Value(Scalar::String(name)) = &key.data else {
                 continue;
             };
             if !known.contains(&name.as_ref()) {
-                let message = format!("unknown key; known here: {}{}", known.join(", "), nearest(name, known));
+                let message = match only_python(name) {
+                    Some(hint) => hint.to_owned(),
+                    None => format!("unknown key; known here: {}{}", known.join(", "), nearest(name, known)),
+                };
                 self.node.child(key, self.join(name)).fault(message);
             }
         }
         // A mapping whose every key is no text would otherwise pass.
         let _ = self.members();
     }
+}
+
+/// What dlt's key `name` means that a manifest cannot say, and what can be done instead.
+fn only_python(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "processing_steps" => "holds Python functions; take what you need with `columns.<name>.path`",
+        "convert" | "transform" => {
+            "is a Python function; say how instants are written with `format`: rfc3339, date, epoch or epoch_ms"
+        }
+        "session" => "is a Python object; see `attempts` and `request_timeout` of the request",
+        "table_name" => "is not supported: a table is named as its resource; rename the resource",
+        "merge_key" => "is not supported: rows are told apart by `primary_key` alone",
+        "schema_contract" => {
+            "is not supported: a value that does not fit its column is kept in `_issues`, an unknown field in `_extra`"
+        }
+        "table_format" | "file_format" => "is not a resource's: the request says `format`, parquet or json",
+        "max_table_nesting" | "nested_hints" => {
+            "is not supported: a nested value is a column of data_type json, or of its own `path`"
+        }
+        "references" | "parent_table_name" => "is not supported: say `include_from_parent` to keep a parent's fields",
+        _ => return None,
+    })
 }
 
 /// `. Did you mean …?` when one of `names` is close to `text`, else nothing.

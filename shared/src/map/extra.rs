@@ -26,6 +26,8 @@ impl Named {
                 Step::Field(name) => at.fields.entry(name.clone()).or_default(),
                 Step::Index(index) => at.indexes.entry(*index).or_default(),
                 Step::All => at.all.get_or_insert_default(),
+                // Wherever it lies, it is kept there too.
+                Step::Deep => return,
             };
         }
         at.whole = true;

@@ -3,17 +3,18 @@
 mod convert;
 mod explode;
 mod extra;
+pub mod infer;
 mod partition;
 
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use serde_json::{Map, Value, json};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use self::extra::Named;
-use crate::manifest::{Column, DataType, JsonPath, Resource};
-use crate::time::{self, Instant};
+use crate::cursor::Cursor;
+use crate::manifest::{Column, CursorKind, DataType, JsonPath, Level, PartitionField, RECORD_KEY, Resource};
 
 /// The engine's own columns, after the manifest's.
 pub mod own {
@@ -72,8 +73,8 @@ pub struct Row {
     pub extra: Option<String>,
     /// See [`own::ISSUES`].
     pub issues: Option<String>,
-    /// The incremental cursor's instant.
-    pub cursor: Option<Instant>,
+    /// The incremental cursor's value.
+    pub cursor: Option<Cursor>,
 }
 
 /// A record that has no place in the lake.
@@ -87,16 +88,21 @@ pub struct Rejection {
 
 /// Maps the records of one resource.
 #[derive(Debug)]
-pub struct Mapper<'r> {
-    resource: &'r Resource,
+pub struct Mapper {
+    columns: Vec<Column>,
+    partitions: Vec<PartitionField>,
+    explode: Vec<Vec<Level>>,
+    cursor: Option<(JsonPath, CursorKind)>,
+    /// The column that takes the whole record's hash, where no key tells records apart.
+    record_key: Option<usize>,
     named: Named,
     key: Vec<usize>,
     partition: Vec<usize>,
 }
 
-impl<'r> Mapper<'r> {
+impl Mapper {
     /// A mapper for `resource`.
-    pub fn new(resource: &'r Resource) -> Self {
+    pub fn new(resource: &Resource) -> Self {
         let position = |name: &String| resource.columns.iter().position(|column| column.name == *name);
         let mut named = Named::default();
         for column in &resource.columns {
@@ -105,8 +111,13 @@ impl<'r> Mapper<'r> {
         if !resource.explode.is_empty() {
             named.add(&JsonPath::of_field(explode::LEAF));
         }
+        let incremental = resource.endpoint.incremental.as_ref();
         Self {
-            resource,
+            columns: resource.columns.clone(),
+            partitions: resource.partition.clone(),
+            explode: resource.explode.clone(),
+            cursor: incremental.map(|incremental| (incremental.cursor_path.clone(), incremental.kind)),
+            record_key: resource.primary_key.iter().find(|key| *key == RECORD_KEY).and_then(position),
             named,
             key: resource.primary_key.iter().filter_map(position).collect(),
             partition: resource.partition.iter().filter_map(|field| position(&field.from)).collect(),
@@ -118,19 +129,14 @@ impl<'r> Mapper<'r> {
         if !record.is_object() {
             return vec![Err(Rejection { reason: "the record is no JSON object".into(), record })];
         }
-        if self.resource.explode.is_empty() {
+        if self.explode.is_empty() {
             return vec![self.row(record)];
         }
-        match explode::explode(&self.resource.explode, &record) {
+        match explode::explode(&self.explode, &record) {
             Some(records) => records.into_iter().map(|record| self.row(record)).collect(),
             None => {
-                let ways: Vec<&str> = self
-                    .resource
-                    .explode
-                    .iter()
-                    .filter_map(|way| way.first())
-                    .map(|level| level.name.as_str())
-                    .collect();
+                let ways: Vec<&str> =
+                    self.explode.iter().filter_map(|way| way.first()).map(|level| level.name.as_str()).collect();
                 vec![Err(Rejection { reason: format!("the record has none of {}", ways.join(", ")), record })]
             }
         }
@@ -138,7 +144,11 @@ impl<'r> Mapper<'r> {
 
     fn row(&self, record: Value) -> Result<Row, Rejection> {
         let mut issues = Map::new();
-        let cells: Vec<Cell> = self.resource.columns.iter().map(|column| cell(column, &record, &mut issues)).collect();
+        let mut cells: Vec<Cell> = self.columns.iter().map(|column| cell(column, &record, &mut issues)).collect();
+        if let Some(position) = self.record_key {
+            // A map's members are sorted, so that equal records have one text.
+            cells[position] = Cell::Text(format!("{:032x}", xxh3_128(record.to_string().as_bytes())));
+        }
         let key = match self.key(&cells) {
             Ok(key) => key,
             Err(reason) => return Err(Rejection { record, reason }),
@@ -149,10 +159,7 @@ impl<'r> Mapper<'r> {
         };
         let extra = self.named.rest(&record).map(|rest| rest.to_string());
         let issues = (!issues.is_empty()).then(|| Value::Object(issues).to_string());
-        let incremental = self.resource.endpoint.incremental.as_ref();
-        let cursor = incremental.and_then(|incremental| {
-            incremental.cursor_path.first(&record).and_then(Value::as_str).and_then(time::parse_instant)
-        });
+        let cursor = self.cursor.as_ref().and_then(|(path, kind)| Cursor::of(path.first(&record)?, *kind));
         let fingerprint = self.fingerprint(&cells, extra.as_deref(), issues.as_deref());
         Ok(Row { key, partition, cells, fingerprint, extra, issues, cursor })
     }
@@ -160,7 +167,7 @@ impl<'r> Mapper<'r> {
     fn key(&self, cells: &[Cell]) -> Result<String, String> {
         let mut parts = Vec::with_capacity(self.key.len());
         for &position in &self.key {
-            let name = &self.resource.columns[position].name;
+            let name = &self.columns[position].name;
             match &cells[position] {
                 Cell::Null => return Err(format!("the key `{name}` is missing or does not fit its type")),
                 Cell::Text(text) if text.is_empty() => return Err(format!("the key `{name}` is empty")),
@@ -175,7 +182,7 @@ impl<'r> Mapper<'r> {
 
     fn partition(&self, cells: &[Cell]) -> Result<String, String> {
         let mut folders = Vec::with_capacity(self.partition.len());
-        for (field, &position) in self.resource.partition.iter().zip(&self.partition) {
+        for (field, &position) in self.partitions.iter().zip(&self.partition) {
             let value = partition::value(field.transform, &cells[position]).ok_or_else(|| {
                 let (from, transform) = (&field.from, field.transform);
                 format!("`{from}` is missing or has no {transform}, so the record has no partition `{}`", field.name)
@@ -189,7 +196,7 @@ impl<'r> Mapper<'r> {
     /// record has a value for it.
     fn fingerprint(&self, cells: &[Cell], extra: Option<&str>, issues: Option<&str>) -> i64 {
         let mut hash = Xxh3::new();
-        for (column, cell) in self.resource.columns.iter().zip(cells) {
+        for (column, cell) in self.columns.iter().zip(cells) {
             if !column.volatile && *cell != Cell::Null {
                 feed(&mut hash, column.name.as_bytes());
                 digest(&mut hash, cell);

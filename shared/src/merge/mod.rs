@@ -73,7 +73,7 @@ impl std::ops::AddAssign for Merged {
 
 impl<'t> Table<'t> {
     /// The table of `resource`, a resource of `source`.
-    pub fn new(store: &'t dyn Store, source: &str, resource: &'t Resource, format: Format) -> Self {
+    pub fn new(store: &'t dyn Store, source: &str, resource: &Resource, format: Format) -> Self {
         let schema = map::schema(resource);
         let mut table = Self {
             store,

@@ -1,0 +1,303 @@
+//! From a slice to its pages, in order, each as soon as it is there.
+
+mod auto;
+mod follow;
+mod link;
+mod range;
+
+use std::sync::{Arc, OnceLock};
+
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::records;
+use super::{Api, Body, Call, Stop};
+use crate::cursor::Cursor;
+use crate::error::Error;
+use crate::manifest::template::plain;
+use crate::manifest::{Endpoint, JsonPath, Paginator, Place, Resource, RowOrder, Total};
+use crate::plan::Slice;
+
+/// One page of a slice.
+#[derive(Debug)]
+pub struct Page {
+    /// As the API gave them.
+    pub records: Vec<Value>,
+    /// Records of the whole slice, as this page's answer said.
+    pub total: Option<u64>,
+    /// The request that brought it, without the key.
+    pub request: String,
+}
+
+/// How a slice ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At its last record.
+    Reached,
+    /// Where its records leave the range that was asked for, in an API that gives them in order.
+    LeftRange,
+    /// At the depth that the API serves: there is more.
+    TooDeep,
+    /// Before its end, for this reason.
+    Cut(String),
+}
+
+/// What a reading of slices brings, in the order of each slice.
+#[derive(Debug)]
+pub struct Message {
+    /// The slice's number in its plan.
+    pub index: usize,
+    /// The slice.
+    pub slice: Arc<Slice>,
+    /// What there is of it.
+    pub news: News,
+}
+
+/// What there is of a slice.
+#[derive(Debug)]
+pub enum News {
+    /// Its next page.
+    Page(Page),
+    /// Its end: nothing follows.
+    End(Result<End, Stop>),
+}
+
+/// What an answer says beside its records.
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    /// Records (by offset) or pages (by number) of the slice, as the paginator's `total_path` says.
+    bound: Option<u64>,
+    /// Whether there is more, as `has_more_path` says.
+    has_more: Option<bool>,
+    /// The next page's link or cursor.
+    next: Option<Value>,
+}
+
+/// Whether the receiver still wants pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    No,
+}
+
+/// Reads slices of one resource.
+#[derive(Debug)]
+pub struct Reader<'r> {
+    api: &'r Api<'r>,
+    endpoint: &'r Endpoint,
+    resource: &'r str,
+    /// Where the records lie, once the first answer has shown it.
+    selector: OnceLock<JsonPath>,
+    /// How the next page is asked for, once the first answer has shown it.
+    detected: OnceLock<Paginator>,
+}
+
+impl<'r> Reader<'r> {
+    /// Reads `resource` from `api`.
+    pub fn new(api: &'r Api<'r>, resource: &'r Resource) -> Self {
+        Self {
+            api,
+            endpoint: &resource.endpoint,
+            resource: &resource.name,
+            selector: OnceLock::new(),
+            detected: OnceLock::new(),
+        }
+    }
+
+    /// Reads slice `index` of a plan to its end and hands over every page in order, then the end. Ends early, without error, when
+    /// nobody receives.
+    pub async fn read(&self, index: usize, slice: Arc<Slice>, news: &mpsc::Sender<Message>) {
+        let reading = Reading { reader: self, slice: &slice, news, index };
+        let end = match &self.endpoint.paginator {
+            Paginator::Auto => reading.as_suggested().await,
+            paginator => reading.by(paginator, None).await,
+        };
+        // Nobody receives when the run has ended for another reason.
+        let _ = news.send(Message { index, slice, news: News::End(end) }).await;
+    }
+}
+
+/// One slice being read.
+struct Reading<'r, 's> {
+    reader: &'s Reader<'r>,
+    slice: &'s Arc<Slice>,
+    news: &'s mpsc::Sender<Message>,
+    index: usize,
+}
+
+/// A page and what its answer said.
+struct Read {
+    page: Page,
+    facts: Facts,
+}
+
+impl<'r> Reading<'r, '_> {
+    /// Reads by `paginator`; `first` is the slice's first page, where it was read already.
+    async fn by(&self, paginator: &Paginator, first: Option<Read>) -> Result<End, Stop> {
+        match paginator {
+            Paginator::Offset { limit, offset, offset_place, limit_place, end } => {
+                let limit = self.reader.api.page_size().unwrap_or(*limit);
+                self.by_offset(*offset, limit, (offset_place, limit_place), end).await
+            }
+            Paginator::PageNumber { base_page, page, page_place, end } => {
+                self.by_number(*base_page, *page, page_place, end, first).await
+            }
+            paginator => self.follow(paginator, first).await,
+        }
+    }
+
+    /// The slice's first request.
+    fn call(&self) -> Call<'r> {
+        let mut call = Call {
+            endpoint: self.reader.endpoint,
+            target: self.slice.path.clone(),
+            params: self.slice.params.clone(),
+            headers: self.slice.headers.clone(),
+            body: self.slice.body.clone(),
+        };
+        if let Some(size) = &self.reader.endpoint.page_size {
+            put(&mut call, &size.place, self.reader.api.page_size().unwrap_or(size.maximum).into());
+        }
+        call
+    }
+
+    /// The page that `call` brings, with what `facts` finds in the answer. `before`: pages or records of the slice before it.
+    /// `None`: the manifest ignores the answer.
+    async fn page(&self, call: &Call<'r>, before: u64, facts: &FactsOf<'_>) -> Result<Option<Read>, Stop> {
+        let endpoint = self.reader.endpoint;
+        let request = call.describe();
+        let read = self
+            .reader
+            .api
+            .answer(call, |headers, body| {
+                let selector = match endpoint.data_selector.as_ref().or_else(|| self.reader.selector.get()) {
+                    Some(selector) => selector.clone(),
+                    None => {
+                        let found = records::detect(&body, self.reader.resource)?;
+                        tracing::info!(resource = self.reader.resource, selector = %found, "the records were found in the answer; say so with `data_selector`");
+                        self.reader.selector.get_or_init(|| found).clone()
+                    }
+                };
+                let none = records::none_at(&body, &selector);
+                let facts = facts(headers, &body, none)?;
+                let total = match &endpoint.total {
+                    Some(Total::Path(path)) => Some(count(&body, path)?),
+                    Some(Total::Header(name)) => Some(header_count(headers, name)?),
+                    None => None,
+                };
+                // Past the end, where a shrinking result can leave a reader, Ticketmaster sends no list at all.
+                let empty = total == Some(0) || facts.bound.is_some_and(|bound| bound <= before);
+                Ok((records::take(body, &selector, empty)?, total, facts))
+            })
+            .await?;
+        Ok(read.map(|(records, total, facts)| Read { page: Page { records, total, request }, facts }))
+    }
+
+    /// Hands a page over.
+    async fn send(&self, page: Page) -> Wanted {
+        let message = Message { index: self.index, slice: Arc::clone(self.slice), news: News::Page(page) };
+        if self.news.send(message).await.is_ok() { Wanted::Yes } else { Wanted::No }
+    }
+
+    /// What an ignored answer makes of the slice: nothing to read where it is the first, else the end only if the API's numbers
+    /// agree, which the caller finds out.
+    fn ignored(&self, pages: u64) -> End {
+        if pages == 0 {
+            return End::Reached;
+        }
+        End::Cut(format!(
+            "the answer to page {} is one that response_actions ignore: what follows it was not read",
+            pages + 1
+        ))
+    }
+
+    /// Whether the page's last record lies beyond the range, in an API that gives records in order.
+    fn leaves_range(&self, page: &Page) -> bool {
+        let Some(incremental) = &self.reader.endpoint.incremental else { return false };
+        let last =
+            page.records.last().and_then(|record| Cursor::of(incremental.cursor_path.first(record)?, incremental.kind));
+        match (incremental.row_order, last) {
+            (Some(RowOrder::Asc), Some(last)) => self.slice.end.is_some_and(|end| last > end),
+            (Some(RowOrder::Desc), Some(last)) => self.slice.start.is_some_and(|start| last < start),
+            _ => false,
+        }
+    }
+
+    fn wrong(&self, request: &str, detail: String) -> Stop {
+        Stop::Error(Error::Decode {
+            source_name: self.reader.api.source().to_owned(),
+            request: request.to_owned(),
+            detail,
+        })
+    }
+
+    fn repeated(&self, page: &Page) -> Stop {
+        self.wrong(&page.request, "gave the page before it once more: the API takes no notice of the page asked for; check the paginator's parameter".into())
+    }
+}
+
+/// Finds what an answer says beside its records; the last argument says whether it has none.
+type FactsOf<'f> = dyn Fn(&HeaderMap, &Value, bool) -> Result<Facts, String> + 'f;
+
+/// What tells one page from another without a copy of it.
+fn ends(page: &Page) -> Option<(Value, Value, usize)> {
+    Some((page.records.first()?.clone(), page.records.last()?.clone(), page.records.len()))
+}
+
+/// The whole number at `path`; a number in a text counts.
+fn count(body: &Value, path: &JsonPath) -> Result<u64, String> {
+    let value =
+        path.first(body).ok_or_else(|| format!("`{path}` is not in the answer, which should say how much there is"))?;
+    plain(value).parse().map_err(|_| format!("`{path}` is {value}, not a whole number"))
+}
+
+fn header_count(headers: &HeaderMap, name: &str) -> Result<u64, String> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    let value =
+        value.ok_or_else(|| format!("the answer has no header `{name}`, which should say how much there is"))?;
+    value.trim().parse().map_err(|_| format!("the header `{name}` is `{value}`, not a whole number"))
+}
+
+/// Whether there is more, by the value at `path`: true, false, or a text of that meaning.
+fn more(body: &Value, path: &JsonPath) -> Result<bool, String> {
+    match path.first(body) {
+        Some(Value::Bool(more)) => Ok(*more),
+        Some(Value::String(text)) => match text.to_lowercase().as_str() {
+            "true" | "yes" | "1" | "y" | "t" => Ok(true),
+            "false" | "no" | "0" | "n" | "f" => Ok(false),
+            _ => Err(format!("`{path}` is `{text}`, neither true nor false")),
+        },
+        Some(value) => Err(format!("`{path}` is {value}, neither true nor false")),
+        None => Err(format!("`{path}` is not in the answer, which should say whether there is more")),
+    }
+}
+
+/// Puts `value` in its place.
+fn put(call: &mut Call<'_>, place: &Place, value: Value) {
+    match place {
+        Place::Query(name) => {
+            call.params.insert(name.clone(), plain(&value));
+        }
+        Place::Body(path) => {
+            if !matches!(call.body, Some(Body::Json(_))) {
+                call.body = Some(Body::Json(json!({})));
+            }
+            if let Some(Body::Json(body)) = &mut call.body {
+                set(body, path, value);
+            }
+        }
+    }
+}
+
+/// Sets the member at a dotted path, making the objects on the way.
+fn set(body: &mut Value, path: &str, value: Value) {
+    let mut at = body;
+    for name in path.split('.') {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[name];
+    }
+    *at = value;
+}

@@ -1,0 +1,165 @@
+//! By offset and by page number: places that the reader counts up itself.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{End, Facts, FactsOf, Read, Reading, Wanted, count, ends, more, put};
+use crate::fetch::Stop;
+use crate::manifest::{Place, RangeEnd};
+
+impl Reading<'_, '_> {
+    /// Advances by what was received: a server may give fewer than asked. Ends at an empty page, or where the answer says.
+    pub(super) async fn by_offset(
+        &self,
+        first: u64,
+        limit: u64,
+        (offset_place, limit_place): (&Place, &Place),
+        end: &RangeEnd,
+    ) -> Result<End, Stop> {
+        let mut offset = first;
+        let mut previous = None;
+        let mut pages = 0;
+        loop {
+            if self.reader.endpoint.depth_limit.is_some_and(|depth| offset - first >= depth) {
+                return Ok(End::TooDeep);
+            }
+            if let Some(maximum) = end.maximum.filter(|maximum| offset >= *maximum) {
+                return Ok(End::Cut(format!("`maximum_offset: {maximum}` ends the reading where there is more")));
+            }
+            let mut call = self.call();
+            put(&mut call, offset_place, offset.into());
+            put(&mut call, limit_place, limit.into());
+            let Some(Read { mut page, facts }) =
+                self.page(&call, offset - first, &|_, body, none| range_facts(end, body, none)).await?
+            else {
+                return Ok(self.ignored(pages));
+            };
+            page.total = page.total.or(facts.bound);
+            let Some(ends) = ends(&page) else {
+                return Ok(after_empty(end, &facts));
+            };
+            if previous.as_ref() == Some(&ends) {
+                return Err(self.repeated(&page));
+            }
+            previous = Some(ends);
+            pages += 1;
+            offset += page.records.len() as u64;
+            let known = facts.bound.or(page.total);
+            let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - first >= total);
+            let left = self.leaves_range(&page);
+            if self.send(page).await == Wanted::No || reached {
+                return Ok(End::Reached);
+            }
+            if left {
+                return Ok(End::LeftRange);
+            }
+        }
+    }
+
+    /// With a number of pages known from the first, the rest is asked for several at a time, in order; without, one by one
+    /// until an empty one.
+    pub(super) async fn by_number(
+        &self,
+        base: u64,
+        begin: u64,
+        place: &Place,
+        end: &RangeEnd,
+        first: Option<Read>,
+    ) -> Result<End, Stop> {
+        let facts_of: &FactsOf<'_> = &|_, body, none| range_facts(end, body, none);
+        let call = |number: u64| {
+            let mut call = self.call();
+            put(&mut call, place, number.into());
+            call
+        };
+        // Pages are counted from the API's first.
+        let mut read = begin - base;
+        let first = match first {
+            Some(first) => first,
+            None => match self.page(&call(begin), read, facts_of).await? {
+                Some(first) => first,
+                None => return Ok(self.ignored(0)),
+            },
+        };
+        let Some(mut previous) = ends(&first.page) else {
+            // Sent all the same: an empty answer may have a total.
+            self.send(first.page).await;
+            return Ok(after_empty(end, &first.facts));
+        };
+        let size = first.page.records.len() as u64;
+        let deepest = self.reader.endpoint.depth_limit.map_or(u64::MAX, |limit| (limit / size).max(1));
+        let last = end.maximum.map_or(u64::MAX, |maximum| maximum.saturating_sub(base));
+        let in_order = end.has_more_path.is_some()
+            || self.reader.endpoint.incremental.as_ref().is_some_and(|incremental| incremental.row_order.is_some());
+        let mut known = first.facts.bound;
+        let mut has_more = first.facts.has_more;
+        let left = self.leaves_range(&first.page);
+        if self.send(first.page).await == Wanted::No {
+            return Ok(End::Reached);
+        }
+        if left {
+            return Ok(End::LeftRange);
+        }
+        read += 1;
+        loop {
+            let until = known.unwrap_or(read + 1).min(deepest).min(last);
+            if has_more == Some(false) || known.is_some_and(|known| read >= known) {
+                return Ok(End::Reached);
+            }
+            if read >= deepest {
+                return Ok(End::TooDeep);
+            }
+            if read >= last {
+                return Ok(End::Cut(format!("`maximum_page: {}` ends the reading where there is more", base + last)));
+            }
+            let ahead = if known.is_some() && !in_order { self.reader.api.in_flight() } else { 1 };
+            let mut batch = stream::iter(read..until)
+                .map(async |number| self.page(&call(base + number), number, facts_of).await)
+                .buffered(ahead)
+                .boxed_local();
+            while let Some(answer) = batch.try_next().await? {
+                let Some(Read { page, facts }) = answer else { return Ok(self.ignored(read)) };
+                read += 1;
+                // Totals drift while one reads: the last answer's counts.
+                known = facts.bound.or(known);
+                has_more = facts.has_more;
+                match ends(&page) {
+                    // A page in the middle that shrank to nothing is none to end at.
+                    None if known.is_none_or(|known| read >= known) => return Ok(after_empty(end, &facts)),
+                    None => {}
+                    Some(ends) if ends == previous => return Err(self.repeated(&page)),
+                    Some(ends) => previous = ends,
+                }
+                let left = self.leaves_range(&page);
+                if self.send(page).await == Wanted::No {
+                    return Ok(End::Reached);
+                }
+                if left {
+                    return Ok(End::LeftRange);
+                }
+            }
+        }
+    }
+}
+
+fn range_facts(end: &RangeEnd, body: &serde_json::Value, none: bool) -> Result<Facts, String> {
+    let bound = match &end.total {
+        // An empty page ends the reading whatever it says; many have no total.
+        Some(total) if total.path.first(body).is_none() && (!total.required || (none && end.stop_after_empty_page)) => {
+            None
+        }
+        Some(total) => Some(count(body, &total.path)?),
+        None => None,
+    };
+    let has_more = end.has_more_path.as_ref().map(|path| more(body, path)).transpose()?;
+    Ok(Facts { bound, has_more, next: None })
+}
+
+/// What an empty page means.
+fn after_empty(end: &RangeEnd, facts: &Facts) -> End {
+    match &end.has_more_path {
+        Some(path) if facts.has_more == Some(true) => {
+            End::Cut(format!("a page has no records, and `{path}` says that there are more"))
+        }
+        _ => End::Reached,
+    }
+}

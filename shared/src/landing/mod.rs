@@ -1,0 +1,260 @@
+//! Where pages become rows, and rows parts: map and merge of one run, and what to count.
+
+mod siblings;
+mod tally;
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+use self::siblings::Siblings;
+pub(crate) use self::tally::Tally;
+use crate::cursor::Cursor;
+use crate::error::Error;
+use crate::fetch::paginate::Page;
+use crate::manifest::{CursorMissing, Manifest, Resource, WriteDisposition};
+use crate::map::{Mapper, Rejection, Row, infer};
+use crate::merge::{Buffer, Merged, Table};
+use crate::plan::Slice;
+use crate::rejected::Rejected;
+use crate::report::Report;
+use crate::request::Request;
+use crate::run::Progress;
+use crate::state::State;
+use crate::store::Store;
+use crate::time::Instant;
+
+/// Rows are merged when they take about this much memory, in bytes.
+const FLUSH_BYTES: usize = 24 << 20;
+
+/// The map and merge of one run.
+pub(crate) struct Landing<'l> {
+    store: &'l dyn Store,
+    manifest: &'l Manifest,
+    mapper: Mapper,
+    table: Table<'l>,
+    buffer: Buffer,
+    rejected: Rejected<'l>,
+    pub(crate) state: State<'l>,
+    /// With the columns that were found, where the manifest declares none.
+    resource: Resource,
+    /// Whether its columns are still to be found.
+    unlearned: bool,
+    request: &'l Request,
+    progress: &'l dyn Progress,
+    siblings: Option<Siblings>,
+    /// Hashes of all keys that were read, where what was not is taken out at the end.
+    seen: Option<HashSet<u64>>,
+    merged: Merged,
+    received: u64,
+    refused: u64,
+    excluded: u64,
+    /// The furthest cursor of all rows.
+    pub(crate) newest: Option<Cursor>,
+    /// By the parent's record: how far its whole slices have come.
+    pub(crate) reached: Vec<(String, Cursor)>,
+}
+
+impl<'l> Landing<'l> {
+    /// A landing of `resource`'s pages in `store`.
+    pub(crate) fn new(
+        store: &'l dyn Store,
+        request: &'l Request,
+        manifest: &'l Manifest,
+        resource: &'l Resource,
+        state: State<'l>,
+        progress: &'l dyn Progress,
+    ) -> Self {
+        let (mapper, table) = Self::table(store, request, manifest, resource);
+        Self {
+            store,
+            manifest,
+            mapper,
+            buffer: table.buffer(),
+            table,
+            rejected: Rejected::new(store, &manifest.name, &resource.name),
+            state,
+            resource: resource.clone(),
+            unlearned: resource.infer_columns,
+            request,
+            progress,
+            siblings: Siblings::of(resource),
+            seen: (resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
+            merged: Merged::default(),
+            received: 0,
+            refused: 0,
+            excluded: 0,
+            newest: None,
+            reached: Vec::new(),
+        }
+    }
+
+    fn table(store: &'l dyn Store, request: &Request, manifest: &Manifest, resource: &Resource) -> (Mapper, Table<'l>) {
+        let table = Table::new(store, &manifest.name, resource, request.format);
+        let table = if request.replay_rejected { table.insert_only() } else { table };
+        (Mapper::new(resource), table)
+    }
+
+    /// Whether the columns are still to be found, with [`Landing::learn`].
+    pub(crate) fn needs_sample(&self) -> bool {
+        self.unlearned
+    }
+
+    /// Finds the columns in `sample` and in what is stored, if they are to be found.
+    pub(crate) fn learn<'v>(&mut self, sample: impl Iterator<Item = &'v Value>) {
+        if !std::mem::take(&mut self.unlearned) {
+            return;
+        }
+        infer::columns(&mut self.resource.columns, &self.state.columns(), sample);
+        (self.mapper, self.table) = Self::table(self.store, self.request, self.manifest, &self.resource);
+        self.buffer = self.table.buffer();
+    }
+
+    /// Maps a page and buffers its rows; merges when there are enough.
+    pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<(), Error> {
+        tally.total = page.total.or(tally.total);
+        for mut record in page.records {
+            self.received += 1;
+            if let Value::Object(members) = &mut record {
+                members.extend(slice.stamp.clone());
+            }
+            let rows = self.mapper.map(record);
+            if !self.resource.explode.is_empty() {
+                tally.others += 1;
+            }
+            for row in rows {
+                match row {
+                    Ok(row) => self.row(row, &page.request, slice, tally)?,
+                    Err(rejection) => {
+                        tally.others += u64::from(self.resource.explode.is_empty());
+                        self.reject(&rejection, &page.request).await?;
+                    }
+                }
+            }
+        }
+        self.progress.page(self.received, tally.total);
+        if self.buffer.bytes() >= FLUSH_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a row and buffers it.
+    fn row(&mut self, row: Row, request: &str, slice: &Slice, tally: &mut Tally) -> Result<(), Error> {
+        let wrong = |detail: String| Error::Decode {
+            source_name: self.manifest.name.clone(),
+            request: request.to_owned(),
+            detail,
+        };
+        if let Some(incremental) = &self.resource.endpoint.incremental {
+            match (row.cursor, incremental.missing) {
+                (Some(cursor), _) => {
+                    self.newest = Some(cursor.further(self.newest, incremental));
+                    tally.newest = Some(cursor.further(tally.newest, incremental));
+                }
+                (None, CursorMissing::Include) => {}
+                (None, CursorMissing::Exclude) => {
+                    self.excluded += 1;
+                    tally.others += 1;
+                    return Ok(());
+                }
+                (None, CursorMissing::Raise) => {
+                    let path = &incremental.cursor_path;
+                    return Err(wrong(format!(
+                        "the record {} has no cursor at `{path}`; say what to do with such a one: `on_cursor_value_missing: include` or `exclude`",
+                        row.key
+                    )));
+                }
+            }
+        }
+        if let Some(clash) = self.siblings.as_mut().and_then(|siblings| siblings.clash(&row, slice)) {
+            return Err(wrong(clash));
+        }
+        let hash = xxh3_64(row.key.as_bytes());
+        if self.resource.explode.is_empty() {
+            tally.keys.insert(hash);
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.insert(hash);
+        }
+        self.buffer.push(row);
+        Ok(())
+    }
+
+    /// Ends the run's merges; see [`Table::close`].
+    pub(crate) async fn close(&self, covered_since: Option<Instant>) -> Result<(), Error> {
+        self.table.close(covered_since).await
+    }
+
+    /// After a complete reading of everything: takes out what is stored and was not in it, where the manifest says `replace`.
+    pub(crate) async fn vacate(&mut self, begin: Instant, report: &mut Report) -> Result<(), Error> {
+        let Some(seen) = &self.seen else { return Ok(()) };
+        if seen.is_empty() && report.expected != Some(0) {
+            let why = "nothing was taken out: no records came, and the API does not say that there are none";
+            report.warnings.push(why.into());
+            return Ok(());
+        }
+        let removed = {
+            let _ = (seen, begin);
+            Merged::default()
+        };
+        self.merged += removed;
+        self.count(report);
+        Ok(())
+    }
+
+    /// Maps every rejected record anew. What still has no place stays where it is; what has one is inserted, unless its key is
+    /// stored already: that version came later.
+    pub(crate) async fn replay(&mut self) -> Result<(), Error> {
+        self.learn(std::iter::empty());
+        for key in self.rejected.keys().await? {
+            let record = self.rejected.record(&key).await?;
+            self.received += 1;
+            for row in self.mapper.map(record) {
+                match row {
+                    Ok(row) => self.buffer.push(row),
+                    Err(rejection) => {
+                        self.refused += 1;
+                        tracing::info!(key, reason = rejection.reason, "the record still has no place");
+                    }
+                }
+            }
+            if self.buffer.bytes() >= FLUSH_BYTES {
+                self.flush().await?;
+            }
+        }
+        self.flush().await
+    }
+
+    async fn reject(&mut self, rejection: &Rejection, request: &str) -> Result<(), Error> {
+        self.refused += 1;
+        if let Some(bytes) = self.rejected.keep(rejection, request).await? {
+            tracing::warn!(reason = rejection.reason, "a record has no place; kept under _rejected");
+            self.merged += Merged { objects: 1, bytes_written: bytes, ..Merged::default() };
+        }
+        Ok(())
+    }
+
+    /// Merges what is buffered.
+    pub(crate) async fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.bytes() > 0 {
+            let retired = self.state.claim(&self.resource, self.request.format).await?;
+            self.table.retain(retired);
+            self.merged += self.table.merge(&mut self.buffer).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was counted into `report`.
+    pub(crate) fn count(&self, report: &mut Report) {
+        report.records.received = self.received;
+        report.records.new = self.merged.new;
+        report.records.changed = self.merged.changed;
+        report.records.unchanged = self.merged.unchanged;
+        report.records.rejected = self.refused;
+        report.records.excluded = self.excluded;
+        report.objects = self.merged.objects;
+        report.bytes_written = self.merged.bytes_written;
+    }
+}

@@ -1,0 +1,228 @@
+//! From a request and a manifest to slices: queries that together cover what was asked for, each read to its end.
+
+mod describe;
+mod filter;
+mod slice;
+
+use serde_json::{Map, Value};
+
+pub use self::describe::Estimate;
+pub use self::filter::values;
+pub use self::slice::Slice;
+use crate::cursor::Cursor;
+use crate::error::{Fault, Faults};
+use crate::manifest::{CursorKind, Manifest, Resource, nearest};
+use crate::request::Request;
+use crate::state::Watermarks;
+
+/// What a run will read.
+#[derive(Clone, Debug)]
+pub struct Plan<'p> {
+    request: &'p Request,
+    manifest: &'p Manifest,
+    resource: &'p Resource,
+    /// The range's first value; `None`: from the beginning. Of a resource with a parent, each query has its own.
+    pub start: Option<Cursor>,
+    /// The range's last value; `None`: to the end.
+    pub end: Option<Cursor>,
+    /// Whether a complete run may move the watermark: not when `params` left records out, nor when the range begins after it.
+    pub moves_watermark: bool,
+    /// Of a resource with a parent: which of its records go into which query.
+    batches: Vec<Batch>,
+    rows: Vec<ParentRow>,
+}
+
+/// A record of the parent, as far as its children need it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParentRow {
+    /// What tells it from the others.
+    pub key: String,
+    /// The fields that fill placeholders and those that rows keep, by their paths.
+    pub fields: Map<String, Value>,
+}
+
+/// Some records of the parent that are asked for in one query, from where on.
+#[derive(Clone, Debug)]
+struct Batch {
+    rows: std::ops::Range<usize>,
+    start: Option<Cursor>,
+}
+
+impl<'p> Plan<'p> {
+    /// The plan for `request`, with what the watermark of the last run says.
+    pub fn new(
+        request: &'p Request,
+        manifest: &'p Manifest,
+        resource: &'p Resource,
+        watermark: Option<Cursor>,
+    ) -> Result<Self, Faults> {
+        let faults = faults(request, resource);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        let (start, end) = range(request, resource, watermark);
+        let gap = is_gap(resource, watermark, start);
+        let bounded = resource.endpoint.incremental.as_ref().is_some_and(|incremental| incremental.end_value.is_some());
+        let moves_watermark = resource.endpoint.incremental.is_some()
+            && !leaves_out(request, resource)
+            && !gap
+            && !(bounded && request.to.is_none());
+        let (batches, rows) = (Vec::new(), Vec::new());
+        Ok(Self { request, manifest, resource, start, end, moves_watermark, batches, rows })
+    }
+
+    /// The plan to read `resource` whole, as the parent of another.
+    pub fn whole(request: &'p Request, manifest: &'p Manifest, resource: &'p Resource) -> Self {
+        Self {
+            request,
+            manifest,
+            resource,
+            start: None,
+            end: None,
+            moves_watermark: false,
+            batches: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// The same plan for the parent's records `rows`, each from its own watermark on.
+    pub fn with_parents(mut self, mut rows: Vec<ParentRow>, watermarks: &Watermarks) -> Self {
+        let batch = self.resource.parent.as_ref().and_then(|parent| parent.batch).unwrap_or(1);
+        let start = |row: &ParentRow| range(self.request, self.resource, watermarks.of(&row.key)).0;
+        // A record that is new has no watermark, and its past was never read: it shares no query with those that have one.
+        rows.sort_by_key(|row| (start(row).is_some(), start(row)));
+        let mut from = 0;
+        while from < rows.len() {
+            let known = start(&rows[from]).is_some();
+            let same = rows[from..].iter().take(batch).take_while(|row| start(row).is_some() == known).count();
+            let rows_of = from..from + same;
+            let first = rows[rows_of.clone()].iter().filter_map(start).min();
+            self.batches.push(Batch { rows: rows_of, start: first });
+            from += same;
+        }
+        self.rows = rows;
+        self
+    }
+
+    /// The watermarks that the parent's records of query `index` may move to, if its newest record is at `newest`.
+    pub fn reached(&self, index: usize, newest: Cursor, watermarks: &Watermarks) -> Vec<(String, Cursor)> {
+        let Some(batch) = self.batches.get(index) else { return Vec::new() };
+        let rows = self.rows[batch.rows.clone()].iter();
+        let joined = rows.filter(|row| !is_gap(self.resource, watermarks.of(&row.key), batch.start));
+        joined.map(|row| (row.key.clone(), newest)).collect()
+    }
+
+    /// How many queries it has.
+    pub fn len(&self) -> usize {
+        match &self.resource.parent {
+            Some(_) => self.batches.len(),
+            None => 1 + self.undated().len(),
+        }
+    }
+
+    /// Whether there is nothing to ask for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it covers every record that the API has now.
+    pub fn is_everything(&self) -> bool {
+        let start = self.start.is_some() || self.batches.iter().any(|batch| batch.start.is_some());
+        !start && self.end.is_none() && !leaves_out(self.request, self.resource)
+    }
+
+    /// Whether the request leaves no records out of its range.
+    pub fn is_unfiltered(&self) -> bool {
+        self.request.from.is_none() && self.request.to.is_none() && !leaves_out(self.request, self.resource)
+    }
+
+    /// Queries beside the dated one; what has no date yet belongs to a range that is open towards the future.
+    fn undated(&self) -> &'p [std::collections::BTreeMap<String, String>] {
+        if self.end.is_none() { &self.resource.slices.undated } else { &[] }
+    }
+}
+
+/// Whether `params` ask for some records only.
+fn leaves_out(request: &Request, resource: &Resource) -> bool {
+    let filters = &resource.endpoint.filters;
+    // A filter that names the parent's records leaves out the others, whose watermarks stay where they are.
+    request.params.keys().any(|name| filters.get(name).is_none_or(|filter| filter.parent.is_none()))
+}
+
+/// Whether a range that begins at `start` leaves records after `watermark` unread.
+fn is_gap(resource: &Resource, watermark: Option<Cursor>, start: Option<Cursor>) -> bool {
+    let Some(incremental) = &resource.endpoint.incremental else { return false };
+    match (watermark, start) {
+        (Some(watermark), Some(start)) if incremental.descending => start < watermark,
+        (Some(watermark), Some(start)) => start > watermark,
+        _ => false,
+    }
+}
+
+fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
+    let endpoint = &resource.endpoint;
+    let mut faults = Vec::new();
+    let mut fault = |place: &str, message: String| faults.push(Fault::new(place, message));
+    let kind = endpoint.incremental.as_ref().map(|incremental| incremental.kind);
+    for (place, given) in [("from", request.from.is_some()), ("to", request.to.is_some())] {
+        if given && kind.is_none() && resource.slices.time.is_none() {
+            fault(place, format!("`{}` of {} has no range of time", resource.name, request.source));
+        } else if given && kind == Some(CursorKind::Number) {
+            fault(
+                place,
+                format!("the cursor of `{}` is a number, not a time; give `full` to read everything", resource.name),
+            );
+        }
+    }
+    if request.initial_days.is_some() && kind != Some(CursorKind::Instant) {
+        fault("initial_days", format!("`{}` of {} has no cursor that is a time", resource.name, request.source));
+    }
+    if let (Some(asked), Some(most)) = (request.page_size, most_in_a_page(resource))
+        && asked > most
+    {
+        fault("page_size", format!("{asked} is out of range for `{}`: 1 to {most}", resource.name));
+    }
+    if request.page_size.is_some() && most_in_a_page(resource).is_none() {
+        fault("page_size", format!("`{}` of {} takes none", resource.name, request.source));
+    }
+    for name in request.params.keys().filter(|name| !endpoint.filters.contains_key(*name)) {
+        let known: Vec<&str> = endpoint.filters.keys().map(String::as_str).collect();
+        let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = format!("`{}` does not take it; it takes: {list}{}", resource.name, nearest(name, &known));
+        fault(&format!("params.{name}"), message);
+    }
+    faults
+}
+
+/// Records that one page can have at most; `None`: the manifest does not say.
+fn most_in_a_page(resource: &Resource) -> Option<u64> {
+    use crate::manifest::Paginator;
+    match (&resource.endpoint.page_size, &resource.endpoint.paginator) {
+        (Some(size), _) => Some(size.maximum),
+        (None, Paginator::Offset { limit, .. }) => Some(*limit),
+        _ => None,
+    }
+}
+
+fn range(request: &Request, resource: &Resource, watermark: Option<Cursor>) -> (Option<Cursor>, Option<Cursor>) {
+    let incremental = resource.endpoint.incremental.as_ref();
+    let first = incremental.and_then(|incremental| {
+        let days = request.initial_days.filter(|_| !request.full).and_then(chrono::TimeDelta::try_days);
+        days.map(|days| Cursor::Instant(chrono::Utc::now() - days)).or(incremental.initial_value)
+    });
+    let start = match (request.from, request.to) {
+        (Some(from), _) => Some(Cursor::Instant(from)),
+        // A range that has only its end begins at the beginning, not at the watermark, which may lie after it.
+        (None, Some(_)) => first,
+        (None, None) => {
+            let resumed = watermark.filter(|_| !request.full);
+            let resumed = incremental.and_then(|incremental| Some(resumed?.less_lag(incremental)));
+            resumed.or(first)
+        }
+    };
+    let end = request.to.map(Cursor::Instant).or_else(|| incremental.and_then(|incremental| incremental.end_value));
+    (start, end)
+}
+
+#[cfg(test)]
+mod tests;
