@@ -160,7 +160,7 @@ impl<'l> Landing<'l> {
         if self.buffer.bytes() > 0 {
             let retired = self.state.claim(self.resource, self.request.format).await?;
             self.table.retain(retired);
-            self.merged += self.table.merge(&mut self.buffer).await?;
+            self.table.merge(&mut self.buffer, &mut self.merged).await?;
         }
         Ok(())
     }

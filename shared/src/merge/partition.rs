@@ -22,20 +22,20 @@ const MOST_CONFLICTS: u32 = 100;
 
 /// Merges `rows` of `batch` into `folder` of `table`.
 ///
-/// With a history, versions that are not among `recorded` are written there first.
+/// With a history, versions that are not among `recorded` are written there first. What landed is counted, also before an error.
 pub(super) async fn merge(
     table: &Table<'_>,
     folder: &str,
     batch: &Batch,
     rows: &[u32],
     recorded: Option<&Recorded>,
-) -> Result<Merged, Error> {
+    merged: &mut Merged,
+) -> Result<(), Error> {
     let folder = place(table, folder);
-    let mut merged = Merged::default();
     let mut pending = rows.to_vec();
     for lost in 0..MOST_CONFLICTS {
-        match attempt(table, &folder, batch, &mut pending, recorded, &mut merged).await {
-            Ok(Attempt::Done) => return Ok(merged),
+        match attempt(table, &folder, batch, &mut pending, recorded, merged).await {
+            Ok(Attempt::Done) => return Ok(()),
             Ok(Attempt::Conflict) => {}
             Err(Error::Store(StoreError { kind: Kind::Changed, .. })) => {}
             Err(error) => return Err(error),
@@ -132,7 +132,7 @@ async fn attempt(
             let unknown = pending.iter().filter(|row| !known.contains(row));
             unknown.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() }).collect()
         };
-        *merged += history.record(batch, &versions).await?;
+        history.record(batch, &versions, merged).await?;
         recorded.add(&versions);
     }
     let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !replaced.contains_key(row)).collect();
