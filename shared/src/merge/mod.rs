@@ -9,6 +9,7 @@ mod jsonl;
 mod parquet;
 mod part;
 mod partition;
+mod writer;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};

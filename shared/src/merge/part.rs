@@ -6,24 +6,21 @@ use std::sync::Arc;
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use arrow_select::interleave::interleave;
-use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use super::buffer::{Batch, internal};
+use super::writer::{Rewrite, Writer};
 use super::{Table, jsonl, parquet};
 use crate::error::Error;
 use crate::map::{join_key, own};
 use crate::request::Format;
-use crate::store::{Listed, Object, Version};
-
-/// Rows handed to a part's writer at once; its size is looked at between.
-const WRITE_ROWS: usize = 4096;
+use crate::store::{Listed, Object};
 
 /// A part as it lies in the store.
 #[derive(Debug)]
@@ -90,15 +87,6 @@ enum Stretch {
     Decoded(usize),
     /// The whole part, row by row.
     Whole,
-}
-
-/// What a part will be after a write.
-#[derive(Debug)]
-pub(super) struct Rewrite {
-    pub(super) bytes: Bytes,
-    /// How many of the inserts went in.
-    pub(super) inserted: usize,
-    pub(super) sealed: bool,
 }
 
 impl Part {
@@ -328,73 +316,4 @@ fn replace(old: &RecordBatch, new: &RecordBatch, choice: &[(usize, usize)]) -> R
     });
     let columns = columns.collect::<Result<_, _>>()?;
     RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal(&error))
-}
-
-/// Writes a part of either format.
-#[derive(Debug)]
-struct Writer {
-    sink: Sink,
-    inserted: usize,
-}
-
-#[derive(Debug)]
-enum Sink {
-    Parquet(Box<parquet::Sink>),
-    Json(Box<jsonl::Sink>),
-}
-
-impl Writer {
-    fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
-        let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes())?)),
-            Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
-        };
-        Ok(Self { sink, inserted: 0 })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        match &mut self.sink {
-            Sink::Parquet(sink) => sink.write(batch),
-            Sink::Json(sink) => sink.write(batch),
-        }
-    }
-
-    /// Adds a row group of a stored part as it is; only Parquet has them.
-    async fn copy(&mut self, key: &str, object: &Arc<dyn Object>, group: &RowGroupMetaData) -> Result<(), Error> {
-        match &mut self.sink {
-            Sink::Parquet(sink) => sink.copy(key, object, group).await,
-            Sink::Json(_) => Err(Error::Runtime(format!("{key}: a row group in a part of JSON lines"))),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.sink {
-            Sink::Parquet(sink) => sink.bytes(),
-            Sink::Json(sink) => sink.bytes(),
-        }
-    }
-
-    fn fill(mut self, incoming: &RecordBatch, inserts: &[u32], target: usize) -> Result<Self, Error> {
-        for rows in inserts.chunks(WRITE_ROWS) {
-            let rows_taken =
-                take_record_batch(incoming, &UInt32Array::from(rows.to_vec())).map_err(|error| internal(&error))?;
-            self.write(&rows_taken)?;
-            self.inserted += rows.len();
-            if self.bytes() >= target {
-                break;
-            }
-        }
-        Ok(self)
-    }
-
-    /// What `replaces` names goes into the part. S3 tells versions apart by their bytes alone, and a writer whose answer was
-    /// lost may write the same rows again: without it, a write that arrives late could take the part for the version it read.
-    fn finish(self, sealed: bool, target: usize, replaces: Option<&Version>) -> Result<Rewrite, Error> {
-        let sealed = sealed || self.bytes() >= target;
-        let bytes = match self.sink {
-            Sink::Parquet(sink) => sink.finish(sealed, replaces)?,
-            Sink::Json(sink) => sink.finish(sealed, replaces)?,
-        };
-        Ok(Rewrite { bytes, inserted: self.inserted, sealed })
-    }
 }

@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use super::buffer::Batch;
 use super::history::NewVersion;
 use super::part::{self, Name, Part};
+use super::writer::Rewrite;
 use super::{Merged, Recorded, Table};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
@@ -189,7 +190,7 @@ async fn open_parts(table: &Table<'_>, folder: &str) -> Result<Vec<Part>, Error>
 async fn write(
     table: &Table<'_>,
     name: &Name,
-    rewrite: part::Rewrite,
+    rewrite: Rewrite,
     when: When,
     changed: usize,
     merged: &mut Merged,
