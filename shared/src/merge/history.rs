@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::buffer::{Batch, internal};
-use super::part::{Name, Part};
+use super::name::Name;
+use super::part::Part;
 use super::{Merged, Table, partition};
 use crate::error::Error;
 use crate::manifest::{DataType, WriteDisposition};

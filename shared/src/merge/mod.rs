@@ -6,6 +6,7 @@
 mod buffer;
 mod history;
 mod jsonl;
+mod name;
 mod parquet;
 mod part;
 mod partition;

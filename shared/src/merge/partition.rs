@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::buffer::Batch;
 use super::history::NewVersion;
-use super::part::{self, Name, Part};
+use super::name::Name;
+use super::part::{self, Part};
 use super::writer::Rewrite;
 use super::{Merged, Recorded, Table};
 use crate::error::Error;

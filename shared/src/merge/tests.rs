@@ -14,7 +14,8 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::part::{Name, Part};
+use super::name::Name;
+use super::part::Part;
 use super::*;
 use crate::manifest::{Manifest, PART_BYTES};
 use crate::map::{Mapper, own};
