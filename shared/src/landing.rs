@@ -2,13 +2,11 @@
 
 use std::collections::HashSet;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::error::Error;
 use crate::fetch::paginate::Page;
 use crate::manifest::{Manifest, Resource};
 use crate::map::{Mapper, Rejection};
-use crate::merge::{Buffer, Merged, Table};
+use crate::merge::{Buffer, Merged, Table, key_hash};
 use crate::rejected::Rejected;
 use crate::report::Report;
 use crate::request::Request;
@@ -100,7 +98,7 @@ impl<'l> Landing<'l> {
                 match row {
                     Ok(row) => {
                         if self.resource.explode.is_empty() {
-                            tally.keys.insert(xxh3_64(row.key.as_bytes()));
+                            tally.keys.insert(key_hash(&row.key));
                         }
                         self.newest = self.newest.max(row.cursor);
                         self.buffer.push(row);

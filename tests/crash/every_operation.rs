@@ -1,11 +1,12 @@
 //! A store that fails at its n-th operation, for every n: a plain run afterwards mends whatever was left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::Utc;
 use sandbox::see_tickets::Options;
 use sandbox::store::{Faulty, Trouble};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use ticketlake::error::Error;
 use ticketlake::manifest::{Manifest, catalog};
 use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table};
+use ticketlake::merge::{Merged, Table, key_hash};
 use ticketlake::report::Status;
 use ticketlake::request::{Draft, Format, Request};
 use ticketlake::store::{Local, Store};
@@ -168,16 +169,21 @@ impl Parts {
         Self { manifest: catalog::find("see_tickets", &[]).unwrap(), options, format }
     }
 
-    /// Merges `sales` into parts that are full as soon as they are written.
+    /// The table, whose parts are full as soon as they are written.
+    fn table<'t>(&'t self, store: &'t dyn Store) -> Table<'t> {
+        let resource = self.manifest.resource("sales").unwrap();
+        Table::new(store, &self.manifest.name, resource, self.format).with_target_bytes(1)
+    }
+
+    /// Merges `sales`; see [`Table::merge`].
     async fn merge(
         &self,
         store: &dyn Store,
         sales: impl IntoIterator<Item = Value>,
         merged: &mut Merged,
     ) -> Result<(), Error> {
-        let resource = self.manifest.resource("sales").unwrap();
-        let table = Table::new(store, &self.manifest.name, resource, self.format).with_target_bytes(1);
-        let mapper = Mapper::new(resource);
+        let table = self.table(store);
+        let mapper = Mapper::new(self.manifest.resource("sales").unwrap());
         let mut buffer = table.buffer();
         sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap()));
         table.merge(&mut buffer, merged).await
@@ -279,4 +285,42 @@ async fn a_merge_with_a_history_that_fails_anywhere_keeps_each_version_once() {
         met
     })
     .await;
+}
+
+/// Half of a day's sales are gone. Wherever a removal died, the next takes the rest, and no row that stays is touched.
+#[tokio::test]
+async fn a_removal_that_fails_anywhere_is_mended_by_the_next() {
+    for format in [Format::Parquet, Format::Json] {
+        let parts = Parts::new(format);
+        let truth = parts.options.truth();
+        let before = lake::parts(parts.stored().await.path());
+        let all = lake::rows(&before);
+        let left: BTreeMap<_, _> = all.clone().into_iter().step_by(2).collect();
+        let seen: HashSet<u64> = left.keys().map(|code| key_hash(code)).collect();
+        let begin = Utc::now();
+        let remove = async |store: &dyn Store| {
+            let mut counted = Merged::default();
+            let outcome = parts.table(store).retain_only(&seen, begin, &mut counted).await;
+            (counted.removed as usize, outcome)
+        };
+        for_every_operation(Parts::STORED as u64 * 2, async |number, trouble, story| {
+            let root = copy(&before);
+            let store = watched(root.path(), Some((number, trouble)));
+            let (counted, outcome) = remove(&store).await;
+            let met = store.operations() >= number;
+            assert_eq!(met, outcome.is_err(), "{story}");
+            let gone = all.len() - lake::rows(&lake::parts(root.path())).len();
+            let unanswered = matches!(trouble, Trouble::AnswerLost | Trouble::KilledAfter);
+            assert!(counted == gone || unanswered && counted < gone, "{story}: {counted} of {gone}");
+
+            let (rest, outcome) = remove(&watched(root.path(), None)).await;
+            outcome.unwrap();
+            assert_eq!(gone + rest, all.len() - left.len(), "{story}");
+            assert_eq!(lake::rows(&lake::parts(root.path())), left, "{story}");
+            parts.mend(root.path(), truth.sales(0)).await;
+            lake::assert_is(&lake::parts(root.path()), &truth, 0, &story);
+            met
+        })
+        .await;
+    }
 }

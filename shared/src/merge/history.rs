@@ -171,7 +171,7 @@ impl<'t> History<'t> {
                 continue;
             }
             if let Some(part) = Part::open(&self.table, name, &listed).await? {
-                part.scan(&self.table, |key, _| known.extend(wanted.get(key).copied())).await?;
+                part.scan(&self.table, &[], |key, _| known.extend(wanted.get(key).copied())).await?;
             }
         }
         Ok(known)

@@ -10,6 +10,7 @@ mod name;
 mod parquet;
 mod part;
 mod partition;
+mod removal;
 mod writer;
 
 use std::collections::HashSet;
@@ -22,6 +23,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
+pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
 use crate::map;
@@ -58,6 +60,8 @@ pub struct Merged {
     pub changed: u64,
     /// Rows that said what was stored already, or (`append`) whose key was.
     pub unchanged: u64,
+    /// Rows taken out because a complete extraction did not have their key.
+    pub removed: u64,
     /// Objects written.
     pub objects: u64,
     /// Their bytes.
@@ -69,6 +73,7 @@ impl std::ops::AddAssign for Merged {
         self.new += other.new;
         self.changed += other.changed;
         self.unchanged += other.unchanged;
+        self.removed += other.removed;
         self.objects += other.objects;
         self.bytes_written += other.bytes_written;
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
@@ -21,7 +23,7 @@ use super::{Table, jsonl, parquet};
 use crate::error::Error;
 use crate::map::{join_key, own};
 use crate::request::Format;
-use crate::store::{Listed, Object};
+use crate::store::{Listed, Object, Version};
 
 /// A part as it lies in the store.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub(super) struct StoredRow {
     pub(super) fingerprint: i64,
     /// Within the part, from 0.
     pub(super) position: u64,
-    /// `synced_at` and `first_seen_at` in microseconds; 0 where no history wants them.
+    /// The two stamps that were asked for, in microseconds; 0 for one that was not.
     pub(super) stamps: (i64, i64),
 }
 
@@ -98,9 +100,13 @@ impl Part {
         }
     }
 
-    /// Calls `visit` with every row's key and what is known of it, reading those columns alone.
-    pub(super) async fn scan(&self, table: &Table<'_>, mut visit: impl FnMut(&str, StoredRow)) -> Result<(), Error> {
-        let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
+    /// Calls `visit` with every row's key and what is known of it, with the columns `stamps`; reads no others.
+    pub(super) async fn scan(
+        &self,
+        table: &Table<'_>,
+        stamps: &[&str],
+        mut visit: impl FnMut(&str, StoredRow),
+    ) -> Result<(), Error> {
         let keys = table.key.iter().map(String::as_str);
         let columns: Vec<&str> = keys.chain([own::FINGERPRINT]).chain(stamps.iter().copied()).collect();
         let mut batches = self.batches(&table.schema, Some(&columns))?;
@@ -141,8 +147,59 @@ impl Part {
         let schema = self.schema(table);
         let incoming = conform(&batch.rows, &schema)?;
         let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let touched = updates.keys().copied().collect();
+        let stretches = self.stretches(table, &schema, &touched, !inserts.is_empty());
+        self.carry(stretches, &schema, &mut writer, |begin, old| {
+            let choice: Vec<(usize, usize)> = (0..old.num_rows())
+                .map(|row| updates.get(&(begin + row as u64)).map_or((0, row), |new| (1, *new as usize)))
+                .collect();
+            if choice.iter().all(|(from, _)| *from == 0) { Ok(old) } else { replace(&old, &incoming, &choice) }
+        })
+        .await?;
+        writer.fill(&incoming, inserts, table.target_bytes)?.finish(
+            self.sealed,
+            table.target_bytes,
+            Some(self.object.version()),
+        )
+    }
+
+    /// The part without the rows at `removed`. Its columns are what they were, and so is its seal, whatever its size.
+    ///
+    /// Two runs that remove the same rows would write the same bytes, which S3 shows either as its own write: `run`, when this one
+    /// began, tells them apart.
+    pub(super) async fn without(
+        &self,
+        table: &Table<'_>,
+        removed: &BTreeSet<u64>,
+        run: DateTime<Utc>,
+    ) -> Result<Rewrite, Error> {
+        let schema = match &self.content {
+            Content::Parquet(footer) => Arc::new(Schema::new(footer.schema().fields().clone())),
+            Content::Json(_) => Arc::clone(&table.stored),
+        };
+        let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let stretches = self.stretches(table, &schema, removed, false);
+        self.carry(stretches, &schema, &mut writer, |begin, old| {
+            let kept: BooleanArray = (begin..).take(old.num_rows()).map(|row| Some(!removed.contains(&row))).collect();
+            filter_record_batch(&old, &kept).map_err(|error| internal(&error))
+        })
+        .await?;
+        let Version(version) = self.object.version();
+        let replaces = Version(format!("{version} {}", run.timestamp_micros()));
+        writer.finish(self.sealed, usize::MAX, Some(&replaces))
+    }
+
+    /// Hands the part to `writer` in `stretches`. Of what is decoded, `edit` makes what is written; it is told the position of a
+    /// batch's first row.
+    async fn carry(
+        &self,
+        stretches: Vec<Stretch>,
+        schema: &SchemaRef,
+        writer: &mut Writer,
+        edit: impl Fn(u64, RecordBatch) -> Result<RecordBatch, Error>,
+    ) -> Result<(), Error> {
         let mut position = 0;
-        for stretch in self.stretches(table, &schema, updates, !inserts.is_empty()) {
+        for stretch in stretches {
             let mut stored = match (&self.content, stretch) {
                 (Content::Parquet(footer), Stretch::Copied(group)) => {
                     let group = &footer.groups()[group];
@@ -153,41 +210,33 @@ impl Part {
                 (Content::Parquet(footer), Stretch::Decoded(group)) => {
                     footer.batches(&self.name.key, &self.object, None, Some(group))?
                 }
-                _ => self.batches(&schema, None)?,
+                _ => self.batches(schema, None)?,
             };
             while let Some(old) = stored.try_next().await? {
-                let old = conform(&old, &schema)?;
+                let old = conform(&old, schema)?;
                 let count = old.num_rows() as u64;
-                let choice: Vec<(usize, usize)> = (0..count)
-                    .map(|row| updates.get(&(position + row)).map_or((0, row as usize), |new| (1, *new as usize)))
-                    .collect();
+                let new = edit(position, old)?;
                 position += count;
-                if choice.iter().all(|(from, _)| *from == 0) {
-                    writer.write(&old)?;
-                } else {
-                    writer.write(&replace(&old, &incoming, &choice)?)?;
+                // No row group without rows.
+                if new.num_rows() > 0 {
+                    writer.write(&new)?;
                 }
             }
         }
-        writer.fill(&incoming, inserts, table.target_bytes)?.finish(
-            self.sealed,
-            table.target_bytes,
-            Some(self.object.version()),
-        )
+        Ok(())
     }
 
-    /// The part in stretches: a row group is copied when no update touches it and its columns are those to be written. The last is
+    /// The part in stretches: a row group is copied when no row of it is `touched` and its columns are those to be written. The last is
     /// decoded for inserts while it is small, so that many small merges do not leave as many row groups.
     fn stretches(
         &self,
         table: &Table<'_>,
         schema: &SchemaRef,
-        updates: &HashMap<u64, u32>,
+        touched: &BTreeSet<u64>,
         inserting: bool,
     ) -> Vec<Stretch> {
         let Content::Parquet(footer) = &self.content else { return vec![Stretch::Whole] };
         let alike = footer.schema().fields() == schema.fields();
-        let touched: BTreeSet<u64> = updates.keys().copied().collect();
         let groups = footer.groups();
         let small = i64::try_from(table.group_bytes() / 4).unwrap_or(i64::MAX);
         let mut begin = 0;

@@ -17,10 +17,11 @@ use super::writer::Rewrite;
 use super::{Merged, Recorded, Table};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
+use crate::map::own;
 use crate::store::{Kind, Put, StoreError, When, wait_after_conflict};
 
 /// Lost races after which something else must be wrong.
-const MOST_CONFLICTS: u32 = 100;
+pub(super) const MOST_CONFLICTS: u32 = 100;
 
 /// Merges `rows` of `batch` into `folder` of `table`.
 ///
@@ -45,12 +46,13 @@ pub(super) async fn merge(
         tracing::debug!(folder, lost, "another writer was first; merging again");
         wait_after_conflict(lost).await;
     }
-    Err(Error::Store(StoreError {
-        kind: Kind::Other,
-        operation: "write",
-        place: folder,
-        detail: format!("another writer was first {MOST_CONFLICTS} times"),
-    }))
+    Err(too_many_conflicts(folder))
+}
+
+/// The error after [`MOST_CONFLICTS`].
+pub(super) fn too_many_conflicts(place: String) -> Error {
+    let detail = format!("another writer was first {MOST_CONFLICTS} times");
+    Error::Store(StoreError { kind: Kind::Other, operation: "write", place, detail })
 }
 
 /// Those of `rows` that the table does not have as they are, with what each would replace.
@@ -95,8 +97,9 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
     let mut settled = HashSet::new();
     let mut replaced = HashMap::new();
     let wanted: HashMap<&str, u32> = rows.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
+    let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
     for (part, updates) in parts.iter().zip(&mut updates) {
-        part.scan(table, |key, stored| {
+        part.scan(table, stamps, |key, stored| {
             let Some(&row) = wanted.get(key) else { return };
             if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition == WriteDisposition::Merge {
                 updates.insert(stored.position, row);
@@ -172,23 +175,15 @@ async fn attempt(
 async fn open_parts(table: &Table<'_>, folder: &str) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for listed in table.store.list(&format!("{folder}/part-")).await? {
-        let Some(name) = Name::parse(folder, &listed.key) else {
-            continue;
-        };
-        if name.format != table.format {
-            let (stored, asked) = (name.format.name(), table.format.name());
-            let message = format!(
-                "{folder} is stored as {stored}; writing it as {asked} too would hide keys from each other. Use format {stored}, or another lake"
-            );
-            return Err(Error::configuration("format", message));
+        if let Some(name) = Name::of(table, folder, &listed.key)? {
+            parts.extend(Part::open(table, name, &listed).await?);
         }
-        parts.extend(Part::open(table, name, &listed).await?);
     }
     Ok(parts)
 }
 
 /// Writes a part and counts it; false when somebody else was first.
-async fn write(
+pub(super) async fn write(
     table: &Table<'_>,
     name: &Name,
     rewrite: Rewrite,

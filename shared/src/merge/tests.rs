@@ -1,6 +1,8 @@
 //! The laws of the merge, over a directory, in both formats.
 
 mod counts;
+mod overlap;
+mod removal;
 mod store;
 
 use std::collections::BTreeMap;
