@@ -1,11 +1,12 @@
 //! A store that fails at its n-th operation, for every n: a plain run afterwards mends whatever was left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::Utc;
 use sandbox::see_tickets::Options;
 use sandbox::store::{Faulty, Trouble};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use ticketlake::error::Error;
 use ticketlake::manifest::{Manifest, catalog};
 use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table};
+use ticketlake::merge::{Merged, Table, key_hash};
 use ticketlake::report::Status;
 use ticketlake::request::{Draft, Format, Request};
 use ticketlake::store::{Local, Store};
@@ -168,23 +169,37 @@ impl Parts {
         Self { manifest: catalog::built_in("see_tickets").unwrap().unwrap(), options, format }
     }
 
-    /// Merges `sales` into parts that are full as soon as they are written.
-    async fn merge(&self, store: &dyn Store, sales: impl IntoIterator<Item = Value>) -> Result<Merged, Error> {
+    /// The table, whose parts are full as soon as they are written.
+    fn table<'t>(&'t self, store: &'t dyn Store) -> Table<'t> {
         let resource = self.manifest.resource("sales").unwrap();
-        let table = Table::new(store, &self.manifest.name, resource, self.format).with_target_bytes(1);
-        let mapper = Mapper::new(resource);
+        Table::new(store, &self.manifest.name, resource, self.format).with_target_bytes(1)
+    }
+
+    /// Merges `sales`; see [`Table::merge`].
+    async fn merge(
+        &self,
+        store: &dyn Store,
+        sales: impl IntoIterator<Item = Value>,
+        merged: &mut Merged,
+    ) -> Result<(), Error> {
+        let table = self.table(store);
+        let mapper = Mapper::new(self.manifest.resource("sales").unwrap());
         let mut buffer = table.buffer();
         sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap()));
-        table.merge(&mut buffer).await
+        table.merge(&mut buffer, merged).await
+    }
+
+    /// Merges `sales` into the lake at `root` without trouble.
+    async fn mend(&self, root: &Path, sales: impl IntoIterator<Item = Value>) {
+        self.merge(&watched(root, None), sales, &mut Merged::default()).await.unwrap();
     }
 
     /// A lake of [`Parts::STORED`] parts.
     async fn stored(&self) -> TempDir {
         let root = tempfile::tempdir().unwrap();
-        let store = directory(root.path());
         let sales: Vec<_> = self.options.truth().sales(0).collect();
         for sales in sales.chunks(sales.len() / Self::STORED) {
-            self.merge(store.as_ref(), sales.to_vec()).await.unwrap();
+            self.mend(root.path(), sales.to_vec()).await;
         }
         assert_eq!(lake::parts(root.path()).len(), Self::STORED);
         root
@@ -202,6 +217,15 @@ fn copy(parts: &BTreeMap<String, Bytes>) -> TempDir {
     root
 }
 
+/// Rows of `after` that `before` does not have, and those that say something else there.
+fn written(before: &BTreeMap<String, Bytes>, after: &BTreeMap<String, Bytes>) -> (u64, u64) {
+    let (before, after) = (lake::rows(before), lake::rows(after));
+    let new = after.keys().filter(|code| !before.contains_key(*code)).count();
+    let says = |row: &lake::Row| row["_fingerprint"].clone();
+    let changed = after.iter().filter(|(code, row)| before.get(*code).is_some_and(|was| says(was) != says(row)));
+    (new as u64, changed.count() as u64)
+}
+
 #[tokio::test]
 async fn a_merge_that_fails_anywhere_among_several_parts_is_mended_by_the_next() {
     for format in [Format::Parquet, Format::Json] {
@@ -212,12 +236,19 @@ async fn a_merge_that_fails_anywhere_among_several_parts_is_mended_by_the_next()
         for_every_operation(touched as u64 * 2, async |number, trouble, story| {
             let root = copy(&before);
             let store = watched(root.path(), Some((number, trouble)));
-            let merged = parts.merge(&store, truth.sales(1)).await;
+            let mut counted = Merged::default();
+            let outcome = parts.merge(&store, truth.sales(1), &mut counted).await;
             let met = store.operations() >= number;
-            assert_eq!(met, merged.is_err(), "{story}");
+            assert_eq!(met, outcome.is_err(), "{story}");
             look(root.path());
+            let landed = written(&before, &lake::parts(root.path()));
+            if matches!(trouble, Trouble::Refused | Trouble::KilledBefore) {
+                assert_eq!((counted.new, counted.changed), landed, "{story}");
+            } else {
+                assert!(counted.new <= landed.0 && counted.changed <= landed.1, "{story}: {counted:?}, {landed:?}");
+            }
 
-            parts.merge(&watched(root.path(), None), truth.sales(1)).await.unwrap();
+            parts.mend(root.path(), truth.sales(1)).await;
             lake::assert_is(&lake::parts(root.path()), &truth, 1, &story);
             assert_eq!(lake::parts(root.path()).len(), touched, "{story}");
             met
@@ -242,16 +273,54 @@ async fn a_merge_with_a_history_that_fails_anywhere_keeps_each_version_once() {
     for_every_operation(10, async |number, trouble, story| {
         let root = copy(&before);
         let store = watched(root.path(), Some((number, trouble)));
-        let merged = parts.merge(&store, truth.sales(1)).await;
+        let outcome = parts.merge(&store, truth.sales(1), &mut Merged::default()).await;
         let met = store.operations() >= number;
-        assert_eq!(met, merged.is_err(), "{story}");
+        assert_eq!(met, outcome.is_err(), "{story}");
         look(root.path());
         lake::versions(&lake::objects(root.path(), HISTORY));
 
-        parts.merge(&watched(root.path(), None), truth.sales(1)).await.unwrap();
+        parts.mend(root.path(), truth.sales(1)).await;
         lake::assert_is(&lake::parts(root.path()), &truth, 1, &story);
         assert_eq!(lake::versions(&lake::objects(root.path(), HISTORY)).len(), expected, "{story}");
         met
     })
     .await;
+}
+
+/// Half of a day's sales are gone. Wherever a removal died, the next takes the rest, and no row that stays is touched.
+#[tokio::test]
+async fn a_removal_that_fails_anywhere_is_mended_by_the_next() {
+    for format in [Format::Parquet, Format::Json] {
+        let parts = Parts::new(format);
+        let truth = parts.options.truth();
+        let before = lake::parts(parts.stored().await.path());
+        let all = lake::rows(&before);
+        let left: BTreeMap<_, _> = all.clone().into_iter().step_by(2).collect();
+        let seen: HashSet<u64> = left.keys().map(|code| key_hash(code)).collect();
+        let begin = Utc::now();
+        let remove = async |store: &dyn Store| {
+            let mut counted = Merged::default();
+            let outcome = parts.table(store).retain_only(&seen, begin, &mut counted).await;
+            (counted.removed as usize, outcome)
+        };
+        for_every_operation(Parts::STORED as u64 * 2, async |number, trouble, story| {
+            let root = copy(&before);
+            let store = watched(root.path(), Some((number, trouble)));
+            let (counted, outcome) = remove(&store).await;
+            let met = store.operations() >= number;
+            assert_eq!(met, outcome.is_err(), "{story}");
+            let gone = all.len() - lake::rows(&lake::parts(root.path())).len();
+            let unanswered = matches!(trouble, Trouble::AnswerLost | Trouble::KilledAfter);
+            assert!(counted == gone || unanswered && counted < gone, "{story}: {counted} of {gone}");
+
+            let (rest, outcome) = remove(&watched(root.path(), None)).await;
+            outcome.unwrap();
+            assert_eq!(gone + rest, all.len() - left.len(), "{story}");
+            assert_eq!(lake::rows(&lake::parts(root.path())), left, "{story}");
+            parts.mend(root.path(), truth.sales(0)).await;
+            lake::assert_is(&lake::parts(root.path()), &truth, 0, &story);
+            met
+        })
+        .await;
+    }
 }

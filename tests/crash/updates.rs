@@ -40,7 +40,9 @@ async fn merge(root: &Path, manifest: &Manifest, format: Format, target: usize, 
     let mapper = Mapper::new(resource);
     let mut buffer = table.buffer();
     sales.iter().flat_map(|sale| mapper.map(sale.clone())).for_each(|row| buffer.push(row.unwrap()));
-    table.merge(&mut buffer).await.unwrap()
+    let mut merged = Merged::default();
+    table.merge(&mut buffer, &mut merged).await.unwrap();
+    merged
 }
 
 /// Stores `sales` in parts of a hundred.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use ticketlake::manifest::{Manifest, Resource, Transform, catalog};
 use ticketlake::map::Mapper;
-use ticketlake::merge::Table;
+use ticketlake::merge::{Merged, Table};
 use ticketlake::request::Format;
 use ticketlake::store::Local;
 
@@ -245,7 +245,7 @@ async fn merge(lake: &Path, manifest: &Manifest, format: Format, records: &[Valu
     for record in records {
         Mapper::new(resource).map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap()));
     }
-    table.merge(&mut buffer).await.unwrap();
+    table.merge(&mut buffer, &mut Merged::default()).await.unwrap();
 }
 
 #[tokio::test]

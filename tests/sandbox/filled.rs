@@ -2,7 +2,7 @@
 
 use ticketlake::manifest::catalog;
 use ticketlake::map::Mapper;
-use ticketlake::merge::Table;
+use ticketlake::merge::{Merged, Table};
 use ticketlake::request::Format;
 use ticketlake::store::Store;
 
@@ -26,11 +26,12 @@ pub async fn add_sales(store: &dyn Store, options: &Options, batch: usize) {
     let table = Table::new(store, &manifest.name, resource, Format::Parquet);
     let mapper = Mapper::new(resource);
     let mut buffer = table.buffer();
+    let mut merged = Merged::default();
     for (index, sale) in options.truth().sales(0).enumerate() {
         mapper.map(sale).into_iter().for_each(|row| buffer.push(row.expect("a whole sale")));
         if (index + 1) % batch == 0 {
-            table.merge(&mut buffer).await.expect("a store that works");
+            table.merge(&mut buffer, &mut merged).await.expect("a store that works");
         }
     }
-    table.merge(&mut buffer).await.expect("a store that works");
+    table.merge(&mut buffer, &mut merged).await.expect("a store that works");
 }

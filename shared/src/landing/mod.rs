@@ -6,7 +6,6 @@ mod tally;
 use std::collections::HashSet;
 
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
 use self::siblings::Siblings;
 pub(crate) use self::tally::Tally;
@@ -15,7 +14,7 @@ use crate::error::Error;
 use crate::fetch::paginate::Page;
 use crate::manifest::{CursorMissing, Manifest, Resource, WriteDisposition};
 use crate::map::{Mapper, Rejection, Row, infer};
-use crate::merge::{Buffer, Merged, Table};
+use crate::merge::{Buffer, Merged, Table, key_hash};
 use crate::plan::Slice;
 use crate::rejected::Rejected;
 use crate::report::Report;
@@ -171,7 +170,7 @@ impl<'l> Landing<'l> {
         if let Some(clash) = self.siblings.as_mut().and_then(|siblings| siblings.clash(&row, slice)) {
             return Err(wrong(clash));
         }
-        let hash = xxh3_64(row.key.as_bytes());
+        let hash = key_hash(&row.key);
         if self.resource.explode.is_empty() {
             tally.keys.insert(hash);
         }
@@ -195,13 +194,9 @@ impl<'l> Landing<'l> {
             report.warnings.push(why.into());
             return Ok(());
         }
-        let removed = {
-            let _ = (seen, begin);
-            Merged::default()
-        };
-        self.merged += removed;
+        let removed = self.table.retain_only(seen, begin, &mut self.merged).await;
         self.count(report);
-        Ok(())
+        removed
     }
 
     /// Maps every rejected record anew. What still has no place stays where it is; what has one is inserted, unless its key is
@@ -241,7 +236,7 @@ impl<'l> Landing<'l> {
         if self.buffer.bytes() > 0 {
             let retired = self.state.claim(&self.resource, self.request.format).await?;
             self.table.retain(retired);
-            self.merged += self.table.merge(&mut self.buffer).await?;
+            self.table.merge(&mut self.buffer, &mut self.merged).await?;
         }
         Ok(())
     }
@@ -254,6 +249,7 @@ impl<'l> Landing<'l> {
         report.records.unchanged = self.merged.unchanged;
         report.records.rejected = self.refused;
         report.records.excluded = self.excluded;
+        report.records.removed = self.merged.removed;
         report.objects = self.merged.objects;
         report.bytes_written = self.merged.bytes_written;
     }

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::manifest::{Parent, RECORD_KEY, Resource};
 use crate::map::Row;
+use crate::merge::key_hash;
 use crate::plan::Slice;
 
 /// What of a parent each key was seen under, for a resource whose key says nothing about the parent.
@@ -28,8 +26,8 @@ impl Siblings {
 
     /// What is wrong with `row`, if another parent has another record of its key. The same record under two parents is one record.
     pub(super) fn clash(&mut self, row: &Row, slice: &Slice) -> Option<String> {
-        let of = xxh3_64(Value::from(slice.name.as_str()).to_string().as_bytes());
-        let (seen_of, seen) = *self.seen.entry(xxh3_64(row.key.as_bytes())).or_insert((of, row.fingerprint));
+        let of = key_hash(&slice.name);
+        let (seen_of, seen) = *self.seen.entry(key_hash(&row.key)).or_insert((of, row.fingerprint));
         if seen_of == of || seen == row.fingerprint {
             return None;
         }

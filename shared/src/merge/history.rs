@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::buffer::{Batch, internal};
-use super::part::{Name, Part};
+use super::name::Name;
+use super::part::Part;
 use super::{Merged, Table, partition};
 use crate::error::Error;
 use crate::manifest::{DataType, WriteDisposition};
@@ -91,10 +92,15 @@ impl<'t> History<'t> {
         self.table.retain(retired);
     }
 
-    /// Writes `versions` of `batch` that are not there yet; gives the objects it took.
-    pub(super) async fn record(&self, batch: &Batch, versions: &[NewVersion]) -> Result<Merged, Error> {
+    /// Writes `versions` of `batch` that are not there yet; counts the objects it took.
+    pub(super) async fn record(
+        &self,
+        batch: &Batch,
+        versions: &[NewVersion],
+        merged: &mut Merged,
+    ) -> Result<(), Error> {
         if versions.is_empty() {
-            return Ok(Merged::default());
+            return Ok(());
         }
         let today = batch.written.date_naive();
         let since = *self.since.get_or_try_init(async || self.note(today).await).await?;
@@ -105,9 +111,11 @@ impl<'t> History<'t> {
             rows.retain(|row| !known.contains(row));
         }
         let folder = format!("{OBSERVED}={today}");
+        let mut written = Merged::default();
         // Boxed: the table's merge leads here, and this into a merge of its own.
-        let merged = Box::pin(partition::merge(&self.table, &folder, &batch, &rows, None)).await?;
-        Ok(Merged { objects: merged.objects, bytes_written: merged.bytes_written, ..Merged::default() })
+        let outcome = Box::pin(partition::merge(&self.table, &folder, &batch, &rows, None, &mut written)).await;
+        *merged += Merged { objects: written.objects, bytes_written: written.bytes_written, ..Merged::default() };
+        outcome
     }
 
     /// Takes this run's note back. With `covered_since`, the start of a run that read everything there is, also those of runs
@@ -163,7 +171,7 @@ impl<'t> History<'t> {
                 continue;
             }
             if let Some(part) = Part::open(&self.table, name, &listed).await? {
-                part.scan(&self.table, |key, _| known.extend(wanted.get(key).copied())).await?;
+                part.scan(&self.table, &[], |key, _| known.extend(wanted.get(key).copied())).await?;
             }
         }
         Ok(known)

@@ -6,11 +6,15 @@
 mod buffer;
 mod history;
 mod jsonl;
+mod name;
 mod parquet;
 mod part;
 mod partition;
+mod removal;
+mod writer;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -19,6 +23,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
+pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
 use crate::map;
@@ -55,6 +60,8 @@ pub struct Merged {
     pub changed: u64,
     /// Rows that said what was stored already, or (`append`) whose key was.
     pub unchanged: u64,
+    /// Rows taken out because a complete extraction did not have their key.
+    pub removed: u64,
     /// Objects written.
     pub objects: u64,
     /// Their bytes.
@@ -66,6 +73,7 @@ impl std::ops::AddAssign for Merged {
         self.new += other.new;
         self.changed += other.changed;
         self.unchanged += other.unchanged;
+        self.removed += other.removed;
         self.objects += other.objects;
         self.bytes_written += other.bytes_written;
     }
@@ -132,12 +140,13 @@ impl<'t> Table<'t> {
         Buffer::new(&self.schema)
     }
 
-    /// Merges what `buffer` holds and leaves it empty.
-    pub async fn merge(&self, buffer: &mut Buffer) -> Result<Merged, Error> {
+    /// Merges what `buffer` holds and leaves it empty. What landed is added to `merged`, also when an error ended the merge: then the
+    /// rows that are not in it are not stored either, but for a write whose answer was lost.
+    pub async fn merge(&self, buffer: &mut Buffer, merged: &mut Merged) -> Result<(), Error> {
         let Some(batch) = buffer.take(Utc::now())? else {
-            return Ok(Merged::default());
+            return Ok(());
         };
-        let mut merged = Merged { unchanged: batch.repeated, ..Merged::default() };
+        merged.unchanged += batch.repeated;
         let recorded = Recorded::default();
         if let Some(history) = &self.history {
             // Before any partition is written, and in one write for all: they share the day's folder of the history.
@@ -148,17 +157,34 @@ impl<'t> Table<'t> {
             while let Some(more) = found.try_next().await? {
                 versions.extend(more);
             }
-            merged += history.record(&batch, &versions).await?;
+            history.record(&batch, &versions, merged).await?;
             recorded.add(&versions);
         }
-        let mut done = stream::iter(&batch.partitions)
-            .map(|(folder, rows)| partition::merge(self, folder, &batch, rows, Some(&recorded)))
-            .buffer_unordered(AT_ONCE);
-        while let Some(one) = done.try_next().await? {
-            merged += one;
-        }
-        Ok(merged)
+        let (batch, recorded) = (&batch, &recorded);
+        let partitions = batch.partitions.iter().map(|(folder, rows)| async move {
+            let mut landed = Merged::default();
+            let outcome = partition::merge(self, folder, batch, rows, Some(recorded), &mut landed).await;
+            (landed, outcome)
+        });
+        side_by_side(partitions, merged).await
     }
+}
+
+/// Does each piece of `work`, some at once, and counts what they did. After an error no other begins, but those under way are waited
+/// for: what they write would go uncounted.
+async fn side_by_side<W>(work: impl Iterator<Item = W>, merged: &mut Merged) -> Result<(), Error>
+where
+    W: Future<Output = (Merged, Result<(), Error>)>,
+{
+    let failed = AtomicBool::new(false);
+    let mut done = stream::iter(work.take_while(|_| !failed.load(Ordering::Relaxed))).buffer_unordered(AT_ONCE);
+    let mut outcome = Ok(());
+    while let Some((landed, one)) = done.next().await {
+        *merged += landed;
+        failed.fetch_or(one.is_err(), Ordering::Relaxed);
+        outcome = outcome.and(one);
+    }
+    outcome
 }
 
 /// The rows of a batch whose versions are in the history.

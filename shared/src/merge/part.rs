@@ -6,24 +6,24 @@ use std::sync::Arc;
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave;
-use arrow_select::take::take_record_batch;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use super::buffer::{Batch, internal};
+use super::name::Name;
+use super::writer::{Rewrite, Writer};
 use super::{Table, jsonl, parquet};
 use crate::error::Error;
 use crate::map::{join_key, own};
 use crate::request::Format;
 use crate::store::{Listed, Object, Version};
-
-/// Rows handed to a part's writer at once; its size is looked at between.
-const WRITE_ROWS: usize = 4096;
 
 /// A part as it lies in the store.
 #[derive(Debug)]
@@ -41,43 +41,13 @@ enum Content {
     Json(Bytes),
 }
 
-/// A part's place within its folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) key: String,
-    pub(super) number: u32,
-    pub(super) format: Format,
-}
-
-impl Name {
-    /// The name of part `number` below `folder`.
-    pub(super) fn new(folder: &str, number: u32, format: Format) -> Self {
-        Self { key: format!("{folder}/part-{number:05}.{}", extension(format)), number, format }
-    }
-
-    /// Reads a part's name; `None` for an object that is no part.
-    pub(super) fn parse(folder: &str, key: &str) -> Option<Self> {
-        let name = key.strip_prefix(folder)?.strip_prefix("/part-")?;
-        let (number, rest) = name.split_once('.')?;
-        let format = [Format::Parquet, Format::Json].into_iter().find(|format| extension(*format) == rest)?;
-        Some(Self { key: key.to_owned(), number: number.parse().ok()?, format })
-    }
-}
-
-fn extension(format: Format) -> &'static str {
-    match format {
-        Format::Parquet => "parquet",
-        Format::Json => "jsonl.gz",
-    }
-}
-
 /// What a scan tells of a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoredRow {
     pub(super) fingerprint: i64,
     /// Within the part, from 0.
     pub(super) position: u64,
-    /// `synced_at` and `first_seen_at` in microseconds; 0 where no history wants them.
+    /// The two stamps that were asked for, in microseconds; 0 for one that was not.
     pub(super) stamps: (i64, i64),
 }
 
@@ -90,15 +60,6 @@ enum Stretch {
     Decoded(usize),
     /// The whole part, row by row.
     Whole,
-}
-
-/// What a part will be after a write.
-#[derive(Debug)]
-pub(super) struct Rewrite {
-    pub(super) bytes: Bytes,
-    /// How many of the inserts went in.
-    pub(super) inserted: usize,
-    pub(super) sealed: bool,
 }
 
 impl Part {
@@ -139,9 +100,13 @@ impl Part {
         }
     }
 
-    /// Calls `visit` with every row's key and what is known of it, reading those columns alone.
-    pub(super) async fn scan(&self, table: &Table<'_>, mut visit: impl FnMut(&str, StoredRow)) -> Result<(), Error> {
-        let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
+    /// Calls `visit` with every row's key and what is known of it, with the columns `stamps`; reads no others.
+    pub(super) async fn scan(
+        &self,
+        table: &Table<'_>,
+        stamps: &[&str],
+        mut visit: impl FnMut(&str, StoredRow),
+    ) -> Result<(), Error> {
         let keys = table.key.iter().map(String::as_str);
         let columns: Vec<&str> = keys.chain([own::FINGERPRINT]).chain(stamps.iter().copied()).collect();
         let mut batches = self.batches(&table.schema, Some(&columns))?;
@@ -182,8 +147,59 @@ impl Part {
         let schema = self.schema(table);
         let incoming = conform(&batch.rows, &schema)?;
         let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let touched = updates.keys().copied().collect();
+        let stretches = self.stretches(table, &schema, &touched, !inserts.is_empty());
+        self.carry(stretches, &schema, &mut writer, |begin, old| {
+            let choice: Vec<(usize, usize)> = (0..old.num_rows())
+                .map(|row| updates.get(&(begin + row as u64)).map_or((0, row), |new| (1, *new as usize)))
+                .collect();
+            if choice.iter().all(|(from, _)| *from == 0) { Ok(old) } else { replace(&old, &incoming, &choice) }
+        })
+        .await?;
+        writer.fill(&incoming, inserts, table.target_bytes)?.finish(
+            self.sealed,
+            table.target_bytes,
+            Some(self.object.version()),
+        )
+    }
+
+    /// The part without the rows at `removed`. Its columns are what they were, and so is its seal, whatever its size.
+    ///
+    /// Two runs that remove the same rows would write the same bytes, which S3 shows either as its own write: `run`, when this one
+    /// began, tells them apart.
+    pub(super) async fn without(
+        &self,
+        table: &Table<'_>,
+        removed: &BTreeSet<u64>,
+        run: DateTime<Utc>,
+    ) -> Result<Rewrite, Error> {
+        let schema = match &self.content {
+            Content::Parquet(footer) => Arc::new(Schema::new(footer.schema().fields().clone())),
+            Content::Json(_) => Arc::clone(&table.stored),
+        };
+        let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let stretches = self.stretches(table, &schema, removed, false);
+        self.carry(stretches, &schema, &mut writer, |begin, old| {
+            let kept: BooleanArray = (begin..).take(old.num_rows()).map(|row| Some(!removed.contains(&row))).collect();
+            filter_record_batch(&old, &kept).map_err(|error| internal(&error))
+        })
+        .await?;
+        let Version(version) = self.object.version();
+        let replaces = Version(format!("{version} {}", run.timestamp_micros()));
+        writer.finish(self.sealed, usize::MAX, Some(&replaces))
+    }
+
+    /// Hands the part to `writer` in `stretches`. Of what is decoded, `edit` makes what is written; it is told the position of a
+    /// batch's first row.
+    async fn carry(
+        &self,
+        stretches: Vec<Stretch>,
+        schema: &SchemaRef,
+        writer: &mut Writer,
+        edit: impl Fn(u64, RecordBatch) -> Result<RecordBatch, Error>,
+    ) -> Result<(), Error> {
         let mut position = 0;
-        for stretch in self.stretches(table, &schema, updates, !inserts.is_empty()) {
+        for stretch in stretches {
             let mut stored = match (&self.content, stretch) {
                 (Content::Parquet(footer), Stretch::Copied(group)) => {
                     let group = &footer.groups()[group];
@@ -194,41 +210,33 @@ impl Part {
                 (Content::Parquet(footer), Stretch::Decoded(group)) => {
                     footer.batches(&self.name.key, &self.object, None, Some(group))?
                 }
-                _ => self.batches(&schema, None)?,
+                _ => self.batches(schema, None)?,
             };
             while let Some(old) = stored.try_next().await? {
-                let old = conform(&old, &schema)?;
+                let old = conform(&old, schema)?;
                 let count = old.num_rows() as u64;
-                let choice: Vec<(usize, usize)> = (0..count)
-                    .map(|row| updates.get(&(position + row)).map_or((0, row as usize), |new| (1, *new as usize)))
-                    .collect();
+                let new = edit(position, old)?;
                 position += count;
-                if choice.iter().all(|(from, _)| *from == 0) {
-                    writer.write(&old)?;
-                } else {
-                    writer.write(&replace(&old, &incoming, &choice)?)?;
+                // No row group without rows.
+                if new.num_rows() > 0 {
+                    writer.write(&new)?;
                 }
             }
         }
-        writer.fill(&incoming, inserts, table.target_bytes)?.finish(
-            self.sealed,
-            table.target_bytes,
-            Some(self.object.version()),
-        )
+        Ok(())
     }
 
-    /// The part in stretches: a row group is copied when no update touches it and its columns are those to be written. The last is
+    /// The part in stretches: a row group is copied when no row of it is `touched` and its columns are those to be written. The last is
     /// decoded for inserts while it is small, so that many small merges do not leave as many row groups.
     fn stretches(
         &self,
         table: &Table<'_>,
         schema: &SchemaRef,
-        updates: &HashMap<u64, u32>,
+        touched: &BTreeSet<u64>,
         inserting: bool,
     ) -> Vec<Stretch> {
         let Content::Parquet(footer) = &self.content else { return vec![Stretch::Whole] };
         let alike = footer.schema().fields() == schema.fields();
-        let touched: BTreeSet<u64> = updates.keys().copied().collect();
         let groups = footer.groups();
         let small = i64::try_from(table.group_bytes() / 4).unwrap_or(i64::MAX);
         let mut begin = 0;
@@ -328,73 +336,4 @@ fn replace(old: &RecordBatch, new: &RecordBatch, choice: &[(usize, usize)]) -> R
     });
     let columns = columns.collect::<Result<_, _>>()?;
     RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal(&error))
-}
-
-/// Writes a part of either format.
-#[derive(Debug)]
-struct Writer {
-    sink: Sink,
-    inserted: usize,
-}
-
-#[derive(Debug)]
-enum Sink {
-    Parquet(Box<parquet::Sink>),
-    Json(Box<jsonl::Sink>),
-}
-
-impl Writer {
-    fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
-        let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes())?)),
-            Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
-        };
-        Ok(Self { sink, inserted: 0 })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        match &mut self.sink {
-            Sink::Parquet(sink) => sink.write(batch),
-            Sink::Json(sink) => sink.write(batch),
-        }
-    }
-
-    /// Adds a row group of a stored part as it is; only Parquet has them.
-    async fn copy(&mut self, key: &str, object: &Arc<dyn Object>, group: &RowGroupMetaData) -> Result<(), Error> {
-        match &mut self.sink {
-            Sink::Parquet(sink) => sink.copy(key, object, group).await,
-            Sink::Json(_) => Err(Error::Runtime(format!("{key}: a row group in a part of JSON lines"))),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.sink {
-            Sink::Parquet(sink) => sink.bytes(),
-            Sink::Json(sink) => sink.bytes(),
-        }
-    }
-
-    fn fill(mut self, incoming: &RecordBatch, inserts: &[u32], target: usize) -> Result<Self, Error> {
-        for rows in inserts.chunks(WRITE_ROWS) {
-            let rows_taken =
-                take_record_batch(incoming, &UInt32Array::from(rows.to_vec())).map_err(|error| internal(&error))?;
-            self.write(&rows_taken)?;
-            self.inserted += rows.len();
-            if self.bytes() >= target {
-                break;
-            }
-        }
-        Ok(self)
-    }
-
-    /// What `replaces` names goes into the part. S3 tells versions apart by their bytes alone, and a writer whose answer was
-    /// lost may write the same rows again: without it, a write that arrives late could take the part for the version it read.
-    fn finish(self, sealed: bool, target: usize, replaces: Option<&Version>) -> Result<Rewrite, Error> {
-        let sealed = sealed || self.bytes() >= target;
-        let bytes = match self.sink {
-            Sink::Parquet(sink) => sink.finish(sealed, replaces)?,
-            Sink::Json(sink) => sink.finish(sealed, replaces)?,
-        };
-        Ok(Rewrite { bytes, inserted: self.inserted, sealed })
-    }
 }

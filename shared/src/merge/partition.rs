@@ -11,31 +11,34 @@ use std::collections::{HashMap, HashSet};
 
 use super::buffer::Batch;
 use super::history::NewVersion;
-use super::part::{self, Name, Part};
+use super::name::Name;
+use super::part::{self, Part};
+use super::writer::Rewrite;
 use super::{Merged, Recorded, Table};
 use crate::error::Error;
 use crate::manifest::WriteDisposition;
+use crate::map::own;
 use crate::store::{Kind, Put, StoreError, When, wait_after_conflict};
 
 /// Lost races after which something else must be wrong.
-const MOST_CONFLICTS: u32 = 100;
+pub(super) const MOST_CONFLICTS: u32 = 100;
 
 /// Merges `rows` of `batch` into `folder` of `table`.
 ///
-/// With a history, versions that are not among `recorded` are written there first.
+/// With a history, versions that are not among `recorded` are written there first. What landed is counted, also before an error.
 pub(super) async fn merge(
     table: &Table<'_>,
     folder: &str,
     batch: &Batch,
     rows: &[u32],
     recorded: Option<&Recorded>,
-) -> Result<Merged, Error> {
+    merged: &mut Merged,
+) -> Result<(), Error> {
     let folder = place(table, folder);
-    let mut merged = Merged::default();
     let mut pending = rows.to_vec();
     for lost in 0..MOST_CONFLICTS {
-        match attempt(table, &folder, batch, &mut pending, recorded, &mut merged).await {
-            Ok(Attempt::Done) => return Ok(merged),
+        match attempt(table, &folder, batch, &mut pending, recorded, merged).await {
+            Ok(Attempt::Done) => return Ok(()),
             Ok(Attempt::Conflict) => {}
             Err(Error::Store(StoreError { kind: Kind::Changed, .. })) => {}
             Err(error) => return Err(error),
@@ -43,12 +46,13 @@ pub(super) async fn merge(
         tracing::debug!(folder, lost, "another writer was first; merging again");
         wait_after_conflict(lost).await;
     }
-    Err(Error::Store(StoreError {
-        kind: Kind::Other,
-        operation: "write",
-        place: folder,
-        detail: format!("another writer was first {MOST_CONFLICTS} times"),
-    }))
+    Err(too_many_conflicts(folder))
+}
+
+/// The error after [`MOST_CONFLICTS`].
+pub(super) fn too_many_conflicts(place: String) -> Error {
+    let detail = format!("another writer was first {MOST_CONFLICTS} times");
+    Error::Store(StoreError { kind: Kind::Other, operation: "write", place, detail })
 }
 
 /// Those of `rows` that the table does not have as they are, with what each would replace.
@@ -93,8 +97,9 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
     let mut settled = HashSet::new();
     let mut replaced = HashMap::new();
     let wanted: HashMap<&str, u32> = rows.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
+    let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
     for (part, updates) in parts.iter().zip(&mut updates) {
-        part.scan(table, |key, stored| {
+        part.scan(table, stamps, |key, stored| {
             let Some(&row) = wanted.get(key) else { return };
             if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition == WriteDisposition::Merge {
                 updates.insert(stored.position, row);
@@ -132,7 +137,7 @@ async fn attempt(
             let unknown = pending.iter().filter(|row| !known.contains(row));
             unknown.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() }).collect()
         };
-        *merged += history.record(batch, &versions).await?;
+        history.record(batch, &versions, merged).await?;
         recorded.add(&versions);
     }
     let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !replaced.contains_key(row)).collect();
@@ -170,26 +175,18 @@ async fn attempt(
 async fn open_parts(table: &Table<'_>, folder: &str) -> Result<Vec<Part>, Error> {
     let mut parts = Vec::new();
     for listed in table.store.list(&format!("{folder}/part-")).await? {
-        let Some(name) = Name::parse(folder, &listed.key) else {
-            continue;
-        };
-        if name.format != table.format {
-            let (stored, asked) = (name.format.name(), table.format.name());
-            let message = format!(
-                "{folder} is stored as {stored}; writing it as {asked} too would hide keys from each other. Use format {stored}, or another lake"
-            );
-            return Err(Error::configuration("format", message));
+        if let Some(name) = Name::of(table, folder, &listed.key)? {
+            parts.extend(Part::open(table, name, &listed).await?);
         }
-        parts.extend(Part::open(table, name, &listed).await?);
     }
     Ok(parts)
 }
 
 /// Writes a part and counts it; false when somebody else was first.
-async fn write(
+pub(super) async fn write(
     table: &Table<'_>,
     name: &Name,
-    rewrite: part::Rewrite,
+    rewrite: Rewrite,
     when: When,
     changed: usize,
     merged: &mut Merged,

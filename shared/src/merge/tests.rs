@@ -1,5 +1,10 @@
 //! The laws of the merge, over a directory, in both formats.
 
+mod counts;
+mod overlap;
+mod removal;
+mod store;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +16,8 @@ use futures::TryStreamExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::part::{Name, Part};
+use super::name::Name;
+use super::part::Part;
 use super::*;
 use crate::manifest::{Manifest, PART_BYTES};
 use crate::map::{Mapper, own};
@@ -49,7 +55,9 @@ async fn merge(root: &Path, manifest: &Manifest, format: Format, target: usize, 
     for record in records {
         mapper.map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap()));
     }
-    table.merge(&mut buffer).await.unwrap()
+    let mut merged = Merged::default();
+    table.merge(&mut buffer, &mut merged).await.unwrap();
+    merged
 }
 
 /// Every stored row as `id → (version, fingerprint)`, and the number of parts; a key stored twice fails.
@@ -220,7 +228,8 @@ async fn the_same_rows_again_are_another_version() {
         });
         let mut seen = Vec::new();
         for batch in batches.iter().cycle().take(6) {
-            let merged = partition::merge(&table, "", batch, &[0], None).await.unwrap();
+            let mut merged = Merged::default();
+            partition::merge(&table, "", batch, &[0], None, &mut merged).await.unwrap();
             assert_eq!(merged.new + merged.changed, 1);
             let listed = store.list("test/things/").await.unwrap();
             let (bytes, _) = store.get(&listed[0].key).await.unwrap().unwrap();
@@ -321,7 +330,7 @@ async fn a_version_is_kept_once_also_after_a_crash_between_the_two_writes() {
         for (folder, rows) in &batch.partitions {
             versions.extend(partition::new_versions(&table, folder, &batch, rows).await.unwrap());
         }
-        table.history.as_ref().unwrap().record(&batch, &versions).await.unwrap();
+        table.history.as_ref().unwrap().record(&batch, &versions, &mut Merged::default()).await.unwrap();
     }
     let merged =
         merge(root.path(), &manifest, Format::Parquet, PART_BYTES, &[thing(1, 2), thing(2, 2), thing(3, 1)]).await;
@@ -388,7 +397,7 @@ async fn a_column_that_was_widened_meanwhile_is_not_narrowed() {
     let table = Table::new(&store, "test", &older.resources[0], Format::Parquet);
     let mut buffer = table.buffer();
     buffer.push(Mapper::new(&older.resources[0]).map(record(3, json!(3))).remove(0).unwrap());
-    let error = table.merge(&mut buffer).await.unwrap_err();
+    let error = table.merge(&mut buffer, &mut Merged::default()).await.unwrap_err();
     assert!(error.to_string().contains("columns.n"), "{error}");
     // The newer manifest's run goes on, and both values are what they were.
     let merged =
