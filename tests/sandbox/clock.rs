@@ -1,6 +1,6 @@
 //! Times as seconds since 1970 in UTC, the one form that the generators and filters calculate in.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 
 /// Seconds in a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -8,6 +8,17 @@ pub(crate) const DAY: i64 = 86_400;
 /// `2026-11-20T19:00:00Z`.
 pub(crate) fn utc(seconds: i64) -> String {
     naive(seconds).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// `2026-11-20T14:00:00-05:00`, the same instant on a clock that many hours ahead of UTC.
+pub(crate) fn with_offset(seconds: i64, hours: i32) -> String {
+    let zone = FixedOffset::east_opt(hours * 3_600).unwrap_or(FixedOffset::east_opt(0).expect("UTC"));
+    naive(seconds).and_utc().with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// Milliseconds since 1970 of a time with its zone; without one it is no instant.
+pub(crate) fn instant_ms(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis())
 }
 
 /// `2026-11-20T19:00:00`.
@@ -83,7 +94,7 @@ fn naive(seconds: i64) -> NaiveDateTime {
 
 #[cfg(test)]
 mod tests {
-    use super::{lenient, strict_utc, utc};
+    use super::{instant_ms, lenient, strict_utc, utc, with_offset};
 
     #[test]
     fn the_strict_format_refuses_milliseconds_and_a_missing_zone() {
@@ -91,6 +102,14 @@ mod tests {
         for text in ["2026-11-21T00:00:00.000Z", "2026-11-21T00:00:00", "2026-11-21T00:00:00+00:00", "2026-11-21"] {
             assert_eq!(strict_utc(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_offset_changes_the_text_and_not_the_instant() {
+        let evening = strict_utc("2026-11-20T19:00:00Z").unwrap();
+        assert_eq!(with_offset(evening, -5), "2026-11-20T14:00:00-05:00");
+        assert_eq!(instant_ms("2026-11-20T14:00:00.250-05:00"), Some(evening * 1_000 + 250));
+        assert_eq!(instant_ms("2026-11-20T14:00:00"), None);
     }
 
     #[test]

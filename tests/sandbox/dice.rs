@@ -19,6 +19,10 @@ pub(crate) enum Purpose {
     SaleEventDetails = 10,
     Venue = 11,
     VenueDetails = 12,
+    Record = 40,
+    RecordTimes = 41,
+    RecordChange = 42,
+    AccessToken = 43,
 }
 
 /// A sequence of throws.

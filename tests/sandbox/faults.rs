@@ -1,7 +1,7 @@
 //! What goes wrong on purpose, and when.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -106,13 +106,16 @@ impl Faults {
 /// A limit that is enforced by when requests really arrive.
 #[derive(Clone, Debug)]
 pub struct Rate {
-    /// Requests in any one second; what comes on top is answered 429 and does not count.
+    /// Requests in any one `second`; what comes on top is answered 429 and does not count.
     pub per_second: u32,
+    /// How long that second lasts, for an API that counts in another short time.
+    pub second: Duration,
     /// Requests in a `day`; what comes on top is answered 429.
     pub per_day: u32,
-    /// How long a day lasts: 24 hours from the first request, or less for a test that waits for its end.
+    /// How long a day lasts: 24 hours from the first request, an hour for an API that counts in hours, or less for a
+    /// test that waits for its end.
     pub day: Duration,
-    /// By how much the second is shortened, because a request that was sent in time may arrive late and the next one
+    /// By how much the `second` is shortened, because a request that was sent in time may arrive late and the next one
     /// early.
     pub tolerance: Duration,
 }
@@ -121,6 +124,7 @@ impl Default for Rate {
     fn default() -> Self {
         Self {
             per_second: 5,
+            second: Duration::from_secs(1),
             per_day: 5_000,
             day: Duration::from_secs(24 * 60 * 60),
             tolerance: Duration::from_millis(25),
@@ -143,14 +147,25 @@ pub(crate) struct Quota {
     pub(crate) left: u32,
     pub(crate) over: u32,
     pub(crate) resets_at_ms: i64,
+    /// How long a refused request has to wait.
+    pub(crate) wait: Duration,
 }
 
-/// Counts requests against a [`Rate`]; without one it only counts, for the headers.
+/// What a request costs, and whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// Whose limits it counts against: those of one credential where the API has them apart, else those of all.
+    pub(crate) payer: String,
+    /// Whether it is neither counted nor refused.
+    pub(crate) free: bool,
+}
+
+/// Counts requests against a [`Rate`]; when it is not enforced it only counts, for the headers.
 #[derive(Debug)]
 pub(crate) struct Meter {
     rate: Rate,
     enforced: bool,
-    used: Mutex<Used>,
+    used: Mutex<HashMap<String, Used>>,
 }
 
 #[derive(Debug, Default)]
@@ -162,12 +177,13 @@ struct Used {
 }
 
 impl Meter {
-    pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self { enforced: rate.is_some(), rate: rate.unwrap_or_default(), used: Mutex::default() }
+    pub(crate) fn new(rate: Rate, enforced: bool) -> Self {
+        Self { rate, enforced, used: Mutex::default() }
     }
 
-    pub(crate) fn count(&self, arrived: Instant) -> (Allowance, Quota) {
-        let mut used = self.used.lock().unwrap();
+    pub(crate) fn count(&self, charge: &Charge, arrived: Instant) -> (Allowance, Quota) {
+        let mut all = self.used.lock().unwrap();
+        let used = all.entry(charge.payer.clone()).or_default();
         let (began, resets_at_ms) = match used.day {
             Some((began, resets_at_ms)) if arrived < began + self.rate.day => (began, resets_at_ms),
             _ => {
@@ -178,22 +194,28 @@ impl Meter {
             }
         };
         used.day = Some((began, resets_at_ms));
-        let second = Duration::from_secs(1).saturating_sub(self.rate.tolerance);
+        let second = self.rate.second.saturating_sub(self.rate.tolerance);
         while used.recent.front().is_some_and(|earlier| arrived.duration_since(*earlier) >= second) {
             used.recent.pop_front();
         }
-        let allowance = if self.enforced && used.today >= self.rate.per_day {
+        let refuses = self.enforced && !charge.free;
+        let mut wait = Duration::ZERO;
+        let allowance = if refuses && used.today >= self.rate.per_day {
             used.over += 1;
+            wait = (began + self.rate.day).saturating_duration_since(arrived);
             Allowance::UsedUp
-        } else if self.enforced && used.recent.len() >= self.rate.per_second as usize {
+        } else if refuses && used.recent.len() >= self.rate.per_second as usize {
+            wait = used.recent.front().map_or(second, |first| (*first + second).saturating_duration_since(arrived));
             Allowance::TooFast
+        } else if charge.free {
+            Allowance::Granted
         } else {
             used.recent.push_back(arrived);
             used.today += 1;
             Allowance::Granted
         };
         let left = self.rate.per_day.saturating_sub(used.today);
-        (allowance, Quota { per_day: self.rate.per_day, left, over: used.over, resets_at_ms })
+        (allowance, Quota { per_day: self.rate.per_day, left, over: used.over, resets_at_ms, wait })
     }
 }
 
@@ -201,7 +223,7 @@ impl Meter {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Allowance, Fault, Faults, Meter, Rate};
+    use super::{Allowance, Charge, Fault, Faults, Meter, Rate};
 
     #[test]
     fn the_script_goes_before_chance_and_chance_follows_the_seed() {
@@ -215,10 +237,11 @@ mod tests {
 
     #[test]
     fn the_second_slides_and_the_day_starts_with_the_first_request() {
-        let rate = Rate { per_second: 2, per_day: 4, day: Duration::from_secs(10), tolerance: Duration::ZERO };
-        let meter = Meter::new(Some(rate));
+        let day = Duration::from_secs(10);
+        let rate = Rate { per_second: 2, per_day: 4, day, tolerance: Duration::ZERO, ..Rate::default() };
+        let meter = Meter::new(rate, true);
         let start = Instant::now();
-        let at = |ms| meter.count(start + Duration::from_millis(ms)).0;
+        let at = |ms| meter.count(&Charge::default(), start + Duration::from_millis(ms)).0;
         assert_eq!(at(0), Allowance::Granted);
         assert_eq!(at(900), Allowance::Granted);
         assert_eq!(at(950), Allowance::TooFast);
@@ -227,5 +250,26 @@ mod tests {
         assert_eq!(at(1_900), Allowance::Granted);
         assert_eq!(at(5_000), Allowance::UsedUp);
         assert_eq!(at(10_000), Allowance::Granted);
+    }
+
+    #[test]
+    fn each_payer_has_limits_of_its_own_and_what_is_free_uses_up_none() {
+        let (second, day) = (Duration::from_secs(2), Duration::from_secs(60));
+        let rate = Rate { per_second: 2, second, per_day: 3, day, tolerance: Duration::ZERO };
+        let meter = Meter::new(rate, true);
+        let start = Instant::now();
+        let at = |payer: &str, free, ms| {
+            let (allowance, quota) =
+                meter.count(&Charge { payer: payer.into(), free }, start + Duration::from_millis(ms));
+            (allowance, quota.left, quota.wait.as_millis())
+        };
+        assert_eq!(at("a", true, 0), (Allowance::Granted, 3, 0));
+        assert_eq!(at("a", false, 0), (Allowance::Granted, 2, 0));
+        assert_eq!(at("a", false, 500), (Allowance::Granted, 1, 0));
+        assert_eq!(at("a", false, 1_500), (Allowance::TooFast, 1, 500));
+        assert_eq!(at("a", true, 1_500), (Allowance::Granted, 1, 0));
+        assert_eq!(at("b", false, 1_500), (Allowance::Granted, 2, 0));
+        assert_eq!(at("a", false, 2_000), (Allowance::Granted, 0, 0));
+        assert_eq!(at("a", false, 40_000), (Allowance::UsedUp, 0, 20_000));
     }
 }

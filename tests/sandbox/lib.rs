@@ -29,6 +29,7 @@ mod server;
 pub mod store;
 pub mod ticketmaster;
 mod wire;
+pub mod xurrent;
 
 pub use faults::{Fault, Faults, Rate, RetryAfter};
 pub use server::{Seen, Server};

@@ -1,4 +1,4 @@
-//! `sandbox` — both servers as one program, for whoever is not a Rust test.
+//! `sandbox` — the servers as one program, for whoever is not a Rust test.
 //!
 //! Prints one line of JSON with the addresses and the key, then serves until it is killed.
 
@@ -13,19 +13,20 @@ use clap::Parser;
 use sandbox::{
     Faults, Rate, Server, see_tickets,
     ticketmaster::{self, Moment},
+    xurrent,
 };
 
-/// Local servers that behave like See Tickets and Ticketmaster.
+/// Local servers that behave like See Tickets, Ticketmaster and Xurrent.
 ///
-/// Prints one line of JSON with the members `see_tickets`, `ticketmaster` (base URLs) and `api_key`, and serves until it
-/// is killed.
+/// Prints one line of JSON with the members `see_tickets`, `ticketmaster`, `xurrent` (base URLs) and `api_key`, and
+/// serves until it is killed.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox")]
 struct Arguments {
     /// What all data follows from
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The key that both accept
+    /// The key that all accept
     #[arg(long, default_value = "sandbox-key")]
     api_key: String,
     /// Port of See Tickets; 0 for any free one
@@ -34,6 +35,9 @@ struct Arguments {
     /// Port of Ticketmaster; 0 for any free one
     #[arg(long, default_value_t = 0)]
     port_ticketmaster: u16,
+    /// Port of Xurrent; 0 for any free one
+    #[arg(long, default_value_t = 0)]
+    port_xurrent: u16,
     /// How many sales See Tickets has
     #[arg(long, default_value_t = 1_000)]
     see_tickets_sales: usize,
@@ -76,7 +80,7 @@ struct Arguments {
     /// How many milliseconds an answer takes at least
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
-    /// Enforce 5 requests a second and 5,000 a day
+    /// Enforce 5 requests a second and 5,000 a day; of Xurrent, 20 in 2 seconds and 3,600 an hour
     #[arg(long)]
     enforce_rate: bool,
     /// End when standard input does: with the program that started this one, however that ends
@@ -104,9 +108,11 @@ fn main() -> ExitCode {
 
 fn serve(arguments: &Arguments) -> io::Result<()> {
     let (see_tickets, ticketmaster) = start(arguments)?;
+    let xurrent = start_xurrent(arguments)?;
     let line = serde_json::json!({
         "see_tickets": see_tickets.base_url,
         "ticketmaster": ticketmaster.base_url,
+        "xurrent": xurrent.base_url,
         "api_key": arguments.api_key,
     });
     let mut stdout = io::stdout();
@@ -157,4 +163,16 @@ fn start(arguments: &Arguments) -> io::Result<(Server, Server)> {
         ..ticketmaster::Options::default()
     })?;
     Ok((see_tickets, ticketmaster))
+}
+
+fn start_xurrent(arguments: &Arguments) -> io::Result<Server> {
+    xurrent::start_blocking(xurrent::Options {
+        seed: arguments.seed,
+        api_key: arguments.api_key.clone(),
+        port: arguments.port_xurrent,
+        latency: Duration::from_millis(arguments.latency_ms),
+        faults: Faults { fail_ratio: arguments.fail_ratio, ..Faults::default() },
+        enforce_rate: arguments.enforce_rate.then(xurrent::limits),
+        ..xurrent::Options::default()
+    })
 }

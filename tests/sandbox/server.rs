@@ -23,7 +23,7 @@ use futures::StreamExt;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
-    faults::{Allowance, Fault, Faults, Meter, Quota, Rate},
+    faults::{Allowance, Charge, Fault, Faults, Meter, Quota, Rate},
     wire::{Scissors, Wires},
 };
 
@@ -117,7 +117,17 @@ pub(crate) trait Api: Send + Sync + 'static {
     /// The right answer.
     fn answer(&self, call: &Call) -> Answer;
 
-    /// Adds what the API's own successful answers tell about its limits.
+    /// What the limits are when none are enforced, for the answers that tell them.
+    fn limits(&self) -> Rate {
+        Rate::default()
+    }
+
+    /// What a request with a right key costs.
+    fn charge(&self, _call: &Call) -> Charge {
+        Charge::default()
+    }
+
+    /// Adds what the API's own answers tell about its limits, which not all do with every status.
     fn tell_quota(&self, answer: &mut Answer, quota: Quota);
 
     /// The query without the key.
@@ -134,6 +144,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     pub(crate) number: usize,
     pub(crate) revision: u32,
+    /// How its payer stands to the limits; none before the request is counted.
+    pub(crate) quota: Option<Quota>,
 }
 
 /// An answer before it is compressed, delayed or cut.
@@ -189,9 +201,10 @@ pub(crate) fn serve(api: Box<dyn Api>, conduct: Conduct, root: &str) -> io::Resu
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, conduct.port));
     let listener = runtime.block_on(TcpListener::bind(address))?;
     let base_url = format!("http://{}{root}", listener.local_addr()?);
+    let rate = conduct.rate.clone();
     let shared = Arc::new(Shared {
+        meter: Meter::new(rate.unwrap_or_else(|| api.limits()), conduct.rate.is_some()),
         api,
-        meter: Meter::new(conduct.rate.clone()),
         revision: AtomicU32::new(conduct.revision),
         conduct,
         started: Instant::now(),
@@ -237,6 +250,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         query,
         body,
         number,
+        quota: None,
     };
     let zipped = call.headers.get(header::ACCEPT_ENCODING).is_some_and(|accepted| {
         accepted.to_str().is_ok_and(|accepted| accepted.split(',').any(|coding| coding.trim().starts_with("gzip")))
@@ -275,7 +289,7 @@ impl Shared {
 
     /// The answer, and the fault that befalls it on its way. A wrong key is seen first, then the limits, then faults:
     /// so a fault never hides that a key was refused, and what the limits refuse does not use up a fault's turn.
-    async fn decide(self: &Arc<Self>, call: Call, arrived: Instant) -> (Answer, Option<Fault>) {
+    async fn decide(self: &Arc<Self>, mut call: Call, arrived: Instant) -> (Answer, Option<Fault>) {
         let expected = match &self.conduct.faults.rotate_key_after {
             Some((after, key)) if call.number > *after => key,
             _ => &self.conduct.api_key,
@@ -283,11 +297,12 @@ impl Shared {
         if let Some(refusal) = self.api.refusal(&call, expected) {
             return (refusal, None);
         }
-        let (allowance, quota) = self.meter.count(arrived);
-        match allowance {
-            Allowance::TooFast => return (self.api.throttled(&call, true), None),
-            Allowance::UsedUp => return (self.api.throttled(&call, false), None),
-            Allowance::Granted => {}
+        let (allowance, quota) = self.meter.count(&self.api.charge(&call), arrived);
+        call.quota = Some(quota);
+        if allowance != Allowance::Granted {
+            let mut answer = self.api.throttled(&call, allowance == Allowance::TooFast);
+            self.api.tell_quota(&mut answer, quota);
+            return (answer, None);
         }
         let fault = self.conduct.faults.of(self.conduct.seed, call.number);
         let answer = match &fault {
@@ -310,9 +325,7 @@ impl Shared {
                 let shared = Arc::clone(self);
                 let answer = tokio::task::spawn_blocking(move || shared.api.answer(&call)).await;
                 let mut answer = answer.unwrap_or_else(|_| Answer::text(500, "the sandbox panicked"));
-                if answer.status == StatusCode::OK {
-                    self.api.tell_quota(&mut answer, quota);
-                }
+                self.api.tell_quota(&mut answer, quota);
                 answer
             }
         };

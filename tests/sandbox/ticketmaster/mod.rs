@@ -19,7 +19,7 @@ mod vocabulary;
 
 use std::{io, path::PathBuf, time::Duration};
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 
 use crate::{
     Faults, Rate, Server,
@@ -215,6 +215,9 @@ impl Api for Discovery {
     }
 
     fn tell_quota(&self, answer: &mut Answer, quota: Quota) {
+        if answer.status != StatusCode::OK {
+            return;
+        }
         answer.headers.extend([
             ("rate-limit", quota.per_day.to_string()),
             ("rate-limit-available", quota.left.to_string()),
