@@ -19,6 +19,11 @@ pub(crate) enum Purpose {
     SaleEventDetails = 10,
     Venue = 11,
     VenueDetails = 12,
+    ManagedEvent = 20,
+    ManagedAttendee = 21,
+    ManagedTicket = 22,
+    ManagedTransaction = 23,
+    ManagedUser = 24,
 }
 
 /// A sequence of throws.

@@ -21,6 +21,8 @@
 mod client;
 mod clock;
 mod dice;
+pub mod event_api;
+mod event_management;
 mod faults;
 pub mod filled;
 pub mod function;
