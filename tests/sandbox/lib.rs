@@ -21,6 +21,9 @@
 mod client;
 mod clock;
 mod dice;
+pub mod event_api;
+mod event_management;
+pub mod eventzilla;
 mod faults;
 pub mod filled;
 pub mod function;

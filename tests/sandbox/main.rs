@@ -11,15 +11,15 @@ use std::{
 
 use clap::Parser;
 use sandbox::{
-    Faults, Rate, Server, see_tickets,
+    Faults, Rate, Server, event_api, eventzilla, see_tickets,
     ticketmaster::{self, Moment},
     xurrent,
 };
 
-/// Local servers that behave like See Tickets, Ticketmaster and Xurrent.
+/// Local servers that behave like the ticketing APIs.
 ///
-/// Prints one line of JSON with the members `see_tickets`, `ticketmaster`, `xurrent` (base URLs) and `api_key`, and
-/// serves until it is killed.
+/// Prints one line of JSON with each server's base URL under its name and the key as `api_key`, and serves until it is
+/// killed.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox")]
 struct Arguments {
@@ -29,6 +29,12 @@ struct Arguments {
     /// The key that all accept
     #[arg(long, default_value = "sandbox-key")]
     api_key: String,
+    /// Port of the generic event API; 0 for any free one
+    #[arg(long, default_value_t = 0)]
+    port_event_api: u16,
+    /// Port of Eventzilla; 0 for any free one
+    #[arg(long, default_value_t = 0)]
+    port_eventzilla: u16,
     /// Port of See Tickets; 0 for any free one
     #[arg(long, default_value_t = 0)]
     port_see_tickets: u16,
@@ -107,9 +113,13 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> io::Result<()> {
+    let event_api = start_event_api(arguments)?;
+    let eventzilla = start_eventzilla(arguments)?;
     let (see_tickets, ticketmaster) = start(arguments)?;
     let xurrent = start_xurrent(arguments)?;
     let line = serde_json::json!({
+        "event_api": event_api.base_url,
+        "eventzilla": eventzilla.base_url,
         "see_tickets": see_tickets.base_url,
         "ticketmaster": ticketmaster.base_url,
         "xurrent": xurrent.base_url,
@@ -126,6 +136,30 @@ fn serve(arguments: &Arguments) -> io::Result<()> {
     loop {
         std::thread::park();
     }
+}
+
+fn start_event_api(arguments: &Arguments) -> io::Result<Server> {
+    event_api::start_blocking(event_api::Options {
+        seed: arguments.seed,
+        api_key: arguments.api_key.clone(),
+        port: arguments.port_event_api,
+        latency: Duration::from_millis(arguments.latency_ms),
+        faults: Faults { fail_ratio: arguments.fail_ratio, ..Faults::default() },
+        enforce_rate: arguments.enforce_rate.then(Rate::default),
+        ..event_api::Options::default()
+    })
+}
+
+fn start_eventzilla(arguments: &Arguments) -> io::Result<Server> {
+    eventzilla::start_blocking(eventzilla::Options {
+        seed: arguments.seed,
+        api_key: arguments.api_key.clone(),
+        port: arguments.port_eventzilla,
+        latency: Duration::from_millis(arguments.latency_ms),
+        faults: Faults { fail_ratio: arguments.fail_ratio, ..Faults::default() },
+        enforce_rate: arguments.enforce_rate.then(Rate::default),
+        ..eventzilla::Options::default()
+    })
 }
 
 fn start(arguments: &Arguments) -> io::Result<(Server, Server)> {
