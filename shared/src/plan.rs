@@ -81,7 +81,7 @@ impl Plan {
             "to": self.end.map(time::format_instant),
             "slices": self.slices.iter().map(|slice| slice.name.as_str()).collect::<Vec<_>>(),
             "depth_limit": resource.endpoint.depth_limit,
-            "rate": {"per_second": client.rate.per_second, "per_day": client.rate.per_day},
+            "rate": client.rate.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "primary_key": resource.primary_key,
             "partition": resource.partition.iter().map(|field| format!("{}={}({})", field.name, field.transform, field.from)).collect::<Vec<_>>(),
             "columns": resource.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),

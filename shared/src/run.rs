@@ -8,6 +8,7 @@ use tokio::time::Instant as Clock;
 
 use crate::aws::Aws;
 use crate::error::Error;
+use crate::fetch::limits::Ledger;
 use crate::fetch::paginate::{self, End};
 use crate::fetch::{Api, Budget, Stop};
 use crate::landing::{Landing, Tally};
@@ -112,7 +113,8 @@ async fn fill(
     }
     report.slices.planned = plan.slices.len();
     let budget = Budget { requests: request.max_requests, until };
-    let api = Api::new(&clients.http, &clients.secrets, &manifest, budget);
+    let ledger = Ledger::new(store.as_ref(), &manifest.name);
+    let api = Api::new(&clients.http, &clients.secrets, &manifest, budget, Some(ledger));
     let begin = chrono::Utc::now();
     let mut landing = Landing::new(store.as_ref(), request, &manifest, resource, state, progress);
     let read = read_slices(&api, resource, &plan, &mut landing, report).await;
@@ -120,6 +122,11 @@ async fn fill(
     let flushed = landing.flush().await;
     landing.count(report);
     report.requests = api.requests();
+    if let Err(error) = api.close().await {
+        // Nothing is lost but a part of the quota, until it renews.
+        report.warnings.push(format!("reserved requests that were not sent count as used: {error}"));
+    }
+    report.quota = api.quota();
     flushed?;
     let complete = read.is_ok() && report.slices.incomplete.is_empty();
     // An error may be the store's, in the middle of a merge: what is half written then is not closed.

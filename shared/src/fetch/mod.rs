@@ -3,7 +3,7 @@
 //! [`Api::answer`] sends one request until it has an answer worth reading; [`paginate`] asks for page after page of
 //! a slice. Neither knows what a column is.
 
-pub mod pace;
+pub mod limits;
 pub mod paginate;
 pub mod retry;
 
@@ -17,7 +17,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 
-use self::pace::Pacer;
+use self::limits::{Admitted, Ledger, Left, Limits};
 use crate::error::{Error, chain};
 use crate::manifest::{Auth, Endpoint, KeyPlacement, Manifest, Method};
 use crate::secret::{Redactor, Secret, Secrets};
@@ -110,7 +110,7 @@ pub struct Api<'a> {
     secrets: &'a Secrets,
     manifest: &'a Manifest,
     budget: Budget,
-    pacer: Pacer,
+    limits: Limits<'a>,
     /// The key in use and what cleans it; read before the first request, and once more after a 401.
     key: Mutex<Option<(Secret, Redactor)>>,
     refused: Mutex<Option<Secret>>,
@@ -120,14 +120,20 @@ pub struct Api<'a> {
 }
 
 impl<'a> Api<'a> {
-    /// The API of `manifest`.
-    pub fn new(http: &'a reqwest::Client, secrets: &'a Secrets, manifest: &'a Manifest, budget: Budget) -> Self {
+    /// The API of `manifest`; `ledger` has the use of its limits.
+    pub fn new(
+        http: &'a reqwest::Client,
+        secrets: &'a Secrets,
+        manifest: &'a Manifest,
+        budget: Budget,
+        ledger: Option<Ledger<'a>>,
+    ) -> Self {
         Self {
             http,
             secrets,
             manifest,
             budget,
-            pacer: Pacer::new(manifest.client.rate.per_second),
+            limits: Limits::new(&manifest.client.rate.windows, ledger),
             key: Mutex::new(None),
             refused: Mutex::new(None),
             sent: AtomicU64::new(0),
@@ -145,10 +151,19 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Requests that may be on their way at once: about as many as leave within an answer's second.
+    /// Requests that may be on their way at once.
     pub fn in_flight(&self) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=8")]
-        self.manifest.client.rate.per_second.map_or(4, |rate| rate.ceil().clamp(1.0, 8.0) as usize)
+        self.limits.in_flight()
+    }
+
+    /// What is left of the limits that are counted.
+    pub fn quota(&self) -> Vec<Left> {
+        self.limits.left()
+    }
+
+    /// Ends the run's use of the limits: what it reserved and did not send is there for others again.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.limits.close().await
     }
 
     /// The answer to `call` as `read` understands it, tried again while that can help: 408, 429, 5xx, a lost connection, a
@@ -159,10 +174,10 @@ impl<'a> Api<'a> {
             attempt += 1;
             self.spend()?;
             let key = self.key().await?;
-            self.pacer.admit().await;
+            let admitted = self.limits.admit(self.budget.until).await?;
             self.sent.fetch_add(1, Ordering::Relaxed);
             self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
-            let failure = match self.send(call, key.as_ref()).await {
+            let failure = match self.send(call, key.as_ref(), admitted).await {
                 Ok((status, _, body)) if status.is_success() => {
                     match serde_json::from_slice(&body).map_err(|error| format!("no JSON: {error}")).and_then(&read) {
                         Ok(value) => return Ok(value),
@@ -196,7 +211,7 @@ impl<'a> Api<'a> {
                 "{failure}; trying again"
             );
             if throttled {
-                self.pacer.hold(wait);
+                self.limits.hold(wait);
             } else {
                 tokio::time::sleep(wait).await;
             }
@@ -261,6 +276,7 @@ impl<'a> Api<'a> {
         &self,
         call: &Call<'_>,
         key: Option<&(Secret, Redactor)>,
+        admitted: Admitted,
     ) -> Result<(StatusCode, Option<Duration>, Bytes), String> {
         let url = format!("{}/{}", self.manifest.client.base_url, call.endpoint.path);
         let mut request = match call.endpoint.method {
@@ -288,6 +304,7 @@ impl<'a> Api<'a> {
         };
         let response = request.send().await.map_err(clean)?;
         let status = response.status();
+        self.limits.told(admitted, response.headers());
         let wish = response.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok());
         let wish = wish.and_then(|header| retry::retry_after(header, chrono::Utc::now()));
         let body = response.bytes().await.map_err(clean)?;

@@ -6,12 +6,14 @@
 pub mod catalog;
 mod parse;
 pub mod path;
+mod rate;
 pub mod template;
 mod yaml;
 
 use std::collections::BTreeMap;
 
 pub use path::JsonPath;
+pub use rate::{Rate, Window};
 pub use template::Template;
 pub(crate) use yaml::nearest;
 
@@ -69,15 +71,6 @@ pub enum KeyPlacement {
     Header(String),
     /// The query parameter of this name.
     Query(String),
-}
-
-/// What an API allows one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rate {
-    /// Requests a second; `None`: as fast as they are answered.
-    pub per_second: Option<f64>,
-    /// Requests a day; stated in the plan.
-    pub per_day: Option<u64>,
 }
 
 /// One kind of record of a source: a table of the lake.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::rate;
 use super::yaml::{Document, Fields, Node};
 use super::{
     Auth, Client, Column, DataType, Endpoint, Filter, Incremental, JsonPath, KeyPlacement, Level, Manifest, Method,
-    PART_BYTES, Paginator, PartitionField, Place, Rate, Resource, Slices, Template, TimeParams, Transform,
-    WriteDisposition,
+    PART_BYTES, Paginator, PartitionField, Place, Resource, Slices, Template, TimeParams, Transform, WriteDisposition,
 };
 use crate::error::Faults;
 use crate::time;
@@ -84,7 +84,7 @@ fn client(fields: &Fields<'_>) -> Option<Client> {
         None
     });
     let auth = fields.get("auth").and_then(|node| auth(&node));
-    Some(Client { base_url: base_url?, headers: texts(fields, "headers"), auth, rate: rate(fields) })
+    Some(Client { base_url: base_url?, headers: texts(fields, "headers"), auth, rate: rate::rate(fields) })
 }
 
 fn auth(node: &Node<'_>) -> Option<Auth> {
@@ -113,17 +113,6 @@ fn secret(node: &Node<'_>) -> Option<String> {
     let fields = node.fields()?;
     fields.only(&["$secret"]);
     identifier(&fields.required("$secret")?)
-}
-
-fn rate(fields: &Fields<'_>) -> Rate {
-    let Some(rate) = fields.fields("rate") else {
-        return Rate::default();
-    };
-    rate.only(&["per_second", "per_day"]);
-    Rate {
-        per_second: rate.get("per_second").and_then(|node| node.positive()),
-        per_day: rate.get("per_day").and_then(|node| node.integer(1..=u64::MAX)),
-    }
 }
 
 const RESOURCE_KEYS: [&str; 10] = [
