@@ -17,7 +17,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::Value;
 
-use self::limits::{Admitted, Ledger, Left, Limits};
+use self::limits::{Admitted, LONGEST_WAIT, Ledger, Left, Limits};
 use crate::error::{Error, chain};
 use crate::manifest::{Auth, Endpoint, KeyPlacement, Manifest, Method};
 use crate::secret::{Redactor, Secret, Secrets};
@@ -199,6 +199,9 @@ impl<'a> Api<'a> {
                 return Err(self.give_up(call, failure, attempt).into());
             }
             let wait = failure.wish().unwrap_or_else(|| retry::backoff(attempt));
+            if wait > LONGEST_WAIT {
+                return Err(Stop::Limit(retry::asks_too_much(&failure, wait, chrono::Utc::now())));
+            }
             if self.budget.until.is_some_and(|until| SystemTime::now() + wait > until) {
                 return Err(Stop::Limit(format!(
                     "out of time: {failure}, and the next try would come after the deadline"
@@ -305,7 +308,8 @@ impl<'a> Api<'a> {
         let response = request.send().await.map_err(clean)?;
         let status = response.status();
         self.limits.told(admitted, response.headers());
-        let wish = response.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok());
+        let wish = response.headers().get(RETRY_AFTER).or_else(|| response.headers().get("x-retry-after"));
+        let wish = wish.and_then(|header| header.to_str().ok());
         let wish = wish.and_then(|header| retry::retry_after(header, chrono::Utc::now()));
         let body = response.bytes().await.map_err(clean)?;
         let body = match key {
