@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Fault};
 use crate::fetch::Requests;
+use crate::fetch::limits::Left;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -46,6 +47,9 @@ pub struct Report {
     pub records: Records,
     /// HTTP requests to the API.
     pub requests: Requests,
+    /// What is left of the limits that are counted, over more than ten seconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quota: Vec<Left>,
     /// Records that the API says there are; null where it does not say.
     pub expected: Option<u64>,
     /// Objects written.

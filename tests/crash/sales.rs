@@ -43,7 +43,7 @@ impl Sales {
                 .collect();
         let aws = Arc::new(Aws::default());
         let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        let clients = Clients { http: fetch::http_client().unwrap(), aws, secrets };
+        let clients = Clients { http: fetch::http_client().unwrap(), aws, secrets, settings: settings.clone() };
         Self { server, truth, clients, settings }
     }
 

@@ -40,11 +40,13 @@ impl Lake {
         duckdb(self.path(), table, &query).remove(0).remove(0)
     }
 
-    /// Every object with its size and time, for "nothing was written".
+    /// Every object with its size and time, for "nothing was written"; without what counts the requests.
     pub(crate) fn objects(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
         let mut found = BTreeMap::new();
         walk(self.path(), &mut found);
-        found.retain(|path, _| !path.components().any(|part| part.as_os_str() == "_tmp"));
+        found.retain(|path, _| {
+            !path.components().any(|part| part.as_os_str() == "_tmp" || part.as_os_str() == "_quota.json")
+        });
         found
     }
 }

@@ -5,7 +5,7 @@
 
 mod actions;
 mod auth;
-pub mod pace;
+pub mod limits;
 pub mod paginate;
 pub mod records;
 pub mod retry;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use self::auth::{Authenticator, Credential};
-use self::pace::Pacer;
+use self::limits::{Admitted, LONGEST_WAIT, Ledger, Left, Limits};
 use crate::error::{Error, chain};
 use crate::manifest::{Action, Auth, Endpoint, Manifest, Method};
 use crate::secret::Secrets;
@@ -181,7 +181,7 @@ pub struct Api<'a> {
     secrets: &'a Secrets,
     manifest: &'a Manifest,
     budget: Budget,
-    pacer: Pacer,
+    limits: Limits<'a>,
     on_their_way: Semaphore,
     /// One for each way that the manifest sends a key: the client's, and those of endpoints.
     authenticators: Mutex<Vec<Arc<Authenticator<'a>>>>,
@@ -191,15 +191,22 @@ pub struct Api<'a> {
 }
 
 impl<'a> Api<'a> {
-    /// The API of `manifest`.
-    pub fn new(http: &'a reqwest::Client, secrets: &'a Secrets, manifest: &'a Manifest, budget: Budget) -> Self {
+    /// The API of `manifest`; `ledger` has the use of its limits.
+    pub fn new(
+        http: &'a reqwest::Client,
+        secrets: &'a Secrets,
+        manifest: &'a Manifest,
+        budget: Budget,
+        ledger: Option<Ledger<'a>>,
+    ) -> Self {
+        let limits = Limits::new(&manifest.client.rate.windows, ledger);
         Self {
             http,
             secrets,
             manifest,
             budget,
-            pacer: Pacer::new(manifest.client.rate.per_second),
-            on_their_way: Semaphore::new(in_flight(manifest)),
+            on_their_way: Semaphore::new(limits.in_flight()),
+            limits,
             authenticators: Mutex::default(),
             sent: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -216,9 +223,19 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Requests that may be on their way at once: about as many as leave within an answer's second.
+    /// Requests that may be on their way at once.
     pub fn in_flight(&self) -> usize {
-        in_flight(self.manifest)
+        self.limits.in_flight()
+    }
+
+    /// What is left of the limits that are counted.
+    pub fn quota(&self) -> Vec<Left> {
+        self.limits.left()
+    }
+
+    /// Ends the run's use of the limits: what it reserved and did not send is there for others again.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.limits.close().await
     }
 
     /// Records asked for in one page, where the request says so.
@@ -252,10 +269,10 @@ impl<'a> Api<'a> {
             let answer = {
                 // Never closed: the error cannot come.
                 let _permit = self.on_their_way.acquire().await;
-                self.pacer.admit().await;
+                let admitted = self.limits.admit(self.budget.until).await?;
                 self.sent.fetch_add(1, Ordering::Relaxed);
                 self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
-                self.send(call, &key).await
+                self.send(call, &key, admitted).await
             };
             let failure = match answer {
                 Ok(answer) => {
@@ -297,6 +314,9 @@ impl<'a> Api<'a> {
                 return Err(self.give_up(call, failure, attempt).into());
             }
             let wait = failure.wish().unwrap_or_else(|| retry::backoff(attempt));
+            if wait > LONGEST_WAIT {
+                return Err(Stop::Limit(retry::asks_too_much(&failure, wait, chrono::Utc::now())));
+            }
             if self.budget.until.is_some_and(|until| SystemTime::now() + wait > until) {
                 return Err(Stop::Limit(format!(
                     "out of time: {failure}, and the next try would come after the deadline"
@@ -309,7 +329,7 @@ impl<'a> Api<'a> {
                 "{failure}; trying again"
             );
             if throttled {
-                self.pacer.hold(wait);
+                self.limits.hold(wait);
             } else {
                 tokio::time::sleep(wait).await;
             }
@@ -332,7 +352,7 @@ impl<'a> Api<'a> {
     /// What has the key of `endpoint`.
     fn authenticator(&self, endpoint: &'a Endpoint) -> Arc<Authenticator<'a>> {
         let ways: &'a [Auth] = endpoint.auth.as_deref().unwrap_or(&self.manifest.client.auth);
-        let mut all = self.authenticators.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut all = lock(&self.authenticators);
         if let Some(known) = all.iter().find(|known| known.ways() == ways) {
             return Arc::clone(known);
         }
@@ -354,7 +374,7 @@ impl<'a> Api<'a> {
     }
 
     /// Sends once. The body, the headers and every text that comes back are without the key.
-    async fn send(&self, call: &Call<'_>, key: &Credential) -> Result<Answer, String> {
+    async fn send(&self, call: &Call<'_>, key: &Credential, admitted: Admitted) -> Result<Answer, String> {
         let url = self.url(&call.target)?;
         let mut request = match call.endpoint.method {
             Method::Get => self.http.get(url),
@@ -381,6 +401,7 @@ impl<'a> Api<'a> {
         let clean = |error: reqwest::Error| key.redactor.clean(&chain(&error.without_url())).into_owned();
         let response = key.apply(request).send().await.map_err(clean)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        self.limits.told(admitted, &headers);
         let body = response.bytes().await.map_err(clean)?;
         // An error's body is told in messages: there a key of any length is cleaned.
         let body = if status.is_success() {
@@ -405,11 +426,6 @@ impl<'a> Api<'a> {
             },
         }
     }
-}
-
-fn in_flight(manifest: &Manifest) -> usize {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=8")]
-    manifest.client.rate.per_second.map_or(4, |rate| rate.ceil().clamp(1.0, 8.0) as usize)
 }
 
 /// What came back.
@@ -450,7 +466,8 @@ enum Failure {
 
 impl Failure {
     fn status(answer: &Answer, action: Option<Action>) -> Self {
-        let wish = answer.headers.get(RETRY_AFTER).and_then(|header| header.to_str().ok());
+        let wish = answer.headers.get(RETRY_AFTER).or_else(|| answer.headers.get("x-retry-after"));
+        let wish = wish.and_then(|header| header.to_str().ok());
         let wish = wish.and_then(|header| retry::retry_after(header, chrono::Utc::now()));
         Self::Status { status: answer.status.as_u16(), wish, detail: detail(&answer.body), action }
     }
@@ -491,4 +508,8 @@ fn detail(body: &[u8]) -> String {
         None if line.is_empty() => "no text".into(),
         None => line,
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

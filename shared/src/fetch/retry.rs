@@ -11,8 +11,6 @@ pub const ATTEMPTS: u32 = 5;
 const BASE: Duration = Duration::from_millis(500);
 /// The longest wait that is not the server's own wish.
 const LONGEST: Duration = Duration::from_secs(30);
-/// The longest `Retry-After` that is waited for: Xurrent's can be about an hour.
-const LONGEST_WISH: Duration = Duration::from_secs(3660);
 
 /// Whether a status may be another one on the next try.
 pub fn is_transient(status: u16) -> bool {
@@ -26,14 +24,23 @@ pub fn backoff(retry: u32) -> Duration {
     whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
-/// The wait that a `Retry-After` header asks for: seconds, or an HTTP date. `None` when it says neither, or a time gone by.
+/// The wait that a `Retry-After` header asks for: seconds, or an HTTP date. `None` when it says neither, or a time gone by. It
+/// may be longer than a run waits: to come back earlier would only be refused again, so such a wish ends the run.
 pub fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> {
     let header = header.trim();
-    let wish = match header.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok()?,
-        Err(_) => (DateTime::parse_from_rfc2822(header).ok()?.to_utc() - now).to_std().ok()?,
-    };
-    Some(wish.min(LONGEST_WISH))
+    match header.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => (DateTime::parse_from_rfc2822(header).ok()?.to_utc() - now).to_std().ok(),
+    }
+}
+
+/// What to say when the wish is for longer than [`super::limits::LONGEST_WAIT`].
+pub fn asks_too_much(failure: &impl std::fmt::Display, wish: Duration, now: DateTime<Utc>) -> String {
+    let at = chrono::TimeDelta::from_std(wish).ok().and_then(|wish| now.checked_add_signed(wish));
+    match at {
+        Some(at) => format!("{failure}, and asks to be left alone until {}", crate::time::format_seconds(at)),
+        None => format!("{failure}, and asks to be left alone for {} s", wish.as_secs()),
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +54,7 @@ mod tests {
             ("0", Some(0.0)),
             (" 12 ", Some(12.0)),
             ("1.5", Some(1.5)),
-            ("86400", Some(3660.0)),
+            ("86400", Some(86400.0)),
             ("Sat, 21 Nov 2026 10:00:30 GMT", Some(30.0)),
             ("Sat, 21 Nov 2026 09:00:00 GMT", None),
             ("-1", None),

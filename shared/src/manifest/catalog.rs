@@ -9,9 +9,11 @@ use crate::request::Location;
 use crate::store;
 
 /// The manifests that come with ticketlake: file name and text.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 4] = [
+    ("eventzilla.yaml", include_str!("../../sources/eventzilla.yaml")),
     ("see_tickets.yaml", include_str!("../../sources/see_tickets.yaml")),
     ("ticketmaster.yaml", include_str!("../../sources/ticketmaster.yaml")),
+    ("xurrent.yaml", include_str!("../../sources/xurrent.yaml")),
 ];
 
 /// The manifest named `source`: of `files` first, then built in. An error names what there is.

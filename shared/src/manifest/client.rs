@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::Rate;
+
 /// How an API is reached.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -111,38 +113,5 @@ impl Credential {
             Self::Literal(_) => None,
             Self::Secret(name) => Some(name),
         }
-    }
-}
-
-/// What an API allows one key.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rate {
-    /// Requests a second; `None`: as fast as they are answered.
-    pub per_second: Option<f64>,
-    /// Requests a day; stated in the plan.
-    pub per_day: Option<u64>,
-}
-
-impl Rate {
-    /// Seconds that so many requests take at least.
-    pub fn seconds(&self, requests: u64) -> Option<u64> {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an estimate"
-        )]
-        self.per_second.map(|rate| (requests as f64 / rate).ceil() as u64)
-    }
-
-    /// The share of the longest limit that so many requests are, in percent.
-    pub fn quota_percent(&self, requests: u64) -> Option<f64> {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        self.per_day.map(|day| (requests as f64 / day as f64 * 1000.0).round() / 10.0)
-    }
-
-    /// As `--check` prints it.
-    pub fn describe(&self) -> serde_json::Value {
-        serde_json::json!({"per_second": self.per_second, "per_day": self.per_day})
     }
 }

@@ -9,17 +9,19 @@ mod configure;
 mod endpoint;
 mod parse;
 pub mod path;
+mod rate;
 pub mod template;
 mod yaml;
 
 use std::collections::BTreeMap;
 
-pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Rate, Setting};
+pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting};
 pub use endpoint::{
     Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Method, PageSize,
     Paginator, Place, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
 };
 pub use path::JsonPath;
+pub use rate::{Rate, Window};
 pub use template::Template;
 pub(crate) use yaml::nearest;
 

@@ -48,7 +48,7 @@ impl Plan<'_> {
             "slices": slices,
             "estimate": estimate,
             "depth_limit": resource.endpoint.depth_limit,
-            "rate": client.rate.describe(),
+            "rate": client.rate.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "primary_key": resource.primary_key,
             "partition": resource.partition.iter().map(partition).collect::<Vec<_>>(),
             "columns": resource.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),

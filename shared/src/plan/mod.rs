@@ -63,10 +63,8 @@ impl<'p> Plan<'p> {
         let (start, end) = range(request, resource, watermark);
         let gap = is_gap(resource, watermark, start);
         let bounded = resource.endpoint.incremental.as_ref().is_some_and(|incremental| incremental.end_value.is_some());
-        let moves_watermark = resource.endpoint.incremental.is_some()
-            && !leaves_out(request, resource)
-            && !gap
-            && !(bounded && request.to.is_none());
+        let partly = leaves_out(request, resource) || gap || (bounded && request.to.is_none());
+        let moves_watermark = resource.endpoint.incremental.is_some() && !partly;
         let (batches, rows) = (Vec::new(), Vec::new());
         Ok(Self { request, manifest, resource, start, end, moves_watermark, batches, rows })
     }

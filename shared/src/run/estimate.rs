@@ -53,7 +53,7 @@ async fn count(
     budget: Budget,
 ) -> Result<(u64, u64), String> {
     let budget = Budget { attempts: 1, ..budget };
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget);
+    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, None);
     let reader = Reader::new(&api, resource);
     let (mut records, mut requests) = (0, 0);
     for index in 0..plan.len() {

@@ -12,6 +12,7 @@ use tokio::time::Instant as Clock;
 use crate::aws::Aws;
 use crate::cursor::Cursor;
 use crate::error::Error;
+use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
 use crate::landing::Landing;
 use crate::manifest::{Manifest, Resource, catalog, nearest};
@@ -179,7 +180,8 @@ async fn fill(
         report.status = Status::Complete;
         return replayed;
     }
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget);
+    let ledger = Ledger::new(store.as_ref(), &manifest.name);
+    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
     let begin = chrono::Utc::now();
     let last = state.last();
     let watermarks = state.watermarks(resource);
@@ -197,6 +199,11 @@ async fn fill(
     let flushed = landing.flush().await;
     landing.count(report);
     report.requests = api.requests();
+    if let Err(error) = api.close().await {
+        // Nothing is lost but a part of the quota, until it renews.
+        report.warnings.push(format!("reserved requests that were not sent count as used: {error}"));
+    }
+    report.quota = api.quota();
     flushed?;
     let complete = read.is_ok() && report.slices.incomplete.is_empty();
     let plan = plan.filter(|_| complete);

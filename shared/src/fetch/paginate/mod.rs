@@ -183,7 +183,7 @@ impl<'r> Reading<'r, '_> {
                 let facts = facts(headers, &body, none)?;
                 let total = match &endpoint.total {
                     Some(Total::Path(path)) => Some(count(&body, path)?),
-                    Some(Total::Header(name)) => Some(header_count(headers, name)?),
+                    Some(Total::Header(name)) => header_count(headers, name)?,
                     None => None,
                 };
                 // Past the end, where a shrinking result can leave a reader, Ticketmaster sends no list at all.
@@ -252,11 +252,10 @@ fn count(body: &Value, path: &JsonPath) -> Result<u64, String> {
     plain(value).parse().map_err(|_| format!("`{path}` is {value}, not a whole number"))
 }
 
-fn header_count(headers: &HeaderMap, name: &str) -> Result<u64, String> {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    let value =
-        value.ok_or_else(|| format!("the answer has no header `{name}`, which should say how much there is"))?;
-    value.trim().parse().map_err(|_| format!("the header `{name}` is `{value}`, not a whole number"))
+/// The whole number in the header `name`; one that is absent says nothing, as gateways drop headers.
+fn header_count(headers: &HeaderMap, name: &str) -> Result<Option<u64>, String> {
+    let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    value.trim().parse().map(Some).map_err(|_| format!("the header `{name}` is `{value}`, not a whole number"))
 }
 
 /// Whether there is more, by the value at `path`: true, false, or a text of that meaning.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::yaml::{Fields, Node};
-use super::super::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Rate, Setting, nearest};
+use super::super::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting, nearest, rate};
 use super::{identifier, texts, texts_of};
 
 /// The placeholder that a setting's value replaces, in an address or a header.
@@ -44,7 +44,7 @@ pub(super) fn client(fields: &Fields<'_>, settings: &BTreeMap<String, Setting>) 
         }
     }
     let auth = fields.get("auth").map(|node| auths(&node, settings)).unwrap_or_default();
-    Some(Client { base_url: base_url?, headers, auth, rate: rate(fields) })
+    Some(Client { base_url: base_url?, headers, auth, rate: rate::rate(fields) })
 }
 
 /// An `https://` or `http://` address.
@@ -169,15 +169,4 @@ fn named(node: &Node<'_>) -> Option<String> {
     let fields = node.fields()?;
     fields.only(&["$secret"]);
     identifier(&fields.required("$secret")?)
-}
-
-fn rate(fields: &Fields<'_>) -> Rate {
-    let Some(rate) = fields.fields("rate") else {
-        return Rate::default();
-    };
-    rate.only(&["per_second", "per_day"]);
-    Rate {
-        per_second: rate.get("per_second").and_then(|node| node.positive()),
-        per_day: rate.get("per_day").and_then(|node| node.integer(1..=u64::MAX)),
-    }
 }
