@@ -82,7 +82,7 @@ fn a_broken_manifest_is_told_every_fault_with_its_place() {
 resources:
   - name: things
     primary_key: id
-    endpoint: {data_selector: 'a..b', paginator: {type: offsett, limit: 10}}
+    endpoint: {data_selector: 'a[?b]', paginator: {type: offsett, limit: 10}}
     columns:
       id: {data_type: txt}
 ";

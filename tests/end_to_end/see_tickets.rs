@@ -12,6 +12,8 @@ use crate::lake::{Lake, duckdb};
 
 const KEY: &str = "sandbox-key";
 const SALES: &str = "see_tickets/sales";
+/// Requests for the events whose codes a run of sales asks for: their page, and the empty one after it.
+const EVENTS: usize = 2;
 
 fn sales(server: &Server, lake: &Lake) -> Function {
     Function::reading("sales", "see_tickets", lake.path()).against("see_tickets", &server.base_url, KEY)
@@ -67,7 +69,7 @@ fn a_later_run_reads_a_week_back_and_lands_what_changed() {
     assert!(changed > 0 && new > 0);
     assert_eq!((&second["records"]["new"], &second["records"]["changed"]), (&json!(new), &json!(changed)));
     assert!(second["records"]["received"].as_u64().unwrap() < 600, "only the last days are read again: {second}");
-    let body: Value = serde_json::from_str(&server.requests()[seen].body).unwrap();
+    let body: Value = serde_json::from_str(&server.requests()[seen + EVENTS].body).unwrap();
     assert!(body["filteredBy"]["salesStartDate"].as_str().unwrap().starts_with("2026-11-13T"), "{body}");
 
     let expected: BTreeSet<String> = truth.unique_codes(1).collect();
@@ -168,13 +170,13 @@ fn faults_are_outlived() {
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
     let report = sales(&server, &lake).complete();
-    assert_eq!(report["requests"], json!({"sent": 21 + count, "retried": count, "throttled": 2}));
+    assert_eq!(report["requests"], json!({"sent": EVENTS + 21 + count, "retried": count, "throttled": 2}));
     assert_eq!(codes(lake.query(SALES, "SELECT uniqueCode FROM {table}")), truth);
 }
 
 #[test]
 fn a_server_that_stays_down_fails_the_run_and_keeps_what_came_before() {
-    let at = (5..40).map(|number| (number, Fault::Status503)).collect();
+    let at = (EVENTS + 5..40).map(|number| (number, Fault::Status503)).collect();
     let options = Options { sales: 2_000, faults: Faults { at, ..Faults::default() }, ..Options::default() };
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
@@ -195,9 +197,9 @@ fn a_run_out_of_requests_is_partial_and_a_later_one_completes_it() {
     let truth: BTreeSet<String> = options.truth().unique_codes(0).collect();
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
-    let ended = sales(&server, &lake).with(&["--max-requests", "4"]).run();
+    let ended = sales(&server, &lake).with(&["--max-requests", "6"]).run();
     assert_eq!((ended.code, &ended.report["status"]), (Some(3), &json!("partial")), "{}", ended.errors);
-    assert_eq!((&ended.report["requests"]["sent"], &ended.report["records"]["new"]), (&json!(4), &json!(400)));
+    assert_eq!((&ended.report["requests"]["sent"], &ended.report["records"]["new"]), (&json!(6), &json!(400)));
     assert_eq!(ended.report["watermark"], Value::Null);
     let report = sales(&server, &lake).complete();
     assert_eq!((&report["records"]["new"], &report["records"]["unchanged"]), (&json!(600), &json!(400)));

@@ -63,7 +63,7 @@ impl<'p> Plan<'p> {
         let (start, end) = range(request, resource, watermark);
         let gap = is_gap(resource, watermark, start);
         let bounded = resource.endpoint.incremental.as_ref().is_some_and(|incremental| incremental.end_value.is_some());
-        let partly = leaves_out(request, resource) || gap || (bounded && request.to.is_none());
+        let partly = leaves_out(request) || gap || (bounded && request.to.is_none());
         let moves_watermark = resource.endpoint.incremental.is_some() && !partly;
         let (batches, rows) = (Vec::new(), Vec::new());
         Ok(Self { request, manifest, resource, start, end, moves_watermark, batches, rows })
@@ -104,7 +104,9 @@ impl<'p> Plan<'p> {
 
     /// The watermarks that the parent's records of query `index` may move to, if its newest record is at `newest`.
     pub fn reached(&self, index: usize, newest: Cursor, watermarks: &Watermarks) -> Vec<(String, Cursor)> {
-        let Some(batch) = self.batches.get(index) else { return Vec::new() };
+        let Some(batch) = self.batches.get(index).filter(|_| self.reads_all_of_its_parents()) else {
+            return Vec::new();
+        };
         let rows = self.rows[batch.rows.clone()].iter();
         let joined = rows.filter(|row| !is_gap(self.resource, watermarks.of(&row.key), batch.start));
         joined.map(|row| (row.key.clone(), newest)).collect()
@@ -123,15 +125,22 @@ impl<'p> Plan<'p> {
         self.len() == 0
     }
 
+    /// Whether the children of the parent's records that it reads are all read: their watermarks may move also where `params` name
+    /// these parents alone.
+    fn reads_all_of_its_parents(&self) -> bool {
+        let filters = &self.resource.endpoint.filters;
+        self.request.params.keys().all(|name| filters.get(name).is_some_and(|filter| filter.parent.is_some()))
+    }
+
     /// Whether it covers every record that the API has now.
     pub fn is_everything(&self) -> bool {
         let start = self.start.is_some() || self.batches.iter().any(|batch| batch.start.is_some());
-        !start && self.end.is_none() && !leaves_out(self.request, self.resource)
+        !start && self.end.is_none() && !leaves_out(self.request)
     }
 
     /// Whether the request leaves no records out of its range.
     pub fn is_unfiltered(&self) -> bool {
-        self.request.from.is_none() && self.request.to.is_none() && !leaves_out(self.request, self.resource)
+        self.request.from.is_none() && self.request.to.is_none() && !leaves_out(self.request)
     }
 
     /// Queries beside the dated one; what has no date yet belongs to a range that is open towards the future.
@@ -141,10 +150,8 @@ impl<'p> Plan<'p> {
 }
 
 /// Whether `params` ask for some records only.
-fn leaves_out(request: &Request, resource: &Resource) -> bool {
-    let filters = &resource.endpoint.filters;
-    // A filter that names the parent's records leaves out the others, whose watermarks stay where they are.
-    request.params.keys().any(|name| filters.get(name).is_none_or(|filter| filter.parent.is_none()))
+fn leaves_out(request: &Request) -> bool {
+    !request.params.is_empty()
 }
 
 /// Whether a range that begins at `start` leaves records after `watermark` unread.

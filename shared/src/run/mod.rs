@@ -7,6 +7,7 @@ mod reading;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures::FutureExt;
 use tokio::time::Instant as Clock;
 
 use crate::aws::Aws;
@@ -16,7 +17,7 @@ use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
 use crate::landing::Landing;
 use crate::manifest::{Manifest, Resource, catalog, nearest};
-use crate::plan::{ParentRow, Plan};
+use crate::plan::{Estimate, ParentRow, Plan};
 use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
@@ -126,7 +127,7 @@ async fn one(
     let begin = Clock::now();
     let mut report = Report { source: request.source.clone(), resource: name.to_owned(), ..Report::default() };
     // Boxed: the whole run is one future, too deep a type for the compiler inside the runtime's own.
-    let outcome = Box::pin(fill(store, clients, manifest, request, name, until, progress, &mut report)).await;
+    let outcome = fill(store, clients, manifest, request, name, until, progress, &mut report).boxed_local().await;
     report.elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     match outcome {
         Ok(()) => (report, None),
@@ -165,7 +166,10 @@ async fn fill(
         page_size: request.page_size,
     };
     if request.check {
-        let estimate = estimate::estimate(clients, manifest, resource, &plan, &state, budget).await;
+        let estimate = match request.replay_rejected {
+            true => Estimate { basis: "a replay reads no API".into(), ..Estimate::default() },
+            false => estimate::estimate(clients, manifest, resource, &plan, &state, budget).boxed_local().await,
+        };
         report.plan = Some(plan.describe(&estimate));
         report.status = Status::Complete;
         return Ok(());
@@ -190,7 +194,7 @@ async fn fill(
     {
         Ok(plan) => {
             report.slices.planned = plan.len();
-            let read = Box::pin(reading::read(&api, resource, &plan, &watermarks, &mut landing, report)).await;
+            let read = reading::read(&api, resource, &plan, &watermarks, &mut landing, report).boxed_local().await;
             (Some(plan), read)
         }
         Err(stop) => (None, Err(stop)),
@@ -259,7 +263,7 @@ async fn with_parents<'p, 'a: 'p>(
     if let Some(rows) = named_parents(request, resource) {
         return Ok(plan.with_parents(rows, watermarks));
     }
-    let parents = Box::pin(parents::read(api, request, manifest, parent)).await?;
+    let parents = parents::read(api, request, manifest, parent).boxed_local().await?;
     report.slices.incomplete.extend(parents.incomplete);
     Ok(plan.with_parents(parents.rows, watermarks))
 }

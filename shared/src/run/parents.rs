@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
@@ -38,7 +39,7 @@ pub(super) async fn read<'a>(
     let mut parents = Parents::default();
     let mut plan = Plan::whole(request, manifest, resource);
     if let Some(grandparent) = &resource.parent {
-        let above = Box::pin(read(api, request, manifest, grandparent)).await?;
+        let above = read(api, request, manifest, grandparent).boxed_local().await?;
         parents.incomplete = above.incomplete;
         plan = plan.with_parents(above.rows, &Watermarks::default());
     }
@@ -47,7 +48,7 @@ pub(super) async fn read<'a>(
     for index in 0..plan.len() {
         match plan.slice(index) {
             Ok(slice) => {
-                if let Some(incomplete) = Box::pin(taking.slice(&reader, &Arc::new(slice))).await? {
+                if let Some(incomplete) = taking.slice(&reader, &Arc::new(slice)).boxed_local().await? {
                     parents.incomplete.push(incomplete);
                 }
             }

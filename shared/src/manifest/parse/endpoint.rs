@@ -87,15 +87,15 @@ pub(super) fn endpoint(
     let (method, body) = (method(&fields), body_template(&fields, &check));
     let headers = headers(&fields, &check);
     let selector = match fields.get("data_selector") {
-        Some(node) => Some(json_path(&node)?),
+        Some(node) => json_path(&node),
         None if single_entity => super::super::JsonPath::parse("$").ok(),
         None => None,
     };
     let paginator = match (fields.get("paginator"), context.paginator) {
-        (Some(node), _) => paginator(&node)?,
-        (None, _) if single_entity => Paginator::SinglePage,
-        (None, Some(node)) => paginator(node)?,
-        (None, None) => Paginator::Auto,
+        (Some(node), _) => paginator(&node),
+        (None, _) if single_entity => Some(Paginator::SinglePage),
+        (None, Some(node)) => paginator(node),
+        (None, None) => Some(Paginator::Auto),
     };
     let filters = filters(&fields, &binding);
     let path = path?;
@@ -114,7 +114,7 @@ pub(super) fn endpoint(
         headers,
         auth: fields.get("auth").map(|node| auths(&node, context.settings)),
         data_selector: selector,
-        paginator,
+        paginator: paginator?,
         page_size: page_size(&fields),
         total: total(&fields),
         depth_limit: fields.get("depth_limit").and_then(|node| node.integer(1..=u64::MAX)),
