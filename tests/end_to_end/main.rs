@@ -9,6 +9,7 @@ mod aws;
 mod emulator;
 mod growth;
 mod lake;
+mod limits;
 mod readers;
 mod refusals;
 mod secrets;
