@@ -117,22 +117,61 @@ pub enum WriteDisposition {
     Replace,
 }
 
-/// How a resource's query is cut.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// How a resource's query is cut where it is deeper than the API serves.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slices {
-    /// The parameters that bound the query in time, both ends inclusive.
+    /// By time, both ends inclusive.
     pub time: Option<TimeParams>,
-    /// Queries beside the dated one, for records that no dated window holds: their extra parameters.
-    pub undated: Vec<BTreeMap<String, String>>,
+    /// Queries beside the dated one, for records that no dated window holds.
+    pub undated: Vec<Undated>,
+    /// By other parameters, in order, where a single moment is too deep.
+    pub then: Vec<Cut>,
 }
 
 /// The query parameters that bound a query in time, both ends inclusive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TimeParams {
-    /// The lower end's name.
-    pub start_param: String,
-    /// The upper end's name.
-    pub end_param: String,
+    /// How the ends are given.
+    pub ends: TimeEnds,
+    /// Where a record's own time lies, in seconds: what the next window's size is predicted from.
+    pub path: Option<JsonPath>,
+}
+
+/// How the ends of a window are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeEnds {
+    /// By a parameter each.
+    Pair {
+        /// The lower end's name.
+        start_param: String,
+        /// The upper end's name.
+        end_param: String,
+    },
+    /// By one parameter, as `from,to`; `*` stands for an open end.
+    Range {
+        /// Its name.
+        param: String,
+    },
+}
+
+/// A query for records that no dated window holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undated {
+    /// Its extra parameters.
+    pub params: BTreeMap<String, String>,
+    /// The other time that it can be cut by.
+    pub time: Option<TimeParams>,
+}
+
+/// A parameter that a query can be cut by: one query for each value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// Its name.
+    pub param: String,
+    /// Where a record's value lies.
+    pub path: JsonPath,
+    /// Whether it takes several values, with commas.
+    pub several: bool,
 }
 
 /// One step down when a record is exploded.

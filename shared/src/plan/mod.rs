@@ -3,6 +3,7 @@
 mod describe;
 mod filter;
 mod slice;
+pub mod sweep;
 
 use serde_json::{Map, Value};
 
@@ -11,7 +12,7 @@ pub use self::filter::values;
 pub use self::slice::Slice;
 use crate::cursor::Cursor;
 use crate::error::{Fault, Faults};
-use crate::manifest::{CursorKind, Manifest, Resource, nearest};
+use crate::manifest::{CursorKind, Manifest, Resource, Undated, nearest};
 use crate::request::Request;
 use crate::state::Watermarks;
 
@@ -144,7 +145,7 @@ impl<'p> Plan<'p> {
     }
 
     /// Queries beside the dated one; what has no date yet belongs to a range that is open towards the future.
-    fn undated(&self) -> &'p [std::collections::BTreeMap<String, String>] {
+    fn undated(&self) -> &'p [Undated] {
         if self.end.is_none() { &self.resource.slices.undated } else { &[] }
     }
 }

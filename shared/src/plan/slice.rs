@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::{ParentRow, Plan, filter};
 use crate::cursor::Cursor;
 use crate::fetch::Body;
 use crate::manifest::template::plain;
-use crate::manifest::{BodyTemplate, Template};
+use crate::manifest::{BodyTemplate, Template, TimeEnds, TimeParams, Undated};
+use crate::time;
 
 /// One query, to be read to its end.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,12 +54,26 @@ impl Plan<'_> {
             }
         }
         self.add_filters(&mut params, &mut body);
-        match extra {
-            Some(extra) => params.extend(extra.clone()),
-            None => self.add_window(&mut params, start),
+        if let Some(extra) = extra {
+            params.extend(extra.params.clone());
         }
         let headers = filter::rendered(&endpoint.headers, &bind);
-        Ok(Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end })
+        let mut slice = Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end };
+        if let (None, Some(time)) = (extra, &self.resource.slices.time) {
+            slice = slice.within(time, seconds(start), seconds(self.end));
+        }
+        Ok(slice)
+    }
+
+    /// How query `index` is cut by time, and the range that it covers, in seconds since 1970; `None`: it is not.
+    pub fn cut_by(&self, index: usize) -> Option<(&TimeParams, Option<i64>, Option<i64>)> {
+        if self.resource.parent.is_some() {
+            return None;
+        }
+        match index.checked_sub(1) {
+            None => Some((self.resource.slices.time.as_ref()?, seconds(self.start), seconds(self.end))),
+            Some(index) => Some((self.undated().get(index)?.time.as_ref()?, None, None)),
+        }
     }
 
     /// What a placeholder stands for.
@@ -83,9 +99,9 @@ impl Plan<'_> {
         Some(cursor?.written(incremental.format))
     }
 
-    fn name(&self, rows: &[ParentRow], start: Option<Cursor>, extra: Option<&BTreeMap<String, String>>) -> String {
+    fn name(&self, rows: &[ParentRow], start: Option<Cursor>, extra: Option<&Undated>) -> String {
         if let Some(extra) = extra {
-            return extra.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+            return extra.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
         }
         let edge = |cursor: Option<Cursor>| cursor.map_or_else(|| "..".to_owned(), |cursor| cursor.to_string());
         let window = match (start, self.end) {
@@ -108,20 +124,48 @@ impl Plan<'_> {
         }
     }
 
-    fn add_window(&self, params: &mut BTreeMap<String, String>, start: Option<Cursor>) {
-        let Some(time) = &self.resource.slices.time else { return };
-        for (name, cursor) in [(&time.start_param, start), (&time.end_param, self.end)] {
-            if let Some(cursor) = cursor {
-                params.insert(name.clone(), plain(&cursor.written(crate::manifest::CursorFormat::Rfc3339)));
-            }
-        }
-    }
-
     fn stamp(&self, rows: &[ParentRow]) -> Map<String, Value> {
         let (Some(parent), [row]) = (&self.resource.parent, rows) else { return Map::new() };
         let included = parent.include.iter();
         included.filter_map(|field| Some((parent.column(field), row.fields.get(field)?.clone()))).collect()
     }
+}
+
+impl Slice {
+    /// The same query within a window of time, in seconds since 1970, both ends inclusive. Open ends are not sent.
+    pub fn within(&self, time: &TimeParams, from: Option<i64>, to: Option<i64>) -> Self {
+        let mut slice = self.clone();
+        let written = |seconds: i64| DateTime::from_timestamp(seconds, 0).map(time::format_seconds);
+        let (from, to) = (from.and_then(written), to.and_then(written));
+        if from.is_none() && to.is_none() {
+            return slice;
+        }
+        let edge = |end: &Option<String>| end.clone().unwrap_or_else(|| "..".into());
+        slice.name = format!("{}/{}", edge(&from), edge(&to));
+        match &time.ends {
+            TimeEnds::Pair { start_param, end_param } => {
+                slice.params.extend(from.map(|from| (start_param.clone(), from)));
+                slice.params.extend(to.map(|to| (end_param.clone(), to)));
+            }
+            TimeEnds::Range { param } => {
+                let open = |end: Option<String>| end.unwrap_or_else(|| "*".into());
+                slice.params.insert(param.clone(), format!("{},{}", open(from), open(to)));
+            }
+        }
+        slice
+    }
+
+    /// The same query for some values of a parameter.
+    pub fn with(&self, param: &str, values: &[String]) -> Self {
+        let mut slice = self.clone();
+        slice.name = format!("{} {param}={}", slice.name, values.join(","));
+        slice.params.insert(param.to_owned(), values.join(","));
+        slice
+    }
+}
+
+fn seconds(cursor: Option<Cursor>) -> Option<i64> {
+    cursor.and_then(Cursor::instant).map(|instant| instant.timestamp())
 }
 
 fn rendered_body(body: &BodyTemplate, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Body> {

@@ -1,5 +1,6 @@
 //! One run: request → plan → fetch → map → merge → report.
 
+mod deep;
 mod estimate;
 mod parents;
 mod reading;

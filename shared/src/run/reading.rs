@@ -1,12 +1,14 @@
 //! Reads a plan's slices to their ends, several side by side, and again where they do not add up.
 
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::PASSES;
+use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Stop};
@@ -16,6 +18,8 @@ use crate::plan::{Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
 use crate::state::Watermarks;
 
+/// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
+const WINDOWS: usize = 2;
 /// Pages that wait to be mapped while more are on their way.
 const PAGES_AHEAD: usize = 2;
 /// Slices that fail one after the other before the API counts as down: each request was tried several times by then.
@@ -39,16 +43,16 @@ pub(super) async fn read<'r>(
         landing,
         report,
         tallies: HashMap::new(),
+        parts: HashSet::new(),
         again: Vec::new(),
         failures: 0,
         stopped: None,
     };
-    let reader = Reader::new(api, resource);
-    let side_by_side = if plan.len() > 1 { api.in_flight() } else { 1 };
-    let mut pending: Vec<usize> = (0..plan.len()).collect();
+    let fetching = Fetching { reader: Reader::new(api, resource), api, resource, plan, numbers: Cell::new(plan.len()) };
+    let mut pending: Vec<Query> = (0..plan.len()).map(Query::Planned).collect();
     for pass in 1..=PASSES {
         let (news, received) = mpsc::channel(PAGES_AHEAD);
-        let fetch = fetch(&reader, plan, pending, side_by_side, news);
+        let fetch = fetching.read(pending, news);
         let ((), landed) = futures::join!(fetch, reading.land(received, pass == PASSES));
         landed?;
         pending = std::mem::take(&mut reading.again);
@@ -60,28 +64,53 @@ pub(super) async fn read<'r>(
     reading.stopped.map_or(Ok(()), |reason| Err(Stop::Limit(reason)))
 }
 
-/// Reads the slices `pending`. Each is made when its turn comes: a plan can have a hundred thousand.
-async fn fetch(
-    reader: &Reader<'_>,
-    plan: &Plan<'_>,
-    pending: Vec<usize>,
-    side_by_side: usize,
-    news: mpsc::Sender<Message>,
-) {
-    let news = &news;
-    let one = async |index: usize| {
+/// A query that is to be read.
+enum Query {
+    /// By its number in the plan. It is made when its turn comes: a plan can have a hundred thousand.
+    Planned(usize),
+    /// One that was read and did not add up.
+    Again(usize, Arc<Slice>),
+}
+
+/// The side that asks the API.
+struct Fetching<'f, 'r> {
+    reader: Reader<'r>,
+    api: &'r Api<'r>,
+    resource: &'r Resource,
+    plan: &'f Plan<'f>,
+    /// The next number for a part of a query.
+    numbers: Cell<usize>,
+}
+
+impl Fetching<'_, '_> {
+    /// Reads `pending`, several side by side.
+    async fn read(&self, pending: Vec<Query>, news: mpsc::Sender<Message>) {
+        let news = &news;
+        let side_by_side = if pending.len() > 1 { self.api.in_flight() } else { 1 };
+        stream::iter(pending).for_each_concurrent(side_by_side, async |query| self.query(query, news).await).await;
+    }
+
+    async fn query(&self, query: Query, news: &mpsc::Sender<Message>) {
         if news.is_closed() {
             return;
         }
-        match plan.slice(index) {
-            Ok(slice) => reader.read(index, Arc::new(slice), news).await,
-            Err((name, reason)) => {
+        let index = match query {
+            Query::Again(index, slice) => return self.reader.read(index, slice, news).await,
+            Query::Planned(index) => index,
+        };
+        match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
+            (Ok(slice), Some((time, from, to)), Some(limit)) => {
+                let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
+                let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
+                deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;
+            }
+            (Ok(slice), ..) => self.reader.read(index, Arc::new(slice), news).await,
+            (Err((name, reason)), ..) => {
                 let slice = Arc::new(Slice { name, ..Slice::default() });
                 let _ = news.send(Message { index, slice, news: News::End(Ok(End::Cut(reason))) }).await;
             }
         }
-    };
-    stream::iter(pending).for_each_concurrent(side_by_side, one).await;
+    }
 }
 
 struct Reading<'s, 'l> {
@@ -92,8 +121,10 @@ struct Reading<'s, 'l> {
     report: &'s mut Report,
     /// Of the slices that are being read.
     tallies: HashMap<usize, Tally>,
+    /// Numbers of the parts that queries were cut into.
+    parts: HashSet<usize>,
     /// Slices that did not add up.
-    again: Vec<usize>,
+    again: Vec<Query>,
     /// Slices that failed since one did not.
     failures: u32,
     /// The limit that the run reached.
@@ -143,6 +174,9 @@ impl Reading<'_, '_> {
             }
             News::End(end) => {
                 let tally = self.tallies.remove(&index).unwrap_or_default();
+                if index >= self.plan.len() && self.parts.insert(index) {
+                    self.report.slices.planned += 1;
+                }
                 self.end(index, &slice, tally, end, last)
             }
         }
@@ -152,7 +186,7 @@ impl Reading<'_, '_> {
     fn end(
         &mut self,
         index: usize,
-        slice: &Slice,
+        slice: &Arc<Slice>,
         tally: Tally,
         end: Result<End, Stop>,
         last: bool,
@@ -174,7 +208,7 @@ impl Reading<'_, '_> {
             // The total counts the records on the other side of the range's edge too.
             End::LeftRange => return self.whole(index, &tally),
             End::Reached if !last => {
-                self.again.push(index);
+                self.again.push(Query::Again(index, Arc::clone(slice)));
                 return Ok(());
             }
             End::Reached => format!("{PASSES} readings gave fewer records than the API says it has"),

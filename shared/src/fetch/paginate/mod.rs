@@ -108,13 +108,49 @@ impl<'r> Reader<'r> {
     /// Reads slice `index` of a plan to its end and hands over every page in order, then the end. Ends early, without error, when
     /// nobody receives.
     pub async fn read(&self, index: usize, slice: Arc<Slice>, news: &mpsc::Sender<Message>) {
-        let reading = Reading { reader: self, slice: &slice, news, index };
+        let reading = Reading { reader: self, slice: &slice, news, index, observe: &|_| {} };
         let end = match &self.endpoint.paginator {
             Paginator::Auto => reading.as_suggested().await,
             paginator => reading.by(paginator, None).await,
         };
         // Nobody receives when the run has ended for another reason.
         let _ = news.send(Message { index, slice, news: News::End(end) }).await;
+    }
+
+    /// The first page of `slice`, to see how much there is; `None`: the manifest ignores the answer.
+    pub async fn first(&self, slice: &Arc<Slice>, news: &mpsc::Sender<Message>) -> Result<Option<First>, Stop> {
+        let reading = Reading { reader: self, slice, news, index: 0, observe: &|_| {} };
+        Ok(reading.first_page().await?.map(First))
+    }
+
+    /// As [`Reader::read`], from the second page on: `first` is handed over as the first. `observe` sees every page.
+    pub async fn rest(
+        &self,
+        index: usize,
+        slice: Arc<Slice>,
+        first: First,
+        news: &mpsc::Sender<Message>,
+        observe: &dyn Fn(&[Value]),
+    ) {
+        let reading = Reading { reader: self, slice: &slice, news, index, observe };
+        let end = reading.by(&self.endpoint.paginator, Some(first.0)).await;
+        let _ = news.send(Message { index, slice, news: News::End(end) }).await;
+    }
+}
+
+/// A slice's first page.
+#[derive(Debug)]
+pub struct First(Read);
+
+impl First {
+    /// Records of the whole slice, as the answer said.
+    pub fn total(&self) -> Option<u64> {
+        self.0.page.total.or(self.0.facts.bound)
+    }
+
+    /// The page's records.
+    pub fn records(&self) -> &[Value] {
+        &self.0.page.records
     }
 }
 
@@ -124,9 +160,11 @@ struct Reading<'r, 's> {
     slice: &'s Arc<Slice>,
     news: &'s mpsc::Sender<Message>,
     index: usize,
+    observe: &'s dyn Fn(&[Value]),
 }
 
 /// A page and what its answer said.
+#[derive(Debug)]
 struct Read {
     page: Page,
     facts: Facts,
@@ -138,12 +176,26 @@ impl<'r> Reading<'r, '_> {
         match paginator {
             Paginator::Offset { limit, offset, offset_place, limit_place, end } => {
                 let limit = self.reader.api.page_size().unwrap_or(*limit);
-                self.by_offset(*offset, limit, (offset_place, limit_place), end).await
+                self.by_offset(*offset, limit, (offset_place, limit_place), end, first).await
             }
             Paginator::PageNumber { base_page, page, page_place, end } => {
                 self.by_number(*base_page, *page, page_place, end, first).await
             }
             paginator => self.follow(paginator, first).await,
+        }
+    }
+
+    /// The slice's first page, of a paginator that counts.
+    async fn first_page(&self) -> Result<Option<Read>, Stop> {
+        match &self.reader.endpoint.paginator {
+            Paginator::Offset { limit, offset, offset_place, limit_place, end } => {
+                let limit = self.reader.api.page_size().unwrap_or(*limit);
+                self.at_offset(*offset, *offset, limit, (offset_place, limit_place), end).await
+            }
+            Paginator::PageNumber { base_page, page, page_place, end } => {
+                self.at_number(*base_page, *page, page_place, end).await
+            }
+            paginator => self.page(&self.call(), 0, &|headers, body, _| follow::facts(paginator, headers, body)).await,
         }
     }
 
@@ -196,6 +248,7 @@ impl<'r> Reading<'r, '_> {
 
     /// Hands a page over.
     async fn send(&self, page: Page) -> Wanted {
+        (self.observe)(&page.records);
         let message = Message { index: self.index, slice: Arc::clone(self.slice), news: News::Page(page) };
         if self.news.send(message).await.is_ok() { Wanted::Yes } else { Wanted::No }
     }

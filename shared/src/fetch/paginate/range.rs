@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{End, Facts, FactsOf, Read, Reading, Wanted, count, ends, more, put};
+use super::{End, Facts, Read, Reading, Wanted, count, ends, more, put};
 use crate::fetch::Stop;
 use crate::manifest::{Place, RangeEnd};
 
@@ -12,9 +12,11 @@ impl Reading<'_, '_> {
         &self,
         first: u64,
         limit: u64,
-        (offset_place, limit_place): (&Place, &Place),
+        places: (&Place, &Place),
         end: &RangeEnd,
+        first_page: Option<Read>,
     ) -> Result<End, Stop> {
+        let mut first_page = first_page;
         let mut offset = first;
         let mut previous = None;
         let mut pages = 0;
@@ -25,14 +27,11 @@ impl Reading<'_, '_> {
             if let Some(maximum) = end.maximum.filter(|maximum| offset >= *maximum) {
                 return Ok(End::Cut(format!("`maximum_offset: {maximum}` ends the reading where there is more")));
             }
-            let mut call = self.call();
-            put(&mut call, offset_place, offset.into());
-            put(&mut call, limit_place, limit.into());
-            let Some(Read { mut page, facts }) =
-                self.page(&call, offset - first, &|_, body, none| range_facts(end, body, none)).await?
-            else {
-                return Ok(self.ignored(pages));
+            let read = match first_page.take() {
+                Some(read) => Some(read),
+                None => self.at_offset(first, offset, limit, places, end).await?,
             };
+            let Some(Read { mut page, facts }) = read else { return Ok(self.ignored(pages)) };
             page.total = page.total.or(facts.bound);
             let Some(ends) = ends(&page) else {
                 return Ok(after_empty(end, &facts));
@@ -55,6 +54,34 @@ impl Reading<'_, '_> {
         }
     }
 
+    /// The page at `offset`, in a slice that begins at `first`.
+    pub(super) async fn at_offset(
+        &self,
+        first: u64,
+        offset: u64,
+        limit: u64,
+        (offset_place, limit_place): (&Place, &Place),
+        end: &RangeEnd,
+    ) -> Result<Option<Read>, Stop> {
+        let mut call = self.call();
+        put(&mut call, offset_place, offset.into());
+        put(&mut call, limit_place, limit.into());
+        self.page(&call, offset - first, &|_, body, none| range_facts(end, body, none)).await
+    }
+
+    /// Page `number`, where the API's first is `base`.
+    pub(super) async fn at_number(
+        &self,
+        base: u64,
+        number: u64,
+        place: &Place,
+        end: &RangeEnd,
+    ) -> Result<Option<Read>, Stop> {
+        let mut call = self.call();
+        put(&mut call, place, number.into());
+        self.page(&call, number - base, &|_, body, none| range_facts(end, body, none)).await
+    }
+
     /// With a number of pages known from the first, the rest is asked for several at a time, in order; without, one by one
     /// until an empty one.
     pub(super) async fn by_number(
@@ -65,17 +92,11 @@ impl Reading<'_, '_> {
         end: &RangeEnd,
         first: Option<Read>,
     ) -> Result<End, Stop> {
-        let facts_of: &FactsOf<'_> = &|_, body, none| range_facts(end, body, none);
-        let call = |number: u64| {
-            let mut call = self.call();
-            put(&mut call, place, number.into());
-            call
-        };
         // Pages are counted from the API's first.
         let mut read = begin - base;
         let first = match first {
             Some(first) => first,
-            None => match self.page(&call(begin), read, facts_of).await? {
+            None => match self.at_number(base, begin, place, end).await? {
                 Some(first) => first,
                 None => return Ok(self.ignored(0)),
             },
@@ -113,7 +134,7 @@ impl Reading<'_, '_> {
             }
             let ahead = if known.is_some() && !in_order { self.reader.api.in_flight() } else { 1 };
             let mut batch = stream::iter(read..until)
-                .map(async |number| self.page(&call(base + number), number, facts_of).await)
+                .map(async |number| self.at_number(base, base + number, place, end).await)
                 .buffered(ahead)
                 .boxed_local();
             while let Some(answer) = batch.try_next().await? {
