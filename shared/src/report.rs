@@ -68,6 +68,9 @@ pub struct Report {
     /// What ended the run before its end, of a `partial` one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+    /// Of a `partial` run: the event that goes on with it, for whoever does not wait for the next schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<Value>,
     /// What a reader of the report should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -105,6 +108,11 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
+}
+
 /// Counts of slices.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Slices {
@@ -112,6 +120,9 @@ pub struct Slices {
     pub planned: usize,
     /// Those whose distinct keys match what the API says it has.
     pub whole: usize,
+    /// Those that an earlier invocation of the same request read, and this one did not.
+    #[serde(skip_serializing_if = "is_none")]
+    pub earlier: usize,
     /// Those that do not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<IncompleteSlice>,
@@ -182,6 +193,7 @@ impl Report {
             sum.elapsed_ms += report.elapsed_ms;
             sum.slices.planned += report.slices.planned;
             sum.slices.whole += report.slices.whole;
+            sum.slices.earlier += report.slices.earlier;
             if let Some(expected) = report.expected {
                 *sum.expected.get_or_insert_default() += expected;
             }

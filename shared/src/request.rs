@@ -103,6 +103,33 @@ pub enum Format {
     Json,
 }
 
+impl Request {
+    /// What is asked of the API: two requests of one signature read the same.
+    pub fn signature(&self) -> String {
+        self.again().to_string()
+    }
+
+    /// The request as an event that asks for the same again.
+    pub fn again(&self) -> Value {
+        let mut event = Map::new();
+        event.insert("source".into(), self.source.as_str().into());
+        event.insert("resource".into(), self.resource.as_str().into());
+        event.insert("format".into(), self.format.name().into());
+        for (name, instant) in [("from", self.from), ("to", self.to)] {
+            event.extend(instant.map(|instant| (name.to_owned(), time::format_instant(instant).into())));
+        }
+        if self.full {
+            event.insert("full".into(), true.into());
+        }
+        if !self.params.is_empty() {
+            let params = self.params.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            event.insert("params".into(), Value::Object(params.collect()));
+        }
+        event.extend(self.initial_days.map(|days| ("initial_days".to_owned(), days.into())));
+        Value::Object(event)
+    }
+}
+
 impl Format {
     /// The request's name for it.
     pub fn name(self) -> &'static str {

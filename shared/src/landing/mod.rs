@@ -27,6 +27,15 @@ use crate::time::Instant;
 /// Rows are merged when they take about this much memory, in bytes.
 const FLUSH_BYTES: usize = 24 << 20;
 
+/// Whether everything that was handed over so far is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// It is.
+    Yes,
+    /// Some of it is buffered.
+    No,
+}
+
 /// The map and merge of one run.
 pub(crate) struct Landing<'l> {
     store: &'l dyn Store,
@@ -111,7 +120,7 @@ impl<'l> Landing<'l> {
     }
 
     /// Maps a page and buffers its rows; merges when there are enough.
-    pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<(), Error> {
+    pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<Flushed, Error> {
         tally.total = page.total.or(tally.total);
         for mut record in page.records {
             self.received += 1;
@@ -133,10 +142,11 @@ impl<'l> Landing<'l> {
             }
         }
         self.progress.page(self.received, tally.total);
-        if self.buffer.bytes() >= FLUSH_BYTES {
-            self.flush().await?;
+        if self.buffer.bytes() < FLUSH_BYTES {
+            return Ok(Flushed::No);
         }
-        Ok(())
+        self.flush().await?;
+        Ok(Flushed::Yes)
     }
 
     /// Counts a row and buffers it.

@@ -15,7 +15,7 @@ use crate::fetch::paginate::{End, First, Message, News, Reader};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
 use crate::plan::Slice;
-use crate::plan::sweep::{Sweep, Verdict};
+use crate::plan::sweep::{Sweep, Verdict, Window};
 use crate::time;
 
 /// A query that may be too deep, and how it is cut.
@@ -28,14 +28,19 @@ pub(super) struct Deep<'d, 'r> {
     /// The numbers that its parts take, the first of them its own.
     numbers: &'d Cell<usize>,
     own_number: Cell<Option<usize>>,
+    /// Windows so far.
+    windows: Cell<usize>,
 }
 
 /// A part that is to be read.
-enum Part {
-    /// It fits.
-    Window { slice: Arc<Slice>, first: First, window: crate::plan::sweep::Window },
-    /// It does not, and time cannot cut it.
-    Moment { slice: Arc<Slice>, first: First },
+struct Part {
+    slice: Arc<Slice>,
+    first: First,
+    window: Window,
+    /// The window's place among those that are read.
+    place: usize,
+    /// Whether it is too deep, and time cannot cut it.
+    moment: bool,
 }
 
 impl<'d, 'r> Deep<'d, 'r> {
@@ -48,7 +53,7 @@ impl<'d, 'r> Deep<'d, 'r> {
         news: &'d mpsc::Sender<Message>,
         numbers: &'d Cell<usize>,
     ) -> Self {
-        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)) }
+        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)), windows: Cell::new(0) }
     }
 
     /// Reads all of it, from `from` to `to` in seconds since 1970, `side_by_side` windows at a time.
@@ -56,16 +61,19 @@ impl<'d, 'r> Deep<'d, 'r> {
         let sweep = RefCell::new(Sweep::new(from, to, limit, page));
         // The next window is asked for while the last one's further pages are on their way.
         let parts = stream::unfold(&sweep, async |sweep| Some((self.next(sweep).await?, sweep)));
-        let read = async |part: Part| match part {
-            Part::Window { slice, first, window } => {
+        let root = Arc::new(self.root.clone());
+        let read = async |part: Part| {
+            let Part { slice, first, window, place, moment } = part;
+            if moment {
+                self.cut(slice, first, &self.resource.slices.then, limit).boxed_local().await;
+            } else {
                 let starts = RefCell::new(Vec::new());
                 let observe = |records: &[Value]| starts.borrow_mut().extend(self.starts(records));
                 self.reader.rest(self.number(), slice, first, self.news, &observe).await;
                 sweep.borrow_mut().read(window, &starts.into_inner());
             }
-            Part::Moment { slice, first } => {
-                self.cut(slice, first, &self.resource.slices.then, limit).boxed_local().await;
-            }
+            let news = News::Covered { window: place, to: window.to };
+            let _ = self.news.send(Message { index: usize::MAX, slice: Arc::clone(&root), news }).await;
         };
         parts.for_each_concurrent(side_by_side, read).await;
     }
@@ -93,11 +101,11 @@ impl<'d, 'r> Deep<'d, 'r> {
             let total = first.total().unwrap_or(first.records().len() as u64);
             let starts: Vec<i64> = self.starts(first.records()).collect();
             match sweep.borrow_mut().answered(window, total, &starts) {
-                Verdict::Read => return Some(Part::Window { slice, first, window }),
-                Verdict::TooDeep => {
-                    tracing::debug!(slice = slice.name, total, "too deep; cutting it");
+                Verdict::TooDeep => tracing::debug!(slice = slice.name, total, "too deep; cutting it"),
+                verdict => {
+                    let place = self.windows.replace(self.windows.get() + 1);
+                    return Some(Part { slice, first, window, place, moment: verdict == Verdict::Moment });
                 }
-                Verdict::Moment => return Some(Part::Moment { slice, first }),
             }
         }
     }
@@ -160,12 +168,21 @@ impl<'d, 'r> Deep<'d, 'r> {
                 return came.into_inner();
             }
         }
+        // It may have shrunk meanwhile.
+        let total = match self.reader.first(&slice, self.news).await {
+            Ok(Some(first)) => first.total().unwrap_or(total),
+            _ => total,
+        };
+        let came = came.into_inner();
+        if came.len() as u64 >= total {
+            return came;
+        }
         let reason = format!(
             "its parts have {} of {total} records: some have none of the values that it can be cut by",
-            came.borrow().len()
+            came.len()
         );
         self.end(slice, Ok(End::Cut(reason))).await;
-        came.into_inner()
+        came
     }
 
     /// Takes note of the records' keys.

@@ -75,7 +75,7 @@ async fn count(
                 requests += served.div_ceil(size).max(1) + u64::from(ends_empty(resource));
             }
             Some(News::End(Err(stop))) => return Err(stop.to_string()),
-            Some(News::End(Ok(_))) | None => requests += 1,
+            Some(News::End(Ok(_)) | News::Covered { .. }) | None => requests += 1,
         }
     }
     Ok((records, requests))

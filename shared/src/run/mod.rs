@@ -17,13 +17,13 @@ use crate::error::Error;
 use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
 use crate::landing::Landing;
-use crate::manifest::{Manifest, Resource, catalog, nearest};
+use crate::manifest::{Manifest, Resource, WriteDisposition, catalog, nearest};
 use crate::plan::{Estimate, ParentRow, Plan};
 use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
 use crate::settings::Settings;
-use crate::state::{Last, State, Watermarks};
+use crate::state::{Checkpoint, Last, State, Watermarks};
 use crate::store::{self, Store};
 
 /// Times a slice is read before it counts as incomplete.
@@ -187,7 +187,15 @@ async fn fill(
     }
     let ledger = Ledger::new(store.as_ref(), &manifest.name);
     let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
-    let begin = chrono::Utc::now();
+    let now = chrono::Utc::now();
+    let signature = Request { resource: name.to_owned(), ..request.clone() }.signature();
+    // What is taken out at the end must have been read in one go.
+    let earlier = state.checkpoint(&signature, now).filter(|_| resource.write_disposition != WriteDisposition::Replace);
+    let mut checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(signature, now));
+    if !checkpoint.is_empty() {
+        tracing::info!(began = checkpoint.began, "going on with a reading that was cut short");
+    }
+    let begin = checkpoint.begin().unwrap_or(now);
     let last = state.last();
     let watermarks = state.watermarks(resource);
     let mut landing = Landing::new(store.as_ref(), request, manifest, resource, state, progress);
@@ -195,7 +203,9 @@ async fn fill(
     {
         Ok(plan) => {
             report.slices.planned = plan.len();
-            let read = reading::read(&api, resource, &plan, &watermarks, &mut landing, report).boxed_local().await;
+            let read = reading::read(&api, resource, &plan, &watermarks, &mut landing, &mut checkpoint, report)
+                .boxed_local()
+                .await;
             (Some(plan), read)
         }
         Err(stop) => (None, Err(stop)),
@@ -222,6 +232,12 @@ async fn fill(
     }
     if let Some(incremental) = &resource.endpoint.incremental {
         let parents = std::mem::take(&mut landing.reached);
+        let earlier = checkpoint.newest.as_deref().and_then(|text| Cursor::parse(text, incremental.kind));
+        landing.newest = match (landing.newest, earlier) {
+            (Some(newest), earlier) => Some(newest.further(earlier, incremental)),
+            (None, earlier) => earlier,
+        };
+        checkpoint.newest = landing.newest.map(|newest| newest.to_string());
         let newest = landing.newest.filter(|_| plan.as_ref().is_some_and(|plan| plan.moves_watermark));
         // A record dated in the future would carry the watermark past those still to come.
         let now = |cursor: Cursor| {
@@ -230,10 +246,13 @@ async fn fill(
         let parents: Vec<(String, Cursor)> = parents.into_iter().map(|(key, cursor)| (key, now(cursor))).collect();
         landing.state.advance(incremental, newest.map(now), &parents).await?;
     }
+    // After the rows, never before: what it names is stored.
+    landing.state.keep((!complete).then_some(&checkpoint)).await?;
     report.status = match read {
         Err(Stop::Error(error)) => return Err(error),
         Err(Stop::Limit(reason)) => {
             report.stopped = Some(reason);
+            report.continuation = Some(Request { resource: name.to_owned(), ..request.clone() }.again());
             Status::Partial
         }
         Ok(()) if complete => Status::Complete,

@@ -111,6 +111,7 @@ impl<'p> Taking<'p> {
                             page.records.iter().for_each(|record| self.take(record));
                         }
                         News::End(end) => return (end, total, received),
+                        News::Covered { .. } => {}
                     }
                 }
                 (Ok(End::Reached), total, received)

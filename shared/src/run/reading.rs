@@ -1,7 +1,7 @@
 //! Reads a plan's slices to their ends, several side by side, and again where they do not add up.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -12,11 +12,11 @@ use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Stop};
-use crate::landing::{Landing, Tally};
+use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::Resource;
 use crate::plan::{Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
-use crate::state::Watermarks;
+use crate::state::{Checkpoint, Watermarks};
 
 /// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
 const WINDOWS: usize = 2;
@@ -34,9 +34,14 @@ pub(super) async fn read<'r>(
     plan: &Plan<'_>,
     watermarks: &Watermarks,
     landing: &mut Landing<'_>,
+    checkpoint: &mut Checkpoint,
     report: &mut Report,
 ) -> Result<(), Stop> {
+    let earlier = checkpoint.clone();
     let mut reading = Reading {
+        checkpoint,
+        frontiers: HashMap::new(),
+        blocked: false,
         resource,
         plan,
         watermarks,
@@ -48,7 +53,15 @@ pub(super) async fn read<'r>(
         failures: 0,
         stopped: None,
     };
-    let fetching = Fetching { reader: Reader::new(api, resource), api, resource, plan, numbers: Cell::new(plan.len()) };
+    let fetching = Fetching {
+        reader: Reader::new(api, resource),
+        api,
+        resource,
+        plan,
+        earlier: &earlier,
+        skipped: Cell::new(0),
+        numbers: Cell::new(plan.len()),
+    };
     let mut pending: Vec<Query> = (0..plan.len()).map(Query::Planned).collect();
     for pass in 1..=PASSES {
         let (news, received) = mpsc::channel(PAGES_AHEAD);
@@ -61,6 +74,7 @@ pub(super) async fn read<'r>(
         }
         tracing::warn!(slices = pending.len(), "slices do not add up; reading them again");
     }
+    reading.report.slices.earlier = fetching.skipped.get();
     reading.stopped.map_or(Ok(()), |reason| Err(Stop::Limit(reason)))
 }
 
@@ -78,6 +92,10 @@ struct Fetching<'f, 'r> {
     api: &'r Api<'r>,
     resource: &'r Resource,
     plan: &'f Plan<'f>,
+    /// What an earlier invocation read.
+    earlier: &'f Checkpoint,
+    /// Queries of which it read all.
+    skipped: Cell<usize>,
     /// The next number for a part of a query.
     numbers: Cell<usize>,
 }
@@ -99,7 +117,13 @@ impl Fetching<'_, '_> {
             Query::Planned(index) => index,
         };
         match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
+            (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
             (Ok(slice), Some((time, from, to)), Some(limit)) => {
+                let frontier = self.earlier.frontier(&slice.name);
+                if frontier.is_some_and(|frontier| frontier == i64::MAX || to.is_some_and(|to| frontier > to)) {
+                    return self.skipped.set(self.skipped.get() + 1);
+                }
+                let from = frontier.or(from);
                 let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
                 let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
                 deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;
@@ -114,6 +138,11 @@ impl Fetching<'_, '_> {
 }
 
 struct Reading<'s, 'l> {
+    checkpoint: &'s mut Checkpoint,
+    /// Of queries that are cut by time, by name: the windows that are read.
+    frontiers: HashMap<String, Frontier>,
+    /// Whether a part was not whole.
+    blocked: bool,
     resource: &'s Resource,
     plan: &'s Plan<'s>,
     watermarks: &'s Watermarks,
@@ -156,7 +185,7 @@ impl Reading<'_, '_> {
     async fn learn(&mut self, held: &mut Vec<Message>, last: bool) -> Result<(), Stop> {
         let sample = held.iter().filter_map(|message| match &message.news {
             News::Page(page) => Some(page.records.iter()),
-            News::End(_) => None,
+            News::End(_) | News::Covered { .. } => None,
         });
         self.landing.learn(sample.flatten());
         for message in held.drain(..) {
@@ -170,7 +199,21 @@ impl Reading<'_, '_> {
         match news {
             News::Page(page) => {
                 let tally = self.tallies.entry(index).or_default();
-                Ok(self.landing.page(page, &slice, tally).await?)
+                if self.landing.page(page, &slice, tally).await? == Flushed::Yes {
+                    // What has ended by now is stored.
+                    self.landing.state.keep(Some(self.checkpoint)).await?;
+                }
+                Ok(())
+            }
+            News::Covered { window, to } => {
+                if self.blocked {
+                    return Ok(());
+                }
+                let frontier = self.frontiers.entry(slice.name.clone()).or_default();
+                for to in frontier.cover(window, to) {
+                    self.checkpoint.reach(&slice.name, to);
+                }
+                Ok(())
             }
             News::End(end) => {
                 let tally = self.tallies.remove(&index).unwrap_or_default();
@@ -197,6 +240,7 @@ impl Reading<'_, '_> {
                 end
             }
             Err(Stop::Limit(reason)) => {
+                self.block();
                 self.stopped.get_or_insert(reason);
                 return Ok(());
             }
@@ -204,10 +248,11 @@ impl Reading<'_, '_> {
         };
         let whole = tally.is_whole();
         let reason = match end {
-            End::Reached if whole => return self.whole(index, &tally),
+            End::Reached if whole => return self.whole(index, slice, &tally),
             // The total counts the records on the other side of the range's edge too.
-            End::LeftRange => return self.whole(index, &tally),
+            End::LeftRange => return self.whole(index, slice, &tally),
             End::Reached if !last => {
+                self.block();
                 self.again.push(Query::Again(index, Arc::clone(slice)));
                 return Ok(());
             }
@@ -217,15 +262,16 @@ impl Reading<'_, '_> {
                 self.resource.endpoint.depth_limit.unwrap_or_default()
             ),
             // Cut short, and yet all that the API says it has.
-            End::Cut(_) if whole && tally.total.is_some() => return self.whole(index, &tally),
+            End::Cut(_) if whole && tally.total.is_some() => return self.whole(index, slice, &tally),
             End::Cut(reason) => reason,
         };
         self.incomplete(slice, &tally, reason);
         Ok(())
     }
 
-    fn whole(&mut self, index: usize, tally: &Tally) -> Result<(), Stop> {
+    fn whole(&mut self, index: usize, slice: &Slice, tally: &Tally) -> Result<(), Stop> {
         self.count(tally);
+        self.checkpoint.finish(&slice.name);
         self.report.slices.whole += 1;
         if let Some(newest) = tally.newest {
             self.landing.reached.extend(self.plan.reached(index, newest, self.watermarks));
@@ -246,7 +292,13 @@ impl Reading<'_, '_> {
         Ok(())
     }
 
+    /// A part is not whole: what lies behind it is read again by a later invocation.
+    fn block(&mut self) {
+        self.blocked = true;
+    }
+
     fn incomplete(&mut self, slice: &Slice, tally: &Tally, reason: String) {
+        self.block();
         self.count(tally);
         let (name, expected, received) = (slice.name.clone(), tally.total, tally.distinct());
         tracing::warn!(slice = name, expected, received, "{reason}");
@@ -257,5 +309,27 @@ impl Reading<'_, '_> {
         if let Some(total) = tally.total {
             *self.report.expected.get_or_insert_default() += total;
         }
+    }
+}
+
+/// The windows of one query that are read, up to the first that is not.
+#[derive(Debug, Default)]
+struct Frontier {
+    /// The next window to wait for.
+    next: usize,
+    /// Those beyond it, with their ends.
+    beyond: BTreeMap<usize, Option<i64>>,
+}
+
+impl Frontier {
+    /// Adds a window; gives the ends of those that no other is missing before.
+    fn cover(&mut self, window: usize, to: Option<i64>) -> Vec<Option<i64>> {
+        self.beyond.insert(window, to);
+        let mut ends = Vec::new();
+        while let Some(end) = self.beyond.remove(&self.next) {
+            self.next += 1;
+            ends.push(end);
+        }
+        ends
     }
 }

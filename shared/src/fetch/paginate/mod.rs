@@ -61,6 +61,14 @@ pub enum News {
     Page(Page),
     /// Its end: nothing follows.
     End(Result<End, Stop>),
+    /// Of a query that is cut by time, all the parts of its window number `window`, which ends at the second `to` (`None`: at the end),
+    /// were read. `slice` is the query.
+    Covered {
+        /// The windows are numbered from 0, in the order of time.
+        window: usize,
+        /// In seconds since 1970.
+        to: Option<i64>,
+    },
 }
 
 /// What an answer says beside its records.

@@ -6,18 +6,22 @@
 //!
 //! Columns may come, go and be widened: every column that a row was ever written with stays here, and so in every part.
 
+mod checkpoint;
+
 use std::collections::BTreeMap;
 
 use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::checkpoint::Checkpoint;
 use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Faults};
 use crate::manifest::{Column, DataType, Incremental, PartitionField, Resource};
 use crate::map;
 use crate::request::Format;
 use crate::store::{Kind, Put, Store, StoreError, Version, When, wait_after_conflict};
+use crate::time::Instant;
 
 /// Lost races after which something else must be wrong.
 const MOST_CONFLICTS: u32 = 50;
@@ -52,6 +56,9 @@ struct Stored {
     /// The last complete run that left no records of its range out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
+    /// A reading that was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -94,7 +101,15 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
     let Some(stored) = stored else {
         let rest = serde_json::Map::new();
         let columns = declared.collect();
-        return Ok(Some(Stored { layout, columns, watermark: None, parents: BTreeMap::new(), last: None, rest }));
+        return Ok(Some(Stored {
+            layout,
+            columns,
+            watermark: None,
+            parents: BTreeMap::new(),
+            last: None,
+            checkpoint: None,
+            rest,
+        }));
     };
     let mut faults = Vec::new();
     if stored.layout.format != layout.format {
@@ -255,6 +270,20 @@ impl<'s> State<'s> {
             Ok(stored
                 .filter(|stored| stored.last != Some(last))
                 .map(|stored| Stored { last: Some(last), ..stored.clone() }))
+        })
+        .await
+    }
+
+    /// The reading of `request` that was cut short, if it can go on at `now`.
+    pub fn checkpoint(&self, request: &str, now: Instant) -> Option<Checkpoint> {
+        self.stored()?.checkpoint.clone().filter(|checkpoint| checkpoint.goes_on(request, now))
+    }
+
+    /// Keeps how far a reading has come; `None`: it is complete.
+    pub async fn keep(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+        self.change(|stored| {
+            let changed = stored.filter(|stored| stored.checkpoint.as_ref() != checkpoint);
+            Ok(changed.map(|stored| Stored { checkpoint: checkpoint.cloned(), ..stored.clone() }))
         })
         .await
     }
