@@ -46,6 +46,11 @@ fn all_at_once_are_too() {
     let complete = json!("complete");
     let expected = Resource::ALL.map(|resource| (&complete, [truth.count(resource, 0) as u64, 0, 0]));
     assert_eq!(each, expected);
+    // Where the rights of the deployed function end.
+    let own = ["xurrent", "_state/xurrent", "_rejected/xurrent"].map(|folder| lake.path().join(folder));
+    for object in lake.objects().into_keys() {
+        assert!(own.iter().any(|folder| object.starts_with(folder)), "{}", object.display());
+    }
     for resource in Resource::ALL {
         assert_stored(&lake, resource, truth.records(resource, 0));
     }
