@@ -35,9 +35,11 @@ impl Slice {
     /// Whether a record lies beyond the end of a range that is read in order. The last page has such ones, where the API has no
     /// parameter for the end.
     pub(crate) fn ends_before(&self, cursor: Cursor, incremental: &Incremental) -> bool {
+        // A cursor that goes down has its range's start at the top.
+        let (first, last) = if incremental.descending { (self.end, self.start) } else { (self.start, self.end) };
         match incremental.row_order {
-            Some(RowOrder::Asc) => self.end.is_some_and(|end| cursor > end),
-            Some(RowOrder::Desc) => self.start.is_some_and(|start| cursor < start),
+            Some(RowOrder::Asc) => last.is_some_and(|last| cursor > last),
+            Some(RowOrder::Desc) => first.is_some_and(|first| cursor < first),
             None => false,
         }
     }
