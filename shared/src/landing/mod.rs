@@ -148,6 +148,10 @@ impl<'l> Landing<'l> {
         };
         if let Some(incremental) = &self.resource.endpoint.incremental {
             match (row.cursor, incremental.missing) {
+                (Some(cursor), _) if slice.ends_before(cursor, incremental) => {
+                    tally.others += 1;
+                    return Ok(());
+                }
                 (Some(cursor), _) => {
                     self.newest = Some(cursor.further(self.newest, incremental));
                     tally.newest = Some(cursor.further(tally.newest, incremental));
