@@ -1,5 +1,7 @@
 //! What a run did, as JSON: the command line's standard output and the Lambda's answer.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,6 +64,9 @@ pub struct Report {
     pub slices: Slices,
     /// Milliseconds.
     pub elapsed_ms: u64,
+    /// By resource: records that lay inside those of this one, and were stored in that resource's table.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub harvested: BTreeMap<String, Records>,
     /// Of a run over several resources: each one's own report. The numbers above are their sums.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Self>,

@@ -103,19 +103,52 @@ impl Secrets {
         Self { settings, aws, client: OnceCell::new(), kept: Mutex::default() }
     }
 
-    /// The first of `ways` whose secrets there are; where none has them all, the last, so that the error names what it lacks.
+    /// The first of `ways` whose secrets there are; a single one in any case: what it lacks, it says itself. Where none has
+    /// them all, the error names them all.
     pub async fn first_held<'w>(&self, source: &str, ways: &'w [Auth]) -> Result<Option<&'w Auth>, Error> {
-        let Some((last, others)) = ways.split_last() else { return Ok(None) };
-        for way in others {
-            let mut held = true;
-            for name in way.secrets() {
-                held = held && self.holds(source, name).await?;
-            }
-            if held {
+        if ways.len() < 2 {
+            return Ok(ways.first());
+        }
+        for way in ways {
+            if self.holds_all(source, &way.secrets()).await? {
                 return Ok(Some(way));
             }
         }
-        Ok(Some(last))
+        Err(self.none_held(source, ways))
+    }
+
+    /// Whether `source` has all keys called `names`. A secret's plain text is a key where there is only one.
+    async fn holds_all(&self, source: &str, names: &[&str]) -> Result<bool, Error> {
+        if let ([name], Some(_)) = (names, self.settings.get("SECRET_ID"))
+            && !matches!(serde_json::from_str(&self.text(name).await?), Ok(Value::Object(_)))
+        {
+            return Ok(true);
+        }
+        for name in names {
+            if !self.holds(source, name).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn none_held(&self, source: &str, ways: &[Auth]) -> Error {
+        let list = |called: &dyn Fn(&str) -> String| {
+            let ways = ways.iter().map(|way| way.secrets().into_iter().map(called).collect::<Vec<_>>().join(" and "));
+            ways.collect::<Vec<_>>().join(", or ")
+        };
+        let name = ways.first().and_then(|way| way.secrets().first().copied()).unwrap_or_default().to_owned();
+        match self.settings.get("SECRET_ID") {
+            Some(id) => {
+                let reason = format!("it needs the fields {}", list(&|name| format!("`{name}`")));
+                Error::Secret { name, origin: format!("Secrets Manager {id}"), reason }
+            }
+            None => {
+                let variables = list(&|name| Settings::variable(source, name));
+                let reason = format!("set {variables}; or SECRET_ID to the key's name in Secrets Manager");
+                Error::Secret { name, origin: "the environment".into(), reason }
+            }
+        }
     }
 
     /// Whether `source` has a key called `name` of its own: a variable, or a field of the secret where that is a JSON object.

@@ -83,6 +83,9 @@ fn a_reading_that_is_cut_short_goes_on_where_it_stopped() {
     }
     assert_eq!(stored(&lake, EVENTS), truth.event_ids(0));
     assert!(sent < needed * 3 / 2, "{sent} requests in parts, {needed} in one go");
+    // What lies inside the events is there too, read with no request of its own.
+    assert_eq!(stored(&lake, "ticketmaster/venues"), truth.harvested_venue_ids(0));
+    assert_eq!(stored(&lake, "ticketmaster/attractions"), truth.harvested_attraction_ids(0));
     // The reading is over: the next run reads everything again.
     let again = reading("events", &server, &lake).complete();
     assert_eq!((&again["records"]["new"], &again["records"]["changed"]), (&Value::from(0), &Value::from(0)));

@@ -17,3 +17,4 @@ mod secrets;
 mod see_tickets;
 mod ticketmaster;
 mod tools;
+mod xurrent;

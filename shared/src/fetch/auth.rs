@@ -162,7 +162,10 @@ impl<'a> Authenticator<'a> {
         };
         let mut redactor = Redactor::default();
         secrets.iter().for_each(|(_, secret)| redactor.add(secret.expose()));
-        let origin = secrets.first().map(|(_, secret)| secret.origin.clone()).unwrap_or_default();
+        // Of an id and its secret either may be the wrong one.
+        let mut origins: Vec<&str> = secrets.iter().map(|(_, secret)| secret.origin.as_str()).collect();
+        origins.dedup();
+        let origin = origins.join(" and ");
         let mut expires = None;
         let key = match way {
             Auth::Bearer { token } => Key::Bearer(value(token)),

@@ -1,5 +1,6 @@
 //! Where pages become rows, and rows parts: map and merge of one run, and what to count.
 
+mod harvest;
 mod siblings;
 mod tally;
 
@@ -7,6 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+pub(crate) use self::harvest::Harvesting;
 use self::siblings::Siblings;
 pub(crate) use self::tally::Tally;
 use crate::cursor::Cursor;
@@ -62,6 +64,8 @@ pub(crate) struct Landing<'l> {
     pub(crate) newest: Option<Cursor>,
     /// By the parent's record: how far its whole slices have come.
     pub(crate) reached: Vec<(String, Cursor)>,
+    /// What is taken out of the records for other tables.
+    pub(crate) harvests: Vec<Harvesting<'l>>,
 }
 
 impl<'l> Landing<'l> {
@@ -95,6 +99,7 @@ impl<'l> Landing<'l> {
             excluded: 0,
             newest: None,
             reached: Vec::new(),
+            harvests: Vec::new(),
         }
     }
 
@@ -121,28 +126,34 @@ impl<'l> Landing<'l> {
 
     /// Maps a page and buffers its rows; merges when there are enough.
     pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<Flushed, Error> {
-        tally.total = page.total.or(tally.total);
+        tally.count(page.total);
         for mut record in page.records {
             self.received += 1;
             if let Value::Object(members) = &mut record {
                 members.extend(slice.stamp.clone());
             }
+            for harvest in &mut self.harvests {
+                harvest.take(&record, &page.request).await?;
+            }
             let rows = self.mapper.map(record);
             if !self.resource.explode.is_empty() {
-                tally.others += 1;
+                tally.add_other();
             }
             for row in rows {
                 match row {
                     Ok(row) => self.row(row, &page.request, slice, tally)?,
                     Err(rejection) => {
-                        tally.others += u64::from(self.resource.explode.is_empty());
+                        if self.resource.explode.is_empty() {
+                            tally.add_other();
+                        }
                         self.reject(&rejection, &page.request).await?;
                     }
                 }
             }
         }
         self.progress.page(self.received, tally.total);
-        if self.buffer.bytes() < FLUSH_BYTES {
+        let harvested: usize = self.harvests.iter().map(Harvesting::bytes).sum();
+        if self.buffer.bytes() + harvested < FLUSH_BYTES {
             return Ok(Flushed::No);
         }
         self.flush().await?;
@@ -158,6 +169,10 @@ impl<'l> Landing<'l> {
         };
         if let Some(incremental) = &self.resource.endpoint.incremental {
             match (row.cursor, incremental.missing) {
+                (Some(cursor), _) if slice.ends_before(cursor, incremental) => {
+                    tally.add_other();
+                    return Ok(());
+                }
                 (Some(cursor), _) => {
                     self.newest = Some(cursor.further(self.newest, incremental));
                     tally.newest = Some(cursor.further(tally.newest, incremental));
@@ -165,7 +180,7 @@ impl<'l> Landing<'l> {
                 (None, CursorMissing::Include) => {}
                 (None, CursorMissing::Exclude) => {
                     self.excluded += 1;
-                    tally.others += 1;
+                    tally.add_other();
                     return Ok(());
                 }
                 (None, CursorMissing::Raise) => {
@@ -182,7 +197,7 @@ impl<'l> Landing<'l> {
         }
         let hash = key_hash(&row.key);
         if self.resource.explode.is_empty() {
-            tally.keys.insert(hash);
+            tally.add(&row.key);
         }
         if let Some(seen) = &mut self.seen {
             seen.insert(hash);
@@ -248,6 +263,9 @@ impl<'l> Landing<'l> {
             self.table.retain(retired);
             self.table.merge(&mut self.buffer, &mut self.merged).await?;
         }
+        for harvest in &mut self.harvests {
+            harvest.flush().await?;
+        }
         Ok(())
     }
 
@@ -262,5 +280,12 @@ impl<'l> Landing<'l> {
         report.records.removed = self.merged.removed;
         report.objects = self.merged.objects;
         report.bytes_written = self.merged.bytes_written;
+        for harvest in &self.harvests {
+            let mut of = Report::default();
+            harvest.count(&mut of);
+            report.harvested.insert(harvest.resource().to_owned(), of.records);
+            report.objects += of.objects;
+            report.bytes_written += of.bytes_written;
+        }
     }
 }

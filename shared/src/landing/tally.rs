@@ -3,27 +3,59 @@
 use std::collections::HashSet;
 
 use crate::cursor::Cursor;
+use crate::merge::key_hash;
 
 /// What a slice should have and what came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     /// Records that the API says the slice has, by its last page.
     pub(crate) total: Option<u64>,
-    pub(super) keys: HashSet<u64>,
+    /// Whether the total fell from one page to the next.
+    shrank: bool,
+    keys: HashSet<u64>,
     /// Records that no key tells apart: rejected ones, those left out, and those that were exploded.
-    pub(super) others: u64,
+    others: u64,
     /// The furthest cursor of its records.
     pub(crate) newest: Option<Cursor>,
 }
 
 impl Tally {
+    /// A record of this key came.
+    pub(crate) fn add(&mut self, key: &str) {
+        self.keys.insert(key_hash(key));
+    }
+
+    /// A record came that no key tells from others.
+    pub(crate) fn add_other(&mut self) {
+        self.others += 1;
+    }
+
     /// Distinct records received.
     pub(crate) fn distinct(&self) -> u64 {
         self.keys.len() as u64 + self.others
     }
 
-    /// Whether they are as many as the API says there are.
+    /// Takes up what a page says of the slice's size.
+    pub(crate) fn count(&mut self, total: Option<u64>) {
+        self.shrank |= matches!((self.total, total), (Some(before), Some(now)) if now < before);
+        self.total = total.or(self.total);
+    }
+
+    /// Whether they are all that the API says there are.
+    ///
+    /// A record that goes while the slice is read moves those behind it forward, the first of the next page onto a page that was
+    /// read: it is missing, and the total is one less, so that the numbers add up all the same. One that comes only makes the
+    /// numbers differ.
     pub(crate) fn is_whole(&self) -> bool {
-        self.total.is_none_or(|total| self.distinct() >= total)
+        !self.shrank && self.total.is_none_or(|total| self.distinct() >= total)
+    }
+
+    /// Why it is not.
+    pub(crate) fn lack(&self) -> &'static str {
+        if self.shrank {
+            "records went while it was read, each time: those behind them may have been passed over"
+        } else {
+            "every reading gave fewer records than the API says it has"
+        }
     }
 }

@@ -77,6 +77,8 @@ pub struct Resource {
     pub slices: Slices,
     /// One record into many rows; each entry is one way down, applied when its first level is there.
     pub explode: Vec<Vec<Level>>,
+    /// Records of other resources that lie inside this one's.
+    pub harvest: Vec<Harvest>,
     /// Whether `--resource all` reads it (dlt's `selected`).
     pub selected: bool,
     /// What the manifest left open and how it was understood, for the log.
@@ -172,6 +174,15 @@ pub struct Cut {
     pub path: JsonPath,
     /// Whether it takes several values, with commas.
     pub several: bool,
+}
+
+/// Records of another resource that lie inside a record: they are stored in that resource's table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Harvest {
+    /// The other resource's name.
+    pub resource: String,
+    /// Where its records lie.
+    pub path: JsonPath,
 }
 
 /// One step down when a record is exploded.

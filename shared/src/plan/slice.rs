@@ -9,7 +9,7 @@ use super::{ParentRow, Plan, filter};
 use crate::cursor::Cursor;
 use crate::fetch::Body;
 use crate::manifest::template::plain;
-use crate::manifest::{BodyTemplate, Template, TimeEnds, TimeParams, Undated};
+use crate::manifest::{BodyTemplate, Incremental, RowOrder, Template, TimeEnds, TimeParams, Undated};
 use crate::time;
 
 /// One query, to be read to its end.
@@ -31,6 +31,20 @@ pub struct Slice {
     pub start: Option<Cursor>,
     /// The range's last value.
     pub end: Option<Cursor>,
+}
+
+impl Slice {
+    /// Whether a record lies beyond the end of a range that is read in order. The last page has such ones, where the API has no
+    /// parameter for the end.
+    pub(crate) fn ends_before(&self, cursor: Cursor, incremental: &Incremental) -> bool {
+        // A cursor that goes down has its range's start at the top.
+        let (first, last) = if incremental.descending { (self.end, self.start) } else { (self.start, self.end) };
+        match incremental.row_order {
+            Some(RowOrder::Asc) => last.is_some_and(|last| cursor > last),
+            Some(RowOrder::Desc) => first.is_some_and(|first| cursor < first),
+            None => false,
+        }
+    }
 }
 
 impl Plan<'_> {

@@ -120,3 +120,29 @@ fn what_a_resource_does_not_take_is_refused_by_name() {
     assert_eq!(faults.iter().map(|fault| fault.place.as_str()).collect::<Vec<_>>(), ["from", "params.contryCode"]);
     assert!(faults[1].message.contains("Did you mean `countryCode`?"), "{}", faults[1]);
 }
+
+/// In either order, for a cursor that goes up and for one that goes down.
+#[test]
+fn what_lies_beyond_the_end_of_a_range_in_order_is_told_apart() {
+    for (func, start, end, order, beyond, within) in [
+        ("max", 10, 20, "asc", 21, [5, 20]),
+        ("max", 10, 20, "desc", 9, [10, 25]),
+        ("min", 20, 10, "desc", 9, [10, 25]),
+        ("min", 20, 10, "asc", 21, [5, 20]),
+    ] {
+        let manifest = json!({
+            "client": {"base_url": "https://api.example"},
+            "resources": [{
+                "name": "things", "primary_key": "id", "columns": {"id": {"data_type": "bigint"}},
+                "endpoint": {"incremental": {"cursor_path": "id", "last_value_func": func, "row_order": order}},
+            }],
+        });
+        let manifest = Manifest::parse("test.yaml", &manifest.to_string()).unwrap();
+        let incremental = manifest.resources[0].endpoint.incremental.as_ref().unwrap();
+        let (start, end) = (Some(Cursor::Number(start)), Some(Cursor::Number(end)));
+        let slice = Slice { start, end, ..Slice::default() };
+        assert!(slice.ends_before(Cursor::Number(beyond), incremental), "{func} {order}");
+        assert!(within.iter().all(|at| !slice.ends_before(Cursor::Number(*at), incremental)), "{func} {order}");
+        assert!(!Slice::default().ends_before(Cursor::Number(beyond), incremental));
+    }
+}

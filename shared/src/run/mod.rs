@@ -16,7 +16,7 @@ use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
-use crate::landing::Landing;
+use crate::landing::{Harvesting, Landing};
 use crate::manifest::{Manifest, Resource, WriteDisposition, catalog, nearest};
 use crate::plan::{Estimate, ParentRow, Plan};
 use crate::report::{Report, Status};
@@ -199,6 +199,13 @@ async fn fill(
     let last = state.last();
     let watermarks = state.watermarks(resource);
     let mut landing = Landing::new(store.as_ref(), request, manifest, resource, state, progress);
+    for harvest in &resource.harvest {
+        let target = self::resource(manifest, &harvest.resource)?;
+        let state = State::load(store.as_ref(), &manifest.name, &target.name).await?;
+        state.check(target, request.format)?;
+        let within = Landing::new(store.as_ref(), request, manifest, target, state, progress);
+        landing.harvests.push(Harvesting::new(harvest.path.clone(), within));
+    }
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
     {
         Ok(plan) => {
@@ -226,6 +233,9 @@ async fn fill(
     // An error may be the store's, in the middle of a merge: what is half written then is not closed.
     if !matches!(read, Err(Stop::Error(_))) {
         landing.close(everything.then_some(begin)).await?;
+        for harvest in &landing.harvests {
+            harvest.close().await?;
+        }
     }
     if everything {
         landing.vacate(begin, report).await?;

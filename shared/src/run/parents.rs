@@ -11,6 +11,7 @@ use super::PASSES;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Stop};
+use crate::landing::Tally;
 use crate::manifest::template::plain;
 use crate::manifest::{JsonPath, Manifest, Parent};
 use crate::plan::{ParentRow, Plan, Slice};
@@ -95,49 +96,47 @@ impl<'p> Taking<'p> {
 
     /// Reads `slice` until it is whole, or has been read [`PASSES`] times.
     async fn slice(&mut self, reader: &Reader<'_>, slice: &Arc<Slice>) -> Result<Option<IncompleteSlice>, Stop> {
-        let mut reason = String::new();
-        let (mut expected, mut received) = (None, 0);
+        let mut tally = Tally::default();
+        let mut cut = None;
         for _ in 0..PASSES {
             let (sender, mut pages) = mpsc::channel::<Message>(PAGES_AHEAD);
             let slice = Arc::clone(slice);
             let fetch = async move { reader.read(0, slice, &sender).await };
+            tally = Tally::default();
             let take = async {
-                let (mut total, mut received) = (None, 0);
                 while let Some(message) = pages.recv().await {
                     match message.news {
                         News::Page(page) => {
-                            total = page.total.or(total);
-                            received += page.records.len() as u64;
-                            page.records.iter().for_each(|record| self.take(record));
+                            tally.count(page.total);
+                            page.records.iter().for_each(|record| self.take(record, &mut tally));
                         }
-                        News::End(end) => return (end, total, received),
+                        News::End(end) => return end,
                         News::Covered { .. } => {}
                     }
                 }
-                (Ok(End::Reached), total, received)
+                Ok(End::Reached)
             };
-            let ((), (end, total, count)) = futures::join!(fetch, take);
-            (expected, received) = (total, count);
-            reason = match end? {
-                End::TooDeep => format!("the API serves no more of `{}` in one query", self.parent.resource),
-                End::Cut(reason) => reason,
-                _ if expected.is_none_or(|expected| received >= expected) => return Ok(None),
-                _ => {
-                    reason = format!("{PASSES} readings gave fewer records than the API says it has");
-                    continue;
-                }
+            let ((), end) = futures::join!(fetch, take);
+            cut = match end? {
+                End::TooDeep => Some(format!("the API serves no more of `{}` in one query", self.parent.resource)),
+                End::Cut(reason) => Some(reason),
+                End::Reached | End::LeftRange => None,
             };
-            break;
+            if cut.is_some() || tally.is_whole() {
+                break;
+            }
         }
-        Ok(Some(IncompleteSlice {
-            name: format!("{}: {}", self.parent.resource, slice.name),
-            expected,
-            received,
-            reason,
-        }))
+        let reason = match cut {
+            // Cut short, and yet all that the API says it has.
+            Some(reason) if tally.total.is_none() || !tally.is_whole() => reason,
+            None if !tally.is_whole() => tally.lack().to_owned(),
+            _ => return Ok(None),
+        };
+        let name = format!("{}: {}", self.parent.resource, slice.name);
+        Ok(Some(IncompleteSlice { name, expected: tally.total, received: tally.distinct(), reason }))
     }
 
-    fn take(&mut self, record: &Value) {
+    fn take(&mut self, record: &Value, tally: &mut Tally) {
         let fields: Map<String, Value> = self
             .paths
             .iter()
@@ -145,11 +144,16 @@ impl<'p> Taking<'p> {
             .collect();
         let bound: Option<Vec<&Value>> =
             self.parent.fields.iter().map(|field| fields.get(field).filter(|value| !value.is_null())).collect();
-        match bound.as_deref() {
-            Some([value]) => self.add(plain(value), fields),
-            Some(values) => self.add(Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(), fields),
-            None => self.without += 1,
-        }
+        let key = match bound.as_deref() {
+            Some([value]) => plain(value),
+            Some(values) => Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(),
+            None => {
+                self.without += 1;
+                return tally.add_other();
+            }
+        };
+        tally.add(&key);
+        self.add(key, fields);
     }
 
     fn add(&mut self, key: String, fields: Map<String, Value>) {

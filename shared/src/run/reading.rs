@@ -256,7 +256,7 @@ impl Reading<'_, '_> {
                 self.again.push(Query::Again(index, Arc::clone(slice)));
                 return Ok(());
             }
-            End::Reached => format!("{PASSES} readings gave fewer records than the API says it has"),
+            End::Reached => tally.lack().to_owned(),
             End::TooDeep => format!(
                 "the API serves {} records of one query and no more; narrow it with `from` and `to` or `params`",
                 self.resource.endpoint.depth_limit.unwrap_or_default()

@@ -156,6 +156,11 @@ pub fn tokens_issued(server: &Server) -> usize {
     server.requests().iter().filter(|seen| seen.path == TOKEN && seen.status == Some(200)).count()
 }
 
+/// The access token that a server of these options gives out in answer to its request number `request`.
+pub fn token(options: &Options, request: usize) -> String {
+    tokens::token(options.seed, request)
+}
+
 /// Starts the server; works in any runtime, as it brings its own.
 pub async fn start(options: Options) -> io::Result<Server> {
     tokio::task::spawn_blocking(move || start_blocking(options)).await.map_err(io::Error::other)?

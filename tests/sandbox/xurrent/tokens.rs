@@ -34,6 +34,11 @@ struct Issued {
     at: Instant,
 }
 
+/// What request number `request` is given.
+pub(super) fn token(seed: u64, request: usize) -> String {
+    Dice::new(seed, Purpose::AccessToken, request as u64).letters(40)
+}
+
 impl Tokens {
     pub(super) fn new(options: &Options) -> Self {
         Self {
@@ -85,7 +90,7 @@ impl Tokens {
         if self.omit_access_token {
             return Ok(json!({"token_type": "Bearer"}));
         }
-        let token = Dice::new(self.seed, Purpose::AccessToken, call.number as u64).letters(40);
+        let token = token(self.seed, call.number);
         self.issued.lock().unwrap().push(Issued { token: token.clone(), request: call.number, at: Instant::now() });
         let mut granted = json!({"access_token": token, "token_type": "Bearer"});
         if !self.omit_expires_in {

@@ -16,7 +16,7 @@ use super::{Api, Body, Call, Stop};
 use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::manifest::template::plain;
-use crate::manifest::{Endpoint, JsonPath, Paginator, Place, Resource, RowOrder, Total};
+use crate::manifest::{Endpoint, JsonPath, Paginator, Place, Resource, Total};
 use crate::plan::Slice;
 
 /// One page of a slice.
@@ -278,11 +278,7 @@ impl<'r> Reading<'r, '_> {
         let Some(incremental) = &self.reader.endpoint.incremental else { return false };
         let last =
             page.records.last().and_then(|record| Cursor::of(incremental.cursor_path.first(record)?, incremental.kind));
-        match (incremental.row_order, last) {
-            (Some(RowOrder::Asc), Some(last)) => self.slice.end.is_some_and(|end| last > end),
-            (Some(RowOrder::Desc), Some(last)) => self.slice.start.is_some_and(|start| last < start),
-            _ => false,
-        }
+        last.is_some_and(|last| self.slice.ends_before(last, incremental))
     }
 
     fn wrong(&self, request: &str, detail: String) -> Stop {

@@ -15,7 +15,7 @@ use super::yaml::{Document, Fields, Node};
 use super::{Column, DataType, JsonPath, Manifest, Parent, RECORD_KEY, Resource, Setting, WriteDisposition, nearest};
 use crate::error::Faults;
 
-const RESOURCE_KEYS: [&str; 13] = [
+const RESOURCE_KEYS: [&str; 14] = [
     "name",
     "endpoint",
     "primary_key",
@@ -27,6 +27,7 @@ const RESOURCE_KEYS: [&str; 13] = [
     "history",
     "slices",
     "explode",
+    "harvest",
     "selected",
     // Several parents are always read side by side.
     "parallelized",
@@ -167,6 +168,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let partition = table::partition(&fields, &columns);
     let slices = table::slices(&fields);
     let explode = table::explode(&fields);
+    let harvest = table::harvest(&fields, name.as_deref().unwrap_or_default(), context.resources);
     let disposition = disposition?;
     let history = fields.get("history").map_or(Some(false), |node| node.boolean())?;
     Some(Resource {
@@ -182,6 +184,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         history: history || disposition.history,
         slices,
         explode,
+        harvest,
         selected: !disposition.skip && fields.get("selected").map_or(Some(true), |node| node.boolean())?,
         notes,
     })

@@ -2,8 +2,8 @@
 
 use super::super::yaml::{Fields, Node};
 use super::super::{
-    Column, Cut, DataType, JsonPath, Level, PART_BYTES, PartitionField, Slices, TimeEnds, TimeParams, Transform,
-    Undated, WriteDisposition, nearest,
+    Column, Cut, DataType, Harvest, JsonPath, Level, PART_BYTES, PartitionField, Slices, TimeEnds, TimeParams,
+    Transform, Undated, WriteDisposition, nearest,
 };
 use super::{identifier, json_path, optional_path, texts_of};
 
@@ -224,6 +224,24 @@ pub(super) fn explode(fields: &Fields<'_>) -> Vec<Vec<Level>> {
                 way.fault("needs at least one level: [{as: segment, path: segment}]");
             }
             Some(levels)
+        })
+        .collect()
+}
+
+pub(super) fn harvest(fields: &Fields<'_>, own: &str, resources: &[String]) -> Vec<Harvest> {
+    let nodes = fields.get("harvest").and_then(|node| node.list()).unwrap_or_default();
+    nodes
+        .iter()
+        .filter_map(|node| {
+            let fields = node.fields()?;
+            fields.only(&["resource", "path"]);
+            let path = fields.required("path").and_then(|node| json_path(&node));
+            let resource = fields.required("resource")?;
+            let name = resource.text()?;
+            if name == own || !resources.contains(&name) {
+                resource.fault(format!("no other resource `{name}` is declared{}", nearest(&name, resources)));
+            }
+            Some(Harvest { resource: name, path: path? })
         })
         .collect()
 }
