@@ -7,9 +7,11 @@
 
 mod aws;
 mod emulator;
+mod event_api;
 mod growth;
 mod lake;
 mod readers;
+mod records;
 mod refusals;
 mod secrets;
 mod see_tickets;
