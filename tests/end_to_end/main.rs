@@ -10,6 +10,7 @@ mod emulator;
 mod event_api;
 mod growth;
 mod lake;
+mod limits;
 mod readers;
 mod records;
 mod refusals;

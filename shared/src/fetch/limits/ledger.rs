@@ -102,7 +102,7 @@ impl Book {
             self.windows.len() - 1
         });
         let record = &mut self.windows[place];
-        if record.span.renews(window) <= now {
+        if record.span.renews() <= now {
             *record = Record { rest: std::mem::take(&mut record.rest), ..fresh };
         }
         record

@@ -1,7 +1,7 @@
 //! How many requests may leave: every limit of a source at once, none exceeded and all of them used.
 //!
-//! A limit of up to ten seconds is kept by even spacing ([`pace`]). A longer one is counted ([`window`]), in a ledger that all
-//! functions on the same key share ([`ledger`]), and checked against the API's own count in its answers' headers ([`told`]).
+//! A limit of up to ten seconds is kept by even spacing (`pace`). A longer one is counted (`window`), in a ledger that all
+//! functions on the same key share (`ledger`), and checked against the API's own count in its answers' headers (`told`).
 //!
 //! The spacing is each process's own: functions that run at the same time on one key share an hour and a day, not a second.
 

@@ -9,6 +9,9 @@ use super::ledger::Entry;
 use super::told::Told;
 use crate::manifest::Window;
 
+/// What is waited for after a window's end.
+const RENEWAL_DELAY: Duration = Duration::from_secs(1);
+
 /// One turn of a window: from its first request to where its count begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Span {
@@ -24,10 +27,10 @@ impl Span {
         Self { began: now, ends: later(now, window.period) }
     }
 
-    /// When the next may begin: a little after the end, because the server's clock is not ours, and its window begins when a
-    /// request arrives. A second, or a sixtieth of a shorter window.
-    pub(super) fn renews(&self, window: &Window) -> DateTime<Utc> {
-        later(self.ends, Duration::from_secs(1).min(window.period / 60))
+    /// When the next may begin: a little after the end, because an end that is told in whole seconds lies up to one before the
+    /// true one, and a window begins at the server when a request arrives.
+    pub(super) fn renews(&self) -> DateTime<Utc> {
+        later(self.ends, RENEWAL_DELAY)
     }
 
     /// Takes up when the API says that its window ends. Gives whether that is another window than this one: it ends later
@@ -107,7 +110,7 @@ impl Count {
 
     /// Leaves a span behind that is over.
     fn turn_over(&mut self, now: DateTime<Utc>) {
-        if self.span.is_some_and(|span| span.renews(&self.window) <= now) {
+        if self.span.is_some_and(|span| span.renews() <= now) {
             self.span = None;
             self.in_hand = 0;
             self.exhausted = false;
@@ -125,7 +128,7 @@ impl Count {
         let none_left = self.ceiling.is_some_and(|ceiling| ceiling.left == 0);
         // What leaves between the end and the renewal would be counted here and belong to the next.
         if none_left || span.ends <= now || (self.in_hand == 0 && self.exhausted) {
-            Standing::Closed(span.renews(&self.window))
+            Standing::Closed(span.renews())
         } else if self.in_hand == 0 {
             Standing::Empty
         } else {
@@ -268,6 +271,7 @@ mod tests {
         assert!(!count.still_counts(turn, at("11:00:00.5")), "it would arrive in the next window");
         assert_eq!(count.standing(at("11:00:01")), Standing::Empty);
         count.grant(Span::beginning(at("11:00:01"), &HOUR), 5, 95);
+        assert!(!count.still_counts(turn, at("11:00:02")), "it was counted in the window before");
         count.release(turn);
         assert_eq!(count.in_hand, 5, "a credit of the window before is worth nothing");
         assert_eq!(count.left(at("11:00:02")).unwrap().left, 100);

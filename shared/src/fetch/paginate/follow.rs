@@ -115,7 +115,7 @@ fn text_at(body: &Value, path: &JsonPath) -> Result<Option<Value>, String> {
         None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim().into())),
-        Some(value) => Err(format!("`{path}` is {value}, not a link")),
+        Some(value) => Err(format!("`{path}` is {}, not a link", super::short(value))),
     }
 }
 

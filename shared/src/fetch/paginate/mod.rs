@@ -249,13 +249,18 @@ fn ends(page: &Page) -> Option<(Value, Value, usize)> {
 fn count(body: &Value, path: &JsonPath) -> Result<u64, String> {
     let value =
         path.first(body).ok_or_else(|| format!("`{path}` is not in the answer, which should say how much there is"))?;
-    plain(value).parse().map_err(|_| format!("`{path}` is {value}, not a whole number"))
+    plain(value).parse().map_err(|_| format!("`{path}` is {}, not a whole number", short(value)))
 }
 
 /// The whole number in the header `name`; one that is absent says nothing, as gateways drop headers.
 fn header_count(headers: &HeaderMap, name: &str) -> Result<Option<u64>, String> {
     let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) else { return Ok(None) };
     value.trim().parse().map(Some).map_err(|_| format!("the header `{name}` is `{value}`, not a whole number"))
+}
+
+/// A value in a message: its beginning, as it can be a whole answer.
+fn short(value: &Value) -> String {
+    super::detail(value.to_string().as_bytes())
 }
 
 /// Whether there is more, by the value at `path`: true, false, or a text of that meaning.
@@ -265,9 +270,9 @@ fn more(body: &Value, path: &JsonPath) -> Result<bool, String> {
         Some(Value::String(text)) => match text.to_lowercase().as_str() {
             "true" | "yes" | "1" | "y" | "t" => Ok(true),
             "false" | "no" | "0" | "n" | "f" => Ok(false),
-            _ => Err(format!("`{path}` is `{text}`, neither true nor false")),
+            _ => Err(format!("`{path}` is {}, neither true nor false", short(&text.as_str().into()))),
         },
-        Some(value) => Err(format!("`{path}` is {value}, neither true nor false")),
+        Some(value) => Err(format!("`{path}` is {}, neither true nor false", short(value))),
         None => Err(format!("`{path}` is not in the answer, which should say whether there is more")),
     }
 }

@@ -79,13 +79,14 @@ fn manifest(root: &Node<'_>, file: &str) -> Option<Manifest> {
         }
     }
     let context = Context { settings: &settings, resources: &names, paginator: paginator.as_ref() };
-    let resources: Vec<Resource> =
+    let mut resources: Vec<Resource> =
         nodes.iter().filter_map(|node| resource(node, defaults.as_ref(), &context)).collect();
     for (resource, node) in resources.iter().zip(&nodes).filter(|_| resources.len() == nodes.len()) {
         if let Some(cycle) = cycle(resource, &resources) {
             node.fault(format!("depends on itself: {}", cycle.join(" → ")));
         }
     }
+    take_over_types(&mut resources);
     Some(Manifest { name: name?, client: client?, settings, values: BTreeMap::new(), resources })
 }
 
@@ -112,6 +113,29 @@ fn cycle(resource: &Resource, resources: &[Resource]) -> Option<Vec<String>> {
         }
     }
     None
+}
+
+/// Gives what rows keep of their parent the type that it has there.
+fn take_over_types(resources: &mut [Resource]) {
+    let declared: Vec<(String, Vec<Column>)> =
+        resources.iter().map(|resource| (resource.name.clone(), resource.columns.clone())).collect();
+    for resource in resources {
+        let Some(parent) = &resource.parent else { continue };
+        let Some((_, columns)) = declared.iter().find(|(name, _)| *name == parent.resource) else { continue };
+        for field in &parent.include {
+            let name = parent.column(field);
+            let of_a_key = resource.primary_key.contains(&name);
+            let data_type = JsonPath::parse(field)
+                .ok()
+                .and_then(|path| columns.iter().find(|column| column.path == path && !column.list))
+                .map(|column| column.data_type)
+                .filter(|kind| !of_a_key || matches!(kind, DataType::Text | DataType::Bigint | DataType::Date));
+            let own = resource.columns.iter_mut().find(|column| column.name == name);
+            if let (Some(column), Some(data_type)) = (own, data_type) {
+                column.data_type = data_type;
+            }
+        }
+    }
 }
 
 /// A name that becomes a folder or a column.
