@@ -8,6 +8,7 @@
 mod aws;
 mod emulator;
 mod event_api;
+mod eventzilla;
 mod growth;
 mod lake;
 mod limits;

@@ -61,10 +61,11 @@ print(json.dumps({'types': types, 'rows': rows}, default=str))
     }
 }
 
-/// What a record says: its members without nulls, lists and objects as the text that a column holds.
+/// What a record says: its members without nulls, lists and objects as the text that a column holds, `20` as `20.0`.
 fn said(record: &Value) -> Map<String, Value> {
     let text = |value: &Value| match value {
         Value::Array(_) | Value::Object(_) => Value::from(value.to_string()),
+        Value::Number(number) => Value::from(number.as_f64()),
         scalar => scalar.clone(),
     };
     let members = record.as_object().unwrap().iter().filter(|(_, value)| !value.is_null());
