@@ -17,5 +17,6 @@ mod records;
 mod refusals;
 mod secrets;
 mod see_tickets;
+mod settings;
 mod ticketmaster;
 mod tools;
