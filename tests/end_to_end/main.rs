@@ -13,6 +13,7 @@ mod growth;
 mod lake;
 mod limits;
 mod readers;
+mod readme;
 mod records;
 mod refusals;
 mod secrets;
