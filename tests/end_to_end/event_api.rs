@@ -7,6 +7,7 @@ use sandbox::event_api::{IdKind, Options, Total, Truth, start_blocking};
 use sandbox::function::{self, Function};
 use serde_json::{Value, json};
 
+use crate::aws::Aws;
 use crate::lake::Lake;
 use crate::records::{Table, moved, written};
 
@@ -298,6 +299,17 @@ fn one_resource_that_fails_leaves_the_others() {
         table(&lake, resource).assert_holds(expected);
     }
     assert!(of(&ended.report, "categories")["error"]["message"].as_str().unwrap().contains("404"), "{}", ended.report);
+}
+
+#[test]
+fn the_configuration_can_lie_on_s3_too() {
+    let aws = Aws::start();
+    let copy = Lake::new();
+    std::fs::copy(manifest(), copy.path().join("event_management.yaml")).unwrap();
+    aws.upload(copy.path());
+    let server = start_blocking(Options { events: 5, ..Options::default() }).unwrap();
+    let function = by(Path::new("s3://lake/event_management.yaml"), "all", &server, &copy);
+    assert_eq!(aws.grant(function).complete()["records"]["new"], 5 + 5 * (3 + 2 + 1) + 7 + 120);
 }
 
 #[test]
