@@ -172,6 +172,8 @@ impl<'l> Landing<'l> {
             }
         }
         if let Some(clash) = self.siblings.as_mut().and_then(|siblings| siblings.clash(&row, slice)) {
+            // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
+            self.buffer = self.table.buffer();
             return Err(wrong(clash));
         }
         let hash = key_hash(&row.key);
