@@ -169,3 +169,23 @@ fn a_resource_without_a_cursor_takes_no_initial_days() {
     assert_eq!((ended.code, &ended.report["error"]["faults"][0]["place"]), (Some(2), &json!("initial_days")));
     assert_eq!(server.count(), 0);
 }
+
+#[test]
+fn what_one_of_several_resources_does_not_take_is_left_out_and_what_none_can_is_refused_first() {
+    let server = start_blocking(Options { sales: 300, ..Options::default() }).unwrap();
+    let lake = Lake::new();
+    let all = Function::reading("resource", "see_tickets", lake.path())
+        .against("see_tickets", &server.base_url, "sandbox-key")
+        .with(&["--resource", "all"]);
+    let report = all.clone().with(&["--from", "2026-11-01"]).complete();
+    let [events, sales] = report["resources"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert!(events["warnings"][0].as_str().unwrap().starts_with("`from` is left out"), "{events}");
+    assert!(sales["warnings"].as_array().is_none_or(|warnings| !warnings[0].as_str().unwrap().contains("left out")));
+
+    let seen = server.count();
+    for option in [["--page-size", "101"], ["--param", "event_code=DF-1"]] {
+        let ended = all.clone().with(&option).run();
+        assert_eq!(ended.code, Some(2), "{option:?}: {}", ended.errors);
+    }
+    assert_eq!(server.count(), seen, "nothing was sent");
+}
