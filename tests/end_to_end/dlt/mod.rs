@@ -1,6 +1,8 @@
 //! dlt's vocabulary: everything a manifest can say of an API, seen from the API's side; and what dlt loses in silence.
 
+mod auth;
 mod losses;
+mod paginators;
 mod parents;
 mod secrets;
 mod worker;
@@ -41,6 +43,11 @@ impl Mine {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, text).unwrap();
         Self { lake, file }
+    }
+
+    /// The same lake with another manifest.
+    fn now(&self, manifest: &Value) {
+        std::fs::write(&self.file, manifest.to_string()).unwrap();
     }
 
     /// The function that reads `resource`, with [`SECRET`] for a key of each usual name.
