@@ -1,10 +1,14 @@
 //! dlt's vocabulary: everything a manifest can say of an API, seen from the API's side; and what dlt loses in silence.
 
 mod auth;
+mod dispositions;
+mod failures;
+mod incremental;
 mod losses;
 mod paginators;
 mod parents;
 mod secrets;
+mod vocabulary;
 mod worker;
 
 use std::path::PathBuf;
