@@ -119,6 +119,22 @@ fn numbers_go_on_too() {
 }
 
 #[test]
+fn a_number_is_known_by_its_first_value_or_its_column() {
+    let mut api = Changing::start(json!([{"id": 1, "at": 40}]), &json!({"cursor_path": "at"}));
+    ended(&api.mine.reading("events"), 1, &["no day or instant (for numbers, give `initial_value: 0`)"]);
+    api.stub.take();
+    api.manifest["resources"][0]["columns"] = json!({"at": {"data_type": "bigint"}});
+    assert_eq!(api.run(&[]).0["watermark"], "40");
+    ended(
+        &Changing::start(json!([{"id": 1, "at": 1.5}]), &json!({"cursor_path": "at", "initial_value": 0}))
+            .mine
+            .reading("events"),
+        1,
+        &["no whole number"],
+    );
+}
+
+#[test]
 fn a_cursor_may_go_down() {
     let records = json!([{"id": 1, "at": 90}, {"id": 2, "at": 40}]);
     let api = Changing::start(

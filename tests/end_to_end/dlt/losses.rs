@@ -30,6 +30,16 @@ fn a_misspelt_selector_is_no_empty_api() {
 }
 
 #[test]
+fn an_api_that_says_it_is_empty_needs_no_list() {
+    let stub = stub(|_| Response::json(&json!({"total": 0})));
+    let manifest = events(
+        &stub,
+        &json!({"path": "events", "data_selector": "events", "paginator": {"type": "offset", "limit": 100}}),
+    );
+    assert_eq!(Mine::json(&manifest).reading("events").complete()["records"]["received"], 0);
+}
+
+#[test]
 fn a_page_cap_below_the_limit_skips_nothing() {
     let stub = stub(|request| page(request, 250, 50));
     let manifest = events(

@@ -113,3 +113,24 @@ fn each_parent_has_its_own_cursor() {
     asked.sort();
     assert_eq!(asked, ["", "2026-02-01T00:00:00Z", "2026-06-01T00:00:00Z"]);
 }
+
+#[test]
+fn the_cursor_of_a_parent_that_fails_stays() {
+    let stub = stub(|request| match (request.path.as_str(), request.param("since")) {
+        ("/events/1/attendees", since) if since.starts_with("2026-01") => Response::status(400, "not now"),
+        _ => since(request, 0),
+    });
+    let mut manifest = since_manifest(&stub, "{incremental.start_value}");
+    let mine = Mine::json(&manifest);
+    ended(&mine.reading("attendees"), 4, &["events 1: ", "answered 400: not now"]);
+    stub.take();
+    manifest["resources"][1]["endpoint"]["incremental"]["initial_value"] = "2025-12-31T00:00:00Z".into();
+    mine.now(&manifest);
+    assert_eq!(mine.reading("attendees").complete()["records"]["new"], 1);
+    let asked = |event: &str| {
+        let path = format!("/events/{event}/attendees");
+        stub.requests().iter().find(|request| request.path == path).map(|request| request.param("since").to_owned())
+    };
+    assert_eq!(asked("1").as_deref(), Some("2025-12-31T00:00:00Z"), "it has none yet");
+    assert_eq!(asked("2").as_deref(), Some("2026-02-01T00:00:00Z"));
+}

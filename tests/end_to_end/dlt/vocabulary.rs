@@ -107,7 +107,7 @@ fn placeholders_are_filled_wherever_they_may_stand() {
     mine.reading("children").env("MINE_REGION", "us").complete();
     let seen = stub.take();
     let first = seen.iter().find(|request| request.path == "/of/p1/us/list").unwrap();
-    assert_eq!(first.params.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>(), ["1", "7", "<1> {x}"]);
+    assert_eq!(first.params.values().collect::<Vec<_>>(), ["1", "7", "<1> {x}"]);
     assert_eq!(first.header("x-event"), "e1");
     // A single placeholder keeps its value's type; what has no value is left out.
     assert_eq!(first.json(), json!({"id": 1, "deep": [{"code": "p1"}]}));
@@ -123,6 +123,14 @@ fn placeholders_are_filled_wherever_they_may_stand() {
         (first.body.as_str(), first.header("content-type")),
         ("a+b=c%26d&id=1", "application/x-www-form-urlencoded")
     );
+}
+
+#[test]
+fn a_body_may_be_a_text() {
+    let stub = lists();
+    let endpoint = json!({"method": "POST", "data": "<q>all</q>", "headers": {"content-type": "text/xml"}});
+    let seen = seen(&stub, &of(&stub, &json!([{"name": "a", "endpoint": endpoint}])), "a");
+    assert_eq!((seen[0].body.as_str(), seen[0].header("content-type")), ("<q>all</q>", "text/xml"));
 }
 
 #[test]
