@@ -204,3 +204,22 @@ fn a_merge_without_a_key_is_refused() {
     ended(&Mine::json(&manifest).reading("events"), 2, &["`merge` needs `primary_key`"]);
     assert!(stub.take().is_empty());
 }
+
+#[test]
+fn a_field_that_changes_its_type_stays_one_column() {
+    let answered = AtomicUsize::new(0);
+    // Each program reads twice; the second time there is another price.
+    let stub = stub(move |_| match answered.fetch_add(1, Ordering::Relaxed) % 2 {
+        0 => Response::json(&json!([{"id": 1, "price": 5}])),
+        _ => Response::json(&json!([{"id": 2, "price": "free"}])),
+    });
+    let manifest = events(&stub, &json!({"path": "events", "paginator": "single_page"}));
+    load(&manifest, "events", "types", "duckdb").succeeded();
+    let rows = load(&manifest, "events", "types", "duckdb").succeeded();
+    let second = rows.iter().find(|row| row["id"] == 2).unwrap();
+    assert_eq!((&second["price"], &second["price__v_text"]), (&Value::Null, &json!("free")), "dlt adds a column");
+    let mine = Mine::json(&manifest);
+    mine.reading("events").complete();
+    mine.reading("events").complete();
+    assert_eq!(mine.column("events", "price"), ["5", "free"]);
+}
