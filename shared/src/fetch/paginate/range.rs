@@ -15,11 +15,13 @@ impl Reading<'_, '_> {
         (offset_place, limit_place): (&Place, &Place),
         end: &RangeEnd,
     ) -> Result<End, Stop> {
+        // Some APIs count from 1; a larger first offset leaves records out, which the API's total has all the same.
+        let base = if first == 1 { 1 } else { 0 };
         let mut offset = first;
         let mut previous = None;
         let mut pages = 0;
         loop {
-            if self.reader.endpoint.depth_limit.is_some_and(|depth| offset - first >= depth) {
+            if self.reader.endpoint.depth_limit.is_some_and(|depth| offset - base >= depth) {
                 return Ok(End::TooDeep);
             }
             if let Some(maximum) = end.maximum.filter(|maximum| offset >= *maximum) {
@@ -29,11 +31,12 @@ impl Reading<'_, '_> {
             put(&mut call, offset_place, offset.into());
             put(&mut call, limit_place, limit.into());
             let Some(Read { mut page, facts }) =
-                self.page(&call, offset - first, &|_, body, none| range_facts(end, body, none)).await?
+                self.page(&call, offset - base, &|_, body, none| range_facts(end, body, none)).await?
             else {
                 return Ok(self.ignored(pages));
             };
-            page.total = page.total.or(facts.bound);
+            let known = facts.bound.or(page.total);
+            page.total = page.total.or(facts.bound).map(|total| total.saturating_sub(first - base));
             let Some(ends) = ends(&page) else {
                 return Ok(after_empty(end, &facts));
             };
@@ -43,8 +46,7 @@ impl Reading<'_, '_> {
             previous = Some(ends);
             pages += 1;
             offset += page.records.len() as u64;
-            let known = facts.bound.or(page.total);
-            let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - first >= total);
+            let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - base >= total);
             let left = self.leaves_range(&page);
             if self.send(page).await == Wanted::No || reached {
                 return Ok(End::Reached);
