@@ -75,6 +75,26 @@ fn events_answers_under_cargo_lambda_watch() {
         assert_eq!(report["records"]["new"], expected, "{report}");
     }
 
+    // The parameters of a run are fields of the event too.
+    let event = r#"{"source": "see_tickets", "page_size": 7, "attempts": 1, "request_timeout": 30}"#;
+    let (done, text) = invoke(port, "events", event);
+    assert!(done, "{text}");
+    assert!(tickets.requests().last().unwrap().query.contains("limit=7"), "{:?}", tickets.requests().last());
+    let seen = tickets.count();
+    let event =
+        r#"{"source": "see_tickets", "initial_days": 366, "page_size": 0, "attempts": 11, "request_timeout": 301}"#;
+    let (_, text) = invoke(port, "events", event);
+    let ranges = [
+        ("initial_days", "1 to 365"),
+        ("page_size", "from 1"),
+        ("attempts", "1 to 10"),
+        ("request_timeout", "1 to 300"),
+    ];
+    for (field, range) in ranges {
+        assert!(text.contains(field) && text.contains(range), "`{field}`, `{range}`: {text}");
+    }
+    assert_eq!(tickets.count(), seen);
+
     let seen = market.count();
     let (done, text) = invoke(port, "events", r#"{"soruce": "ticketmaster", "from": 5}"#);
     assert!(!done || text.contains("errorType"), "{text}");

@@ -7,14 +7,20 @@
 
 mod aws;
 mod deep;
+mod dlt;
 mod emulator;
+mod event_api;
+mod eventzilla;
 mod growth;
 mod lake;
 mod limits;
 mod readers;
+mod readme;
+mod records;
 mod refusals;
 mod secrets;
 mod see_tickets;
+mod settings;
 mod ticketmaster;
 mod tools;
 mod xurrent;

@@ -179,6 +179,30 @@ fn the_history_tells_how_status_and_prices_moved() {
 }
 
 #[test]
+fn a_check_says_what_the_run_then_needs_of_the_day_s_quota() {
+    let options = Options { events: 900, ..Options::default() };
+    let server = start_blocking(options).unwrap();
+    let lake = Lake::new();
+    for resource in ["events", "venues"] {
+        let plan = &reading(resource, &server, &lake).with(&["--check"]).complete()["plan"];
+        assert!(lake.objects().is_empty() || resource == "venues");
+        let run = reading(resource, &server, &lake).complete();
+        let (estimate, sent) = (&plan["estimate"], run["requests"]["sent"].as_u64().unwrap());
+        assert_eq!(
+            (&estimate["requests"], &estimate["records"], &estimate["basis"]),
+            (&json!(sent), &run["expected"], &json!("the API's own totals")),
+            "{resource}"
+        );
+        assert_eq!(estimate["seconds"], sent.div_ceil(5), "5 a second");
+        let share = estimate["quota_percent"].as_f64().unwrap();
+        assert!((share - sent as f64 / 50.0).abs() <= 0.05, "{share} of 5,000 a day for {sent}");
+    }
+    let check = reading("events", &server, &lake).with(&["--check", "--to", "2027-01-31"]).complete();
+    let estimate = &check["plan"]["estimate"];
+    assert!(estimate["records"].as_u64().unwrap() < 900, "a narrower range is a smaller estimate: {estimate}");
+}
+
+#[test]
 fn what_lies_too_deep_is_said() {
     // Venues have no date to be cut by.
     let options = Options { events: 100, venues: Some(2_500), ..Options::default() };

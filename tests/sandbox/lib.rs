@@ -30,6 +30,7 @@ pub mod function;
 pub mod see_tickets;
 mod server;
 pub mod store;
+pub mod stub;
 pub mod ticketmaster;
 mod wire;
 pub mod xurrent;

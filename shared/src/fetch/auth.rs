@@ -101,7 +101,7 @@ impl<'a> Authenticator<'a> {
             _ => {}
         }
         let first = state.current.is_none();
-        let credential = Arc::new(self.obtain(&[], first).await?);
+        let credential = Arc::new(self.obtain(first).await?);
         state.current = Some(Arc::clone(&credential));
         Ok(credential)
     }
@@ -122,10 +122,10 @@ impl<'a> Authenticator<'a> {
         state.refusals += 1;
         let credential = match (&refused.key, state.refusals) {
             (Key::None, _) => return Err(unauthorized("the manifest names none; give it `client.auth`")),
-            (_, 1) if refused.expires.is_some() => self.obtain(&[], false).await?,
-            (_, 1) => self.reread(refused).await?.ok_or_else(|| unauthorized(&refused.origin))?,
+            (_, 1) if refused.expires.is_some() => self.obtain(false).await?,
+            (_, 1) => self.reread(&refused.secrets).await?.ok_or_else(|| unauthorized(&refused.origin))?,
             (_, 2) if refused.expires.is_some() => {
-                self.reread(refused).await?.ok_or_else(|| unauthorized(&refused.origin))?
+                self.reread(&refused.secrets).await?.ok_or_else(|| unauthorized(&refused.origin))?
             }
             _ => return Err(unauthorized(&refused.origin)),
         };
@@ -134,24 +134,42 @@ impl<'a> Authenticator<'a> {
         Ok(())
     }
 
-    /// The credential of secrets read anew; `None` when they are the same.
-    async fn reread(&self, refused: &Credential) -> Result<Option<Credential>, Error> {
-        let credential = self.obtain(&refused.secrets, false).await?;
-        Ok((credential.secrets != refused.secrets).then_some(credential))
-    }
-
-    /// Reads the secrets, those of `stale` again, and asks for a token where the API wants one. With `first`, a token that is
-    /// stored is taken as it is.
-    async fn obtain(&self, stale: &[(String, Secret)], first: bool) -> Result<Credential, Error> {
+    /// The credential of the secrets as they are kept. With `first`, a token that is stored is taken as it is. Where no token is
+    /// given for them, they are read anew: a process that lives on has kept them since before they were changed.
+    async fn obtain(&self, first: bool) -> Result<Credential, Error> {
         let Some(way) = self.secrets.first_held(self.source, self.ways).await? else {
             let (redactor, origin) = (Redactor::default(), String::new());
             return Ok(Credential { key: Key::None, redactor, origin, secrets: Vec::new(), expires: None });
         };
+        let secrets = self.read(way, &[]).await?;
+        match self.with(way, secrets.clone(), first).await {
+            Err(refused @ Error::Unauthorized { .. }) => self.reread(&secrets).await?.ok_or(refused),
+            obtained => obtained,
+        }
+    }
+
+    /// The credential of the secrets `stale` read anew; `None` when they are the same.
+    async fn reread(&self, stale: &[(String, Secret)]) -> Result<Option<Credential>, Error> {
+        let Some(way) = self.secrets.first_held(self.source, self.ways).await? else { return Ok(None) };
+        let secrets = self.read(way, stale).await?;
+        if secrets == stale {
+            return Ok(None);
+        }
+        Ok(Some(self.with(way, secrets, false).await?))
+    }
+
+    /// The secrets of `way`, those of `stale` read again.
+    async fn read(&self, way: &Auth, stale: &[(String, Secret)]) -> Result<Vec<(String, Secret)>, Error> {
         let mut secrets = Vec::new();
         for name in way.secrets() {
             let stale = stale.iter().find(|(stale, _)| stale == name).map(|(_, secret)| secret);
             secrets.push((name.to_owned(), self.secrets.get(self.source, name, stale).await?));
         }
+        Ok(secrets)
+    }
+
+    /// The credential of these secrets; asks for a token where the API wants one.
+    async fn with(&self, way: &Auth, secrets: Vec<(String, Secret)>, first: bool) -> Result<Credential, Error> {
         let value = |name: &str| {
             let found = secrets.iter().find(|(known, _)| known == name);
             found.map(|(_, secret)| secret.expose().to_owned()).unwrap_or_default()

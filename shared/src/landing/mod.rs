@@ -14,7 +14,7 @@ pub(crate) use self::tally::Tally;
 use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::fetch::paginate::Page;
-use crate::manifest::{CursorMissing, Manifest, Resource, WriteDisposition};
+use crate::manifest::{CursorKind, CursorMissing, Manifest, Resource, WriteDisposition};
 use crate::map::{Mapper, Rejection, Row, infer};
 use crate::merge::{Buffer, Merged, Table, key_hash};
 use crate::plan::Slice;
@@ -185,14 +185,20 @@ impl<'l> Landing<'l> {
                 }
                 (None, CursorMissing::Raise) => {
                     let path = &incremental.cursor_path;
+                    let kind = match incremental.kind {
+                        CursorKind::Instant => "day or instant (for numbers, give `initial_value: 0`)",
+                        CursorKind::Number => "whole number",
+                    };
                     return Err(wrong(format!(
-                        "the record {} has no cursor at `{path}`; say what to do with such a one: `on_cursor_value_missing: include` or `exclude`",
+                        "the record {} has no cursor at `{path}`, no {kind}; say what to do with such a one: `on_cursor_value_missing: include` or `exclude`",
                         row.key
                     )));
                 }
             }
         }
         if let Some(clash) = self.siblings.as_mut().and_then(|siblings| siblings.clash(&row, slice)) {
+            // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
+            self.buffer = self.table.buffer();
             return Err(wrong(clash));
         }
         let hash = key_hash(&row.key);

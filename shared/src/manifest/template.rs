@@ -82,9 +82,21 @@ impl Template {
                 Ok(())
             }
             Value::Array(elements) => elements.iter().try_for_each(|element| Self::names(element, names)),
-            Value::Object(members) => members.values().try_for_each(|member| Self::names(member, names)),
+            Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+                Self::check_name(name)?;
+                Self::names(member, names)
+            }),
             _ => Ok(()),
         }
+    }
+
+    /// An error for a parameter's, header's or member's name with a placeholder in it: names are sent as they are.
+    pub(super) fn check_name(name: &str) -> Result<(), String> {
+        let known = ["{resources.", "{incremental.", "{settings."];
+        if known.iter().any(|known| name.contains(known)) {
+            return Err(format!("`{name}`: a placeholder stands in a value, not in a name"));
+        }
+        Ok(())
     }
 
     /// The text as a path: what fills a placeholder is percent-encoded, so that it stays within its segment. An error names the

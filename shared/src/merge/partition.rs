@@ -101,7 +101,7 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
     for (part, updates) in parts.iter().zip(&mut updates) {
         part.scan(table, stamps, |key, stored| {
             let Some(&row) = wanted.get(key) else { return };
-            if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition == WriteDisposition::Merge {
+            if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition != WriteDisposition::Append {
                 updates.insert(stored.position, row);
                 replaced.insert(row, stored.stamps);
             } else {

@@ -165,6 +165,23 @@ fn is_gap(resource: &Resource, watermark: Option<Cursor>, start: Option<Cursor>)
     }
 }
 
+/// Takes out of `request`, one for several resources, what `resource` does not take; gives a warning for each.
+pub fn leave_out(request: &mut Request, resource: &Resource) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for fault in faults(request, resource) {
+        match fault.place.as_str() {
+            "from" => request.from = None,
+            "to" => request.to = None,
+            "initial_days" => request.initial_days = None,
+            "page_size" if most_in_a_page(resource).is_none() => request.page_size = None,
+            // A condition that is not kept would give more than was asked for.
+            _ => continue,
+        }
+        warnings.push(format!("`{}` is left out: {}", fault.place, fault.message));
+    }
+    warnings
+}
+
 fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     let endpoint = &resource.endpoint;
     let mut faults = Vec::new();

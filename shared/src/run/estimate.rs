@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Clients;
+use crate::fetch::limits::Ledger;
 use crate::fetch::paginate::{News, Reader};
 use crate::fetch::{Api, Budget};
 use crate::manifest::{Manifest, Paginator, Resource};
@@ -23,9 +24,10 @@ pub(super) async fn estimate(
     plan: &Plan<'_>,
     state: &State<'_>,
     budget: Budget,
+    ledger: Ledger<'_>,
 ) -> Estimate {
     let counted = match &resource.parent {
-        None if plan.len() <= MOST_ASKED => count(clients, manifest, resource, plan, budget).await,
+        None if plan.len() <= MOST_ASKED => count(clients, manifest, resource, plan, budget, ledger).await,
         None => Err("it has more queries than a check asks for".to_owned()),
         Some(parent) => Err(format!("it depends on the records of `{}`", parent.resource)),
     };
@@ -51,10 +53,18 @@ async fn count(
     resource: &Resource,
     plan: &Plan<'_>,
     budget: Budget,
+    ledger: Ledger<'_>,
 ) -> Result<(u64, u64), String> {
     let budget = Budget { attempts: 1, ..budget };
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, None);
-    let reader = Reader::new(&api, resource);
+    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
+    let counted = first_pages(&api, resource, plan).await;
+    api.close().await.map_err(|error| error.to_string())?;
+    counted
+}
+
+/// What the first page of each slice says.
+async fn first_pages<'r>(api: &'r Api<'r>, resource: &'r Resource, plan: &Plan<'_>) -> Result<(u64, u64), String> {
+    let reader = Reader::new(api, resource);
     let (mut records, mut requests) = (0, 0);
     for index in 0..plan.len() {
         let slice = plan.slice(index).map_err(|(_, reason)| reason)?;

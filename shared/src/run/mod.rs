@@ -13,12 +13,12 @@ use tokio::time::Instant as Clock;
 
 use crate::aws::Aws;
 use crate::cursor::Cursor;
-use crate::error::Error;
+use crate::error::{Error, Faults};
 use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
 use crate::landing::{Harvesting, Landing};
 use crate::manifest::{Manifest, Resource, WriteDisposition, catalog, nearest};
-use crate::plan::{Estimate, ParentRow, Plan};
+use crate::plan::{self, Estimate, ParentRow, Plan};
 use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
@@ -78,19 +78,24 @@ pub async fn run_into(
     if let [name] = names.as_slice() {
         return one(store, clients, &manifest, request, name, until, progress).await;
     }
+    let requests = match requests(&manifest, request, &names) {
+        Ok(requests) => requests,
+        Err(error) => return (report.failed(&error), Some(error)),
+    };
     let mut reports = Vec::with_capacity(names.len());
     let mut first = None;
     let mut sent = 0;
-    for name in names {
-        let left = request.max_requests.map(|most| most.saturating_sub(sent));
-        let request = Request { resource: name.clone(), max_requests: left, ..request.clone() };
-        let (report, error) = one(store.clone(), clients, &manifest, &request, &name, until, progress).await;
+    for (mut request, warnings) in requests {
+        request.max_requests = request.max_requests.map(|most| most.saturating_sub(sent));
+        let name = request.resource.clone();
+        let (mut report, error) = one(store.clone(), clients, &manifest, &request, &name, until, progress).await;
         if let Some(error) = error {
             // The others may be whole all the same.
             tracing::error!(resource = name, "{}", crate::error::chain(&error));
             first.get_or_insert(error);
         }
         sent += report.requests.sent;
+        report.warnings.extend(warnings);
         reports.push(report);
     }
     let mut report = Report::of_several(&request.source, reports);
@@ -113,6 +118,22 @@ fn names(manifest: &Manifest, request: &Request) -> Vec<String> {
         return selected.map(|resource| resource.name.clone()).collect();
     }
     request.resource.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+/// The request for each of several resources, with what is left out of it; checked before anything is sent.
+fn requests(manifest: &Manifest, request: &Request, names: &[String]) -> Result<Vec<(Request, Vec<String>)>, Error> {
+    let mut requests = Vec::with_capacity(names.len());
+    let mut faults = Vec::new();
+    for name in names {
+        let resource = resource(manifest, name)?;
+        let mut request = Request { resource: name.clone(), ..request.clone() };
+        let warnings = plan::leave_out(&mut request, resource);
+        if let Err(Faults(more)) = Plan::new(&request, manifest, resource, None) {
+            faults.extend(more);
+        }
+        requests.push((request, warnings));
+    }
+    if faults.is_empty() { Ok(requests) } else { Err(Faults(faults).into()) }
 }
 
 /// Reads one resource.
@@ -169,7 +190,19 @@ async fn fill(
     if request.check {
         let estimate = match request.replay_rejected {
             true => Estimate { basis: "a replay reads no API".into(), ..Estimate::default() },
-            false => estimate::estimate(clients, manifest, resource, &plan, &state, budget).boxed_local().await,
+            false => {
+                estimate::estimate(
+                    clients,
+                    manifest,
+                    resource,
+                    &plan,
+                    &state,
+                    budget,
+                    Ledger::new(store.as_ref(), &manifest.name),
+                )
+                .boxed_local()
+                .await
+            }
         };
         report.plan = Some(plan.describe(&estimate));
         report.status = Status::Complete;

@@ -164,17 +164,21 @@ impl Reading<'_, '_> {
     /// Takes what one pass over the slices brings. In the last pass, what does not add up is incomplete.
     async fn land(&mut self, mut received: mpsc::Receiver<Message>, last: bool) -> Result<(), Stop> {
         let mut held = Vec::new();
-        let mut records = 0;
+        let (mut records, mut failures) = (0, 0);
         while let Some(message) = received.recv().await {
             if !self.landing.needs_sample() {
                 self.take(message, last).await?;
                 continue;
             }
-            if let News::Page(page) = &message.news {
-                records += page.records.len();
+            match &message.news {
+                News::Page(page) => records += page.records.len(),
+                News::End(Ok(_)) => failures = 0,
+                News::End(Err(_)) => failures += 1,
+                News::Covered { .. } => {}
             }
             held.push(message);
-            if records >= SAMPLE {
+            // An API that is down is to be noticed before all of it has been asked.
+            if records >= SAMPLE || failures >= MOST_FAILURES {
                 self.learn(&mut held, last).await?;
             }
         }

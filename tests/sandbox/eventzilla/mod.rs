@@ -49,6 +49,8 @@ pub struct Options {
     pub deleted: Vec<usize>,
     /// How many records a request gets at most, whatever it asks for.
     pub page_cap: usize,
+    /// Whether `pagination` is an object, as one of the API's clients reads it, and not a list of one.
+    pub pagination_alone: bool,
     /// How many events and users each revision appends; as many of the first events get one attendee and one
     /// transaction more.
     pub added_per_revision: usize,
@@ -82,6 +84,7 @@ impl Default for Options {
             without_children: Vec::new(),
             deleted: Vec::new(),
             page_cap: 100,
+            pagination_alone: false,
             added_per_revision: 2,
             revision: 0,
             api_key: "sandbox-key".into(),
@@ -116,13 +119,18 @@ pub fn start_blocking(options: Options) -> io::Result<Server> {
         rate: options.enforce_rate.clone(),
         revision: options.revision,
     };
-    let api = Eventzilla { records: Records::new(&options), page_cap: options.page_cap };
+    let api = Eventzilla {
+        records: Records::new(&options),
+        page_cap: options.page_cap,
+        pagination_alone: options.pagination_alone,
+    };
     server::serve(Box::new(api), conduct, "/api/v2")
 }
 
 struct Eventzilla {
     records: Records,
     page_cap: usize,
+    pagination_alone: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -157,7 +165,8 @@ impl Eventzilla {
             return Ok(message(404, &format!("No {} found", list.noun)));
         }
         let records: Vec<Value> = (0..list.total).skip(offset).take(limit).map(list.record).collect();
-        let mut body = json!({"pagination": [{"offset": offset, "limit": limit, "total": list.total}]});
+        let pagination = json!({"offset": offset, "limit": limit, "total": list.total});
+        let mut body = json!({"pagination": if self.pagination_alone { pagination } else { json!([pagination]) }});
         body[list.key] = Value::Array(records);
         Ok(Answer::json(200, &body))
     }

@@ -87,6 +87,9 @@ fn pagination_is_a_list_of_one_object_beside_the_records() {
     assert_eq!(told(&format!("/events/{id}/transactions"), "transactions"), (pagination(0, 20, 1), 1));
     let names: Vec<String> = get(&server, "/events").json().as_object().unwrap().keys().cloned().collect();
     assert_eq!(names, ["events", "pagination"]);
+
+    let server = start_blocking(Options { pagination_alone: true, ..Options::default() }).unwrap();
+    assert_eq!(get(&server, "/events").json()["pagination"], pagination(0, 20, 250)[0]);
 }
 
 #[test]

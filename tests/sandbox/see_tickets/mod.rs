@@ -33,6 +33,8 @@ pub struct Options {
     pub sales: usize,
     /// How many events they belong to; a few have most of them.
     pub events: usize,
+    /// How many of the last events the list of events has from revision 1 on only; their sales are there before.
+    pub unlisted: usize,
     /// The last day that has sales, `YYYY-MM-DD`.
     pub until: String,
     /// Over how many days the sales are spread, `until` included.
@@ -70,6 +72,7 @@ impl Default for Options {
             seed: 1,
             sales: 1_000,
             events: 12,
+            unlisted: 0,
             until: "2026-11-20".into(),
             days: 90,
             pending_days: 3,
@@ -138,8 +141,12 @@ pub fn start_blocking(options: Options) -> io::Result<Server> {
         rate: options.enforce_rate.clone(),
         revision: options.revision,
     };
-    let api =
-        SeeTickets { sales: Sales::new(&options)?, default_limit: options.default_limit, page_cap: options.page_cap };
+    let api = SeeTickets {
+        sales: Sales::new(&options)?,
+        default_limit: options.default_limit,
+        page_cap: options.page_cap,
+        listed_at_first: options.events.saturating_sub(options.unlisted),
+    };
     server::serve(Box::new(api), conduct, "/v1")
 }
 
@@ -147,6 +154,7 @@ struct SeeTickets {
     sales: Sales,
     default_limit: usize,
     page_cap: usize,
+    listed_at_first: usize,
 }
 
 #[derive(Deserialize, Default)]
@@ -202,7 +210,8 @@ impl SeeTickets {
     fn events(&self, call: &Call) -> Result<Vec<Value>, String> {
         let uri = format!("/?{}", call.query).parse().map_err(|_| "Invalid query".to_owned())?;
         let Query(page) = Query::<Page>::try_from_uri(&uri).map_err(|error| error.body_text())?;
-        Ok(self.sales.events().skip(page.offset).take(self.limit(page.limit)).collect())
+        let listed = if call.revision == 0 { self.listed_at_first } else { usize::MAX };
+        Ok(self.sales.events().take(listed).skip(page.offset).take(self.limit(page.limit)).collect())
     }
 }
 

@@ -45,6 +45,22 @@ fn a_page_without_a_limit_has_the_default_one() {
 }
 
 #[test]
+fn an_event_can_have_sales_before_it_is_listed() {
+    let server = start_blocking(Options { unlisted: 2, ..Options::default() }).unwrap();
+    let events = || {
+        let headers = ["Authorization: Bearer sandbox-key"];
+        data(&send("GET", &format!("{}/events/search", server.base_url), &headers, "").unwrap())
+    };
+    let before = events();
+    server.set_revision(1);
+    let after = events();
+    assert_eq!((before.len(), after.len(), &after[..10]), (10, 12, before.as_slice()));
+    let search = json!({"forSearchItemType": "EVENT", "searchItemCodes": [after[11]["id"]]});
+    server.set_revision(0);
+    assert!(!data(&report(&server, &json!({"search": search}))).is_empty());
+}
+
+#[test]
 fn a_window_over_http_holds_both_edges() {
     let options = Options::default();
     let sales: Vec<Value> = options.truth().sales(0).collect();

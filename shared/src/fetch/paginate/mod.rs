@@ -198,7 +198,7 @@ impl<'r> Reading<'r, '_> {
         match &self.reader.endpoint.paginator {
             Paginator::Offset { limit, offset, offset_place, limit_place, end } => {
                 let limit = self.reader.api.page_size().unwrap_or(*limit);
-                self.at_offset(*offset, *offset, limit, (offset_place, limit_place), end).await
+                self.at_offset(u64::from(*offset == 1), *offset, limit, (offset_place, limit_place), end).await
             }
             Paginator::PageNumber { base_page, page, page_place, end } => {
                 self.at_number(*base_page, *page, page_place, end).await

@@ -16,12 +16,14 @@ impl Reading<'_, '_> {
         end: &RangeEnd,
         first_page: Option<Read>,
     ) -> Result<End, Stop> {
+        // Some APIs count from 1; a larger first offset leaves records out, which the API's total has all the same.
+        let base = if first == 1 { 1 } else { 0 };
         let mut first_page = first_page;
         let mut offset = first;
         let mut previous = None;
         let mut pages = 0;
         loop {
-            if self.reader.endpoint.depth_limit.is_some_and(|depth| offset - first >= depth) {
+            if self.reader.endpoint.depth_limit.is_some_and(|depth| offset - base >= depth) {
                 return Ok(End::TooDeep);
             }
             if let Some(maximum) = end.maximum.filter(|maximum| offset >= *maximum) {
@@ -29,10 +31,11 @@ impl Reading<'_, '_> {
             }
             let read = match first_page.take() {
                 Some(read) => Some(read),
-                None => self.at_offset(first, offset, limit, places, end).await?,
+                None => self.at_offset(base, offset, limit, places, end).await?,
             };
             let Some(Read { mut page, facts }) = read else { return Ok(self.ignored(pages)) };
-            page.total = page.total.or(facts.bound);
+            let known = facts.bound.or(page.total);
+            page.total = page.total.or(facts.bound).map(|total| total.saturating_sub(first - base));
             let Some(ends) = ends(&page) else {
                 return Ok(after_empty(end, &facts));
             };
@@ -42,8 +45,7 @@ impl Reading<'_, '_> {
             previous = Some(ends);
             pages += 1;
             offset += page.records.len() as u64;
-            let known = facts.bound.or(page.total);
-            let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - first >= total);
+            let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - base >= total);
             let left = self.leaves_range(&page);
             if self.send(page).await == Wanted::No || reached {
                 return Ok(End::Reached);
@@ -54,10 +56,10 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// The page at `offset`, in a slice that begins at `first`.
+    /// The page at `offset`, where the API's first record is at `base`.
     pub(super) async fn at_offset(
         &self,
-        first: u64,
+        base: u64,
         offset: u64,
         limit: u64,
         (offset_place, limit_place): (&Place, &Place),
@@ -66,7 +68,7 @@ impl Reading<'_, '_> {
         let mut call = self.call();
         put(&mut call, offset_place, offset.into());
         put(&mut call, limit_place, limit.into());
-        self.page(&call, offset - first, &|_, body, none| range_facts(end, body, none)).await
+        self.page(&call, offset - base, &|_, body, none| range_facts(end, body, none)).await
     }
 
     /// Page `number`, where the API's first is `base`.

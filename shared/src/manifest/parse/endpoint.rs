@@ -152,7 +152,9 @@ type Check<'c> = dyn Fn(&str) -> Result<(), String> + 'c;
 fn templates(params: &BTreeMap<String, Node<'_>>, check: &Check<'_>) -> BTreeMap<String, Template> {
     let mut templates = BTreeMap::new();
     for (name, node) in params {
-        if node.is_mapping() {
+        if let Err(message) = Template::check_name(name) {
+            node.fault(message);
+        } else if node.is_mapping() {
             match super::bind::resolve(node) {
                 Some(_) => node
                     .fault(format!("`resolve` is for a path: write {{{name}}} in it, or a placeholder as the value")),
@@ -180,7 +182,11 @@ fn method(fields: &Fields<'_>) -> Option<Method> {
 fn headers(fields: &Fields<'_>, check: &Check<'_>) -> BTreeMap<String, Template> {
     let members =
         fields.get("headers").and_then(|node| node.fields()).map(|headers| headers.members()).unwrap_or_default();
-    members.iter().filter_map(|(name, node)| Some((name.clone(), template(node, check)?))).collect()
+    let header = |(name, node): &(String, Node<'_>)| {
+        Template::check_name(name).map_err(|message| node.fault(message)).ok()?;
+        Some((name.clone(), template(node, check)?))
+    };
+    members.iter().filter_map(header).collect()
 }
 
 fn body_template(fields: &Fields<'_>, check: &Check<'_>) -> Option<BodyTemplate> {

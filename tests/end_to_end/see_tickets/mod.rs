@@ -1,5 +1,8 @@
 //! See Tickets: every sale once, whatever the server's page cap, its faults, and how often it is read.
 
+mod codes;
+mod original;
+
 use std::collections::BTreeSet;
 
 use sandbox::function::Function;
