@@ -218,6 +218,36 @@ fn what_lies_too_deep_is_said() {
 }
 
 #[test]
+fn a_class_is_named_and_found_in_what_is_stored() {
+    let options = Options { events: 900, ..Options::default() };
+    let truth = options.truth().unwrap();
+    let server = start_blocking(options).unwrap();
+    let lake = Lake::new();
+    let jazz =
+        |lake: &Lake| reading("events", &server, lake).with(&["--param", "segment=music", "--param", "genre=-Rock"]);
+    let ended = jazz(&lake).run();
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    assert!(ended.errors.contains("no `classifications` are stored; read them first"), "{}", ended.errors);
+    assert_eq!(server.count(), 0);
+
+    reading("classifications", &server, &lake).complete();
+    jazz(&lake).complete();
+    let expected: BTreeSet<String> = truth
+        .event_ids(0)
+        .into_iter()
+        .filter(|id| {
+            let event = truth.event(id, 0).unwrap();
+            let class = |level: &str| event["classifications"][0][level]["name"].clone();
+            class("segment") == "Music" && class("genre") != "Rock"
+        })
+        .collect();
+    assert!(expected.len() > 20, "{}", expected.len());
+    assert_eq!(ids(lake.query("ticketmaster/events", "SELECT id FROM {table}")), expected);
+    let ended = reading("events", &server, &lake).with(&["--param", "segment=Musik"]).run();
+    assert!(ended.errors.contains("Did you mean `Music`?"), "{}", ended.errors);
+}
+
+#[test]
 fn filters_narrow_and_unknown_ones_are_refused() {
     let options = Options { events: 900, ..Options::default() };
     let server = start_blocking(options).unwrap();

@@ -255,6 +255,19 @@ pub struct Filter {
     pub json: Option<Template>,
     /// The field of the parent resource whose values it gives, instead of those that the parent has.
     pub parent: Option<String>,
+    /// Where its values are names that stand for ids.
+    pub lookup: Option<Lookup>,
+}
+
+/// A stored table with names and ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The resource whose table it is.
+    pub resource: String,
+    /// The column of names.
+    pub name: String,
+    /// The column of ids.
+    pub id: String,
 }
 
 /// What an answer means that has this status and holds this text.

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting};
 pub use endpoint::{
-    Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Method, PageSize,
-    Paginator, Place, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
+    Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Lookup, Method,
+    PageSize, Paginator, Place, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
 };
 pub use path::JsonPath;
 pub use rate::{Rate, Window};

@@ -7,6 +7,7 @@ mod buffer;
 mod history;
 mod jsonl;
 mod name;
+mod pairs;
 mod parquet;
 mod part;
 mod partition;

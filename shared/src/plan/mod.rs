@@ -1,5 +1,6 @@
 //! From a request and a manifest to slices: queries that together cover what was asked for, each read to its end.
 
+mod density;
 mod describe;
 mod filter;
 mod slice;

@@ -84,7 +84,7 @@ impl<'d, 'r> Deep<'d, 'r> {
             if self.news.is_closed() {
                 return None;
             }
-            let window = sweep.borrow_mut().next()?;
+            let window = sweep.borrow().propose()?;
             let slice = Arc::new(self.root.within(self.time, window.from, window.to));
             let first = match self.reader.first(&slice, self.news).await {
                 Ok(Some(first)) => first,

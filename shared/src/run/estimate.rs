@@ -80,7 +80,9 @@ async fn first_pages<'r>(api: &'r Api<'r>, resource: &'r Resource, plan: &Plan<'
             Some(News::Page(page)) => {
                 let total = page.total.ok_or("the API does not say how much there is")?;
                 let size = (page.records.len() as u64).max(1);
-                let served = resource.endpoint.depth_limit.map_or(total, |depth| total.min(depth));
+                // What is cut by time is read whole, whatever one query gives.
+                let limit = resource.endpoint.depth_limit.filter(|_| plan.cut_by(index).is_none());
+                let served = limit.map_or(total, |limit| total.min(limit));
                 records += total;
                 requests += served.div_ceil(size).max(1) + u64::from(ends_empty(resource));
             }

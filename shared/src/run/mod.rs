@@ -2,6 +2,7 @@
 
 mod deep;
 mod estimate;
+mod lookup;
 mod parents;
 mod reading;
 
@@ -176,6 +177,7 @@ async fn fill(
         Some(store) => store,
         None => store::open(&request.lake, &clients.aws).await,
     };
+    let request = &lookup::resolve(request, manifest, resource, store.as_ref()).await?;
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
     state.check(resource, request.format)?;
     let plan = Plan::new(request, manifest, resource, state.watermark(resource))?;

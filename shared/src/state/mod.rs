@@ -281,6 +281,8 @@ impl<'s> State<'s> {
 
     /// Keeps how far a reading has come; `None`: it is complete.
     pub async fn keep(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+        // One that names nothing is none.
+        let checkpoint = checkpoint.filter(|checkpoint| !checkpoint.is_empty());
         self.change(|stored| {
             let changed = stored.filter(|stored| stored.checkpoint.as_ref() != checkpoint);
             Ok(changed.map(|stored| Stored { checkpoint: checkpoint.cloned(), ..stored.clone() }))

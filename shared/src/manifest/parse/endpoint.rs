@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::yaml::{Fields, Node};
 use super::super::{
-    Action, BodyTemplate, Column, Endpoint, Filter, Method, PageSize, Paginator, Parent, Place, ResponseAction,
+    Action, BodyTemplate, Column, Endpoint, Filter, Lookup, Method, PageSize, Paginator, Parent, Place, ResponseAction,
     Template, Total,
 };
 use super::bind::Binding;
@@ -221,7 +221,7 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
     let mut filters = BTreeMap::new();
     for (name, node) in fields.fields("filters").iter().flat_map(Fields::members) {
         let Some(filter) = node.fields() else { continue };
-        filter.only(&["list", "params", "json", "parent"]);
+        filter.only(&["list", "params", "json", "parent", "lookup"]);
         let parent = filter.get("parent").and_then(|node| {
             let field = node.text()?;
             let known = binding.parent.borrow().as_ref().is_some_and(|(_, fields)| fields.contains(&field));
@@ -232,9 +232,29 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
         });
         let list = filter.get("list").and_then(|node| node.boolean()).unwrap_or(false);
         let params = templates(&merged_params(&filter), &check);
-        filters.insert(name, Filter { list, params, json: json_body(&filter, &check), parent });
+        filters.insert(
+            name,
+            Filter {
+                list,
+                params,
+                json: json_body(&filter, &check),
+                parent,
+                lookup: lookup(&filter, binding.resources),
+            },
+        );
     }
     filters
+}
+
+fn lookup(filter: &Fields<'_>, resources: &[String]) -> Option<Lookup> {
+    let fields = filter.fields("lookup")?;
+    fields.only(&["resource", "name", "id"]);
+    let resource = fields.required("resource")?;
+    let name = resource.text()?;
+    if !resources.contains(&name) {
+        resource.fault(format!("no resource `{name}` is declared{}", super::nearest(&name, resources)));
+    }
+    Some(Lookup { resource: name, name: fields.required("name")?.text()?, id: fields.required("id")?.text()? })
 }
 
 fn batch(fields: &Fields<'_>, path: &Template) -> Option<usize> {
