@@ -54,8 +54,9 @@ fn every_recorded_id_arrives_once_and_nothing_is_rejected() {
     let Some(folder) = recordings() else { return };
     let options = Options { recordings: Some(folder.clone()), ..Options::default() };
     let server = start_blocking(options).unwrap();
-    let lake = Lake::new();
     for kind in ["events", "venues", "attractions"] {
+        // A lake each: events bring venues and attractions along.
+        let lake = Lake::new();
         let records = recorded(&folder, kind);
         let expected: BTreeSet<String> =
             records.iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect();
@@ -71,6 +72,7 @@ fn every_recorded_id_arrives_once_and_nothing_is_rejected() {
             (&json!(0), &json!(0), &json!(0))
         );
     }
+    let lake = Lake::new();
     let report = reading("classifications", &server, &lake).complete();
     assert_eq!((&report["records"]["received"], &report["records"]["rejected"]), (&json!(17), &json!(0)));
     let counts = "SELECT count(DISTINCT segment_id), count(DISTINCT genre_id), count(DISTINCT sub_genre_id), count(DISTINCT id) = count(*) FROM {table}";
