@@ -233,6 +233,9 @@ fn a_class_is_named_and_found_in_what_is_stored() {
     assert_eq!(server.count(), 0);
 
     reading("classifications", &server, &lake).complete();
+    let cut_short = jazz(&lake).with(&["--max-requests", "1"]).run();
+    let continuation = &cut_short.report["continuation"];
+    assert_eq!(continuation["params"], json!({"segment": "music", "genre": "-Rock"}), "{}", cut_short.report);
     jazz(&lake).complete();
     let expected: BTreeSet<String> = truth
         .event_ids(0)

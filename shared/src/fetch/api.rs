@@ -115,7 +115,8 @@ impl<'a> Api<'a> {
                 // Never closed: the error cannot come.
                 let _permit = self.on_their_way.acquire().await;
                 let admitted = self.limits.admit(self.budget.until).await?;
-                self.sent.fetch_add(1, Ordering::Relaxed);
+                // Others may have left while this one waited.
+                self.count_sent()?;
                 self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
                 self.send(call, &key, admitted).await
             };
@@ -192,6 +193,14 @@ impl<'a> Api<'a> {
             return Err(Stop::Limit("out of time".into()));
         }
         Ok(())
+    }
+
+    /// Counts a request that leaves now; refuses the one that would be too many.
+    fn count_sent(&self) -> Result<(), Stop> {
+        let most = self.budget.requests.unwrap_or(u64::MAX);
+        let one_more = |sent: u64| (sent < most).then_some(sent + 1);
+        let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        counted.map(|_| ()).map_err(|_| Stop::Limit(format!("max_requests of {most} is used up")))
     }
 
     /// What has the key of `endpoint`.

@@ -60,6 +60,8 @@ pub(crate) struct Landing<'l> {
     received: u64,
     refused: u64,
     excluded: u64,
+    /// Whether rows of slices that are whole were thrown away: then nothing may be said to be stored.
+    pub(crate) discarded: bool,
     /// The furthest cursor of all rows.
     pub(crate) newest: Option<Cursor>,
     /// By the parent's record: how far its whole slices have come.
@@ -97,6 +99,7 @@ impl<'l> Landing<'l> {
             received: 0,
             refused: 0,
             excluded: 0,
+            discarded: false,
             newest: None,
             reached: Vec::new(),
             harvests: Vec::new(),
@@ -199,6 +202,8 @@ impl<'l> Landing<'l> {
         if let Some(clash) = self.siblings.as_mut().and_then(|siblings| siblings.clash(&row, slice)) {
             // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
             self.buffer = self.table.buffer();
+            self.discarded = true;
+            self.reached.clear();
             return Err(wrong(clash));
         }
         let hash = key_hash(&row.key);

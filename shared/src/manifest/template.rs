@@ -40,11 +40,6 @@ impl Template {
         Ok(Self(value))
     }
 
-    /// A text without placeholders.
-    pub fn literal(text: &str) -> Self {
-        Self(Value::String(escape(text)))
-    }
-
     /// The names of its placeholders.
     pub fn placeholders(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -233,7 +228,6 @@ mod tests {
     fn texts_are_filled_and_braces_kept() {
         assert_eq!(render(json!("<{incremental.start_value}> {{x}}"), Some("a")), Some(json!("<a> {x}")));
         assert_eq!(render(json!({}), None), Some(json!({})));
-        assert_eq!(Template::literal("{x}").render(&|_| None), Some(json!("{x}")));
     }
 
     #[test]

@@ -177,6 +177,8 @@ async fn fill(
         Some(store) => store,
         None => store::open(&request.lake, &clients.aws).await,
     };
+    // As it was asked: a later invocation looks its names up again.
+    let asked = Request { resource: name.to_owned(), ..request.clone() };
     let request = &lookup::resolve(request, manifest, resource, store.as_ref()).await?;
     let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
     state.check(resource, request.format)?;
@@ -223,7 +225,7 @@ async fn fill(
     let ledger = Ledger::new(store.as_ref(), &manifest.name);
     let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
     let now = chrono::Utc::now();
-    let signature = Request { resource: name.to_owned(), ..request.clone() }.signature();
+    let signature = asked.signature();
     // What is taken out at the end must have been read in one go.
     let earlier = state.checkpoint(&signature, now).filter(|_| resource.write_disposition != WriteDisposition::Replace);
     let mut checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(signature, now));
@@ -292,12 +294,12 @@ async fn fill(
         landing.state.advance(incremental, newest.map(now), &parents).await?;
     }
     // After the rows, never before: what it names is stored.
-    landing.state.keep((!complete).then_some(&checkpoint)).await?;
+    landing.state.keep((!complete && !landing.discarded).then_some(&checkpoint)).await?;
     report.status = match read {
         Err(Stop::Error(error)) => return Err(error),
         Err(Stop::Limit(reason)) => {
             report.stopped = Some(reason);
-            report.continuation = Some(Request { resource: name.to_owned(), ..request.clone() }.again());
+            report.continuation = Some(asked.again());
             Status::Partial
         }
         Ok(()) if complete => Status::Complete,

@@ -134,3 +134,26 @@ fn the_cursor_of_a_parent_that_fails_stays() {
     assert_eq!(asked("1").as_deref(), Some("2025-12-31T00:00:00Z"), "it has none yet");
     assert_eq!(asked("2").as_deref(), Some("2026-02-01T00:00:00Z"));
 }
+
+#[test]
+fn rows_that_a_clash_of_keys_threw_away_are_read_again() {
+    let stage = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&stage);
+    let stub = stub(move |request| {
+        let stage = now.load(Ordering::Relaxed);
+        let event = request.path.split('/').nth(2).map(|id| id.parse::<usize>().unwrap());
+        Response::json(&match event {
+            None => (1..=if stage == 0 { 1 } else { 4 }).map(|id| json!({"id": id})).collect(),
+            // The fourth event's attendee has the third's id, for a while.
+            Some(4) if stage == 1 => json!([{"id": 3, "name": "3 of 4"}]),
+            Some(event) => json!([{"id": event, "name": format!("{event} of {event}")}]),
+        })
+    });
+    let mine = Mine::json(&attendees(&stub, &json!({"endpoint": of_each_event()})));
+    mine.reading("attendees").complete();
+    stage.store(1, Ordering::Relaxed);
+    ended(&mine.reading("attendees"), 1, &["unique only within `events`"]);
+    stage.store(2, Ordering::Relaxed);
+    mine.reading("attendees").complete();
+    assert_eq!(mine.ids("attendees").len(), 4);
+}
