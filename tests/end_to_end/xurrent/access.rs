@@ -92,7 +92,7 @@ fn an_answer_without_a_token_and_a_wrong_secret_end_with_5() {
 }
 
 #[test]
-fn a_token_or_an_application_is_taken_from_secrets_manager_in_each_form() {
+fn a_secret_holds_a_token_or_an_application() {
     let aws = Aws::start();
     aws.keep_secret("token", r#"{"oauth_token": "sandbox-key"}"#);
     aws.keep_secret("application", r#"{"client_id": "sandbox-client", "client_secret": "sandbox-secret"}"#);
