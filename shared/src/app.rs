@@ -1,22 +1,24 @@
 //! What every function's `main` is: a Lambda function where there is a Lambda runtime, else a command line.
 
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::aws::Aws;
 use crate::cli;
-use crate::error::Error;
+use crate::error::{Error, Faults};
 use crate::fetch;
 use crate::report::Report;
 use crate::request::Draft;
 use crate::run::{self, Clients, Progress};
 use crate::secret::Secrets;
 use crate::settings::Settings;
-use crate::telemetry;
+use crate::telemetry::{self, metrics};
 
 /// What is left of a Lambda's time for storing what was read: a full buffer's merge into S3 and the report.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -27,6 +29,8 @@ pub struct App {
     entity: Option<&'static str>,
     settings: Settings,
     clients: Clients,
+    /// Whether no event came yet.
+    cold: Cell<bool>,
 }
 
 /// Runs the function that reads `entity`; `None`: the resource that each request names.
@@ -54,7 +58,7 @@ impl App {
         let aws = Arc::new(Aws::default());
         let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
         let clients = Clients { http: fetch::http_client()?, aws, secrets, settings: settings.clone() };
-        Ok(Self { entity, settings, clients })
+        Ok(Self { entity, settings, clients, cold: Cell::new(true) })
     }
 
     /// Carries out a request, from its draft on.
@@ -65,11 +69,11 @@ impl App {
         progress: &dyn Progress,
     ) -> (Report, Option<Error>) {
         match draft.check(self.entity, &self.settings) {
-            Ok(request) => run::run(&self.clients, &request, until, progress).await,
-            Err(faults) => {
-                let error = Error::from(faults);
-                (Report::default().failed(&error), Some(error))
+            Ok(request) => {
+                tracing::info!(request = request.signature(), lake = %request.lake, "the run begins");
+                run::run(&self.clients, &request, until, progress).await
             }
+            Err(faults) => self.refused(faults),
         }
     }
 
@@ -87,11 +91,31 @@ impl App {
 
     /// One event. A run that an error ended is a failed invocation, so that retries and alarms see it; what it did is logged.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Report, Error> {
-        let draft = Draft::from_event(&event.payload)?;
-        let (report, error) = self.run(draft, fetch_until(event.context.deadline()), &Silent).await;
+        let span = telemetry::invocation(&event.context, self.cold.replace(false));
+        let until = fetch_until(event.context.deadline());
+        let (report, error) = self.event(&event.payload, until).instrument(span.clone()).await;
+        let _entered = span.enter();
         let text = serde_json::to_string(&report).unwrap_or_default();
-        tracing::info!(report = text, "the run ended");
+        tracing::info!(status = report.status.name(), elapsed_ms = report.elapsed_ms, report = text, "the run ended");
+        for line in metrics::lines(&report, chrono::Utc::now()) {
+            println!("{line}");
+        }
         error.map_or(Ok(report), Err)
+    }
+
+    async fn event(&self, event: &Value, until: Option<SystemTime>) -> (Report, Option<Error>) {
+        match Draft::from_event(event) {
+            Ok(draft) => self.run(draft, until, &Silent).await,
+            Err(faults) => self.refused(faults),
+        }
+    }
+
+    /// The report of what is no request.
+    fn refused(&self, faults: Faults) -> (Report, Option<Error>) {
+        let error = Error::from(faults);
+        let source = self.settings.get("SOURCE").unwrap_or_default().to_owned();
+        let resource = self.entity.unwrap_or_default().to_owned();
+        (Report { source, resource, ..Report::default() }.failed(&error), Some(error))
     }
 }
 

@@ -132,13 +132,15 @@ impl Error {
         Self::Configuration(Fault::new(place, message).into())
     }
 
-    /// A stable name, for Lambda's `errorType`, Step Functions' `ErrorEquals` and the report.
+    /// A stable name, for Lambda's `errorType`, Step Functions' `ErrorEquals` and the report. `Quota`, `Unavailable` and `Store` may
+    /// pass by themselves; the others need somebody's hand.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Configuration(_) => "Configuration",
+            Self::Configuration(_) => "Config",
             Self::Secret { .. } => "Secret",
-            Self::Unauthorized { .. } => "Unauthorized",
-            Self::Throttled { .. } => "Throttled",
+            Self::Unauthorized { .. } => "Auth",
+            Self::Throttled { .. } => "Quota",
+            Self::Api { retryable: true, .. } => "Unavailable",
             Self::Api { .. } => "Api",
             Self::Decode { .. } => "Decode",
             Self::Store(_) => "Store",

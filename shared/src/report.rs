@@ -25,6 +25,16 @@ pub enum Status {
 }
 
 impl Status {
+    /// As the report writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+        }
+    }
+
     fn worse(self, other: Self) -> Self {
         let rank = |status| match status {
             Self::Complete => 0,

@@ -13,6 +13,7 @@ mod event_api;
 mod eventzilla;
 mod growth;
 mod lake;
+mod lambda;
 mod limits;
 mod readers;
 mod readme;

@@ -14,7 +14,7 @@ fn refused(function: impl Fn(Function) -> Function, words: &[&str]) -> Value {
     let ended = function.against("see_tickets", &server.base_url, "sandbox-key").run();
     assert_eq!(ended.code, Some(2), "{}\n{}", ended.report, ended.errors);
     assert_eq!(ended.report["status"], "failed");
-    assert_eq!(ended.report["error"]["kind"], "Configuration");
+    assert_eq!(ended.report["error"]["kind"], "Config");
     for word in words {
         assert!(ended.errors.contains(word), "`{word}` is not in: {}", ended.errors);
     }

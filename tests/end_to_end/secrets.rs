@@ -16,7 +16,7 @@ fn a_wrong_key_ends_with_5_and_leaves_the_watermark() {
     let before = lake.objects();
     let ended = function.clone().against("see_tickets", &server.base_url, "not-the-key-at-all").run();
     assert_eq!(ended.code, Some(5), "{}", ended.errors);
-    assert_eq!(ended.report["error"]["kind"], "Unauthorized");
+    assert_eq!(ended.report["error"]["kind"], "Auth");
     assert!(ended.errors.contains("SEE_TICKETS_API_KEY") && ended.errors.contains("401"), "{}", ended.errors);
     assert_eq!(ended.report["watermark"], report["watermark"]);
     assert_eq!(lake.objects(), before);

@@ -37,12 +37,7 @@ fn what_is_out_of_range_is_named_with_its_range_before_anything_is_sent() {
     ];
     let refused = |function: Function, field: &str, range: &str| {
         let ended = function.run();
-        assert_eq!(
-            (ended.code, &ended.report["error"]["kind"]),
-            (Some(2), &json!("Configuration")),
-            "{}",
-            ended.errors
-        );
+        assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(2), &json!("Config")), "{}", ended.errors);
         let fault = &ended.report["error"]["faults"][0];
         assert_eq!(fault["place"], field, "{}", ended.errors);
         assert!(fault["message"].as_str().unwrap().contains(range), "{range}: {fault}");

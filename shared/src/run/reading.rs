@@ -275,6 +275,7 @@ impl Reading<'_, '_> {
 
     fn whole(&mut self, index: usize, slice: &Slice, tally: &Tally) -> Result<(), Stop> {
         self.count(tally);
+        tracing::debug!(slice = slice.name, expected = tally.total, received = tally.distinct(), "the slice is whole");
         self.checkpoint.finish(&slice.name);
         self.report.slices.whole += 1;
         if let Some(newest) = tally.newest {

@@ -186,7 +186,7 @@ fn a_server_that_stays_down_fails_the_run_and_keeps_what_came_before() {
     let ended = sales(&server, &lake).run();
     assert_eq!(ended.code, Some(1), "{}", ended.errors);
     assert_eq!(ended.report["status"], "failed");
-    assert_eq!(ended.report["error"]["kind"], "Api");
+    assert_eq!(ended.report["error"]["kind"], "Unavailable");
     assert_eq!(ended.report["error"]["retryable"], true);
     assert!(ended.errors.contains("503"), "{}", ended.errors);
     assert_eq!(ended.report["records"]["new"], 400, "four pages came before");

@@ -20,7 +20,7 @@ fn a_personal_token_is_enough() {
     assert_eq!((server.count(), tokens_issued(&server)), (2, 0));
 
     let ended = reading("organizations", &server, &lake).env("XURRENT_OAUTH_TOKEN", "not-the-token").run();
-    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Unauthorized")), "{}", ended.errors);
+    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Auth")), "{}", ended.errors);
     assert!(ended.errors.contains("XURRENT_OAUTH_TOKEN") && ended.errors.contains("invalid or expired"));
     assert!(!format!("{}{}", ended.errors, ended.report).contains("not-the-token"));
     assert_eq!(server.answered(401), 1);
@@ -75,14 +75,14 @@ fn an_answer_without_a_token_and_a_wrong_secret_end_with_5() {
     let server = start_blocking(Options { omit_access_token: true, ..options() }).unwrap();
     let lake = Lake::new();
     let ended = as_application("all", &server, &lake).run();
-    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Unauthorized")), "{}", ended.errors);
+    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Auth")), "{}", ended.errors);
     for words in ["has no `access_token`", "token_type", "XURRENT_CLIENT_ID"] {
         assert!(ended.errors.contains(words), "`{words}`: {}", ended.errors);
     }
 
     let server = start_blocking(options()).unwrap();
     let ended = as_application("projects", &server, &lake).env("XURRENT_CLIENT_SECRET", "not-the-secret").run();
-    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Unauthorized")), "{}", ended.errors);
+    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(5), &json!("Auth")), "{}", ended.errors);
     for words in ["invalid_client", "XURRENT_CLIENT_ID", "XURRENT_CLIENT_SECRET"] {
         assert!(ended.errors.contains(words), "`{words}`: {}", ended.errors);
     }

@@ -42,7 +42,7 @@ fn a_wrong_domain_and_a_missing_account_are_named_at_once_and_nothing_is_sent() 
         .env("XURRENT_OAUTH_TOKEN", "sandbox-key")
         .env("XURRENT_DOMAIN", "eu.xurrent.com");
     let ended = function.run();
-    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(2), &json!("Configuration")), "{}", ended.errors);
+    assert_eq!((ended.code, &ended.report["error"]["kind"]), (Some(2), &json!("Config")), "{}", ended.errors);
     for word in ["XURRENT_ACCOUNT", "XURRENT_DOMAIN", "eu.xurrent.com", "uk.xurrent.com", "ch.xurrent.qa"] {
         assert!(ended.errors.contains(word), "`{word}`: {}", ended.errors);
     }
