@@ -3,13 +3,15 @@
 use std::fmt;
 
 use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::manifest::{CursorFormat, CursorKind, Incremental};
 use crate::time::{self, Instant};
 
 /// A cursor's value. Values of one resource are all of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cursor {
     /// A moment.
     Instant(Instant),

@@ -112,7 +112,7 @@ fn metrics_are_lines_in_the_embedded_format() {
 #[test]
 fn errors_have_stable_names_and_no_secret() {
     let server = see_tickets::start_blocking(see_tickets::Options { sales: 300, ..Default::default() }).unwrap();
-    let down = Faults { fail_ratio: 1.0, ..Faults::default() };
+    let down = Faults { at: (1..100).map(|number| (number, sandbox::Fault::Status503)).collect(), ..Faults::default() };
     let broken = see_tickets::start_blocking(see_tickets::Options { faults: down, ..Default::default() }).unwrap();
     let lake = Lake::new();
     let wrong = sales(&server, &lake).env("SEE_TICKETS_API_KEY", "a-wrong-key");

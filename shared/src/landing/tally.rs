@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use crate::cursor::Cursor;
+use crate::fetch::paginate::Position;
 use crate::merge::key_hash;
+use crate::state::Place;
 
 /// What a slice should have and what came of it.
 #[derive(Debug, Default)]
@@ -15,11 +17,24 @@ pub(crate) struct Tally {
     keys: HashSet<u64>,
     /// Records that no key tells apart: rejected ones, those left out, and those that were exploded.
     others: u64,
+    /// Distinct records that an earlier invocation read before the first page of this one.
+    before: u64,
     /// The furthest cursor of its records.
     pub(crate) newest: Option<Cursor>,
 }
 
 impl Tally {
+    /// Of a slice that an earlier invocation read in part. What comes in front of the page that it stopped at makes a record arrive
+    /// in both, and count twice: at most as many as were added since, which a reading does not promise to have.
+    pub(crate) fn resumed(place: &Place) -> Self {
+        Self { before: place.before, total: place.total, newest: place.newest, ..Self::default() }
+    }
+
+    /// What a later invocation needs to go on with the page at `position`, the next to be counted.
+    pub(crate) fn place(&self, position: Position) -> Place {
+        Place { position, before: self.distinct(), total: self.total, newest: self.newest }
+    }
+
     /// A record of this key came.
     pub(crate) fn add(&mut self, key: &str) {
         self.keys.insert(key_hash(key));
@@ -32,7 +47,7 @@ impl Tally {
 
     /// Distinct records received.
     pub(crate) fn distinct(&self) -> u64 {
-        self.keys.len() as u64 + self.others
+        self.before + self.keys.len() as u64 + self.others
     }
 
     /// Takes up what a page says of the slice's size.

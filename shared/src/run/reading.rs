@@ -16,7 +16,7 @@ use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::Resource;
 use crate::plan::{Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
-use crate::state::{Checkpoint, Watermarks};
+use crate::state::{Checkpoint, Place, Watermarks};
 
 /// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
 const WINDOWS: usize = 2;
@@ -128,7 +128,10 @@ impl Fetching<'_, '_> {
                 let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
                 deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;
             }
-            (Ok(slice), ..) => self.reader.read(index, Arc::new(slice), news).await,
+            (Ok(slice), ..) => {
+                let resumption = self.earlier.place(&slice.name).map(Place::resumption);
+                self.reader.resume(index, Arc::new(slice), resumption.as_ref(), news).await;
+            }
             (Err((name, reason)), ..) => {
                 let slice = Arc::new(Slice { name, ..Slice::default() });
                 let _ = news.send(Message { index, slice, news: News::End(Ok(End::Cut(reason))) }).await;
@@ -201,9 +204,17 @@ impl Reading<'_, '_> {
     async fn take(&mut self, message: Message, last: bool) -> Result<(), Stop> {
         let Message { index, slice, news } = message;
         match news {
-            News::Page(page) => {
-                let tally = self.tallies.entry(index).or_default();
-                if self.landing.page(page, &slice, tally).await? == Flushed::Yes {
+            News::Page(mut page) => {
+                let at = page.at.take();
+                let known = self.checkpoint.place(&slice.name).filter(|place| Some(&place.position) == at.as_ref());
+                let begun = || known.map(Tally::resumed).unwrap_or_default();
+                let tally = self.tallies.entry(index).or_insert_with(begun);
+                let place = at.map(|position| tally.place(position)).filter(|_| index < self.plan.len());
+                let flushed = self.landing.page(page, &slice, tally).await?;
+                if let Some(place) = place {
+                    self.checkpoint.stand(&slice.name, place);
+                }
+                if flushed == Flushed::Yes {
                     // What has ended by now is stored.
                     self.landing.state.keep(Some(self.checkpoint)).await?;
                 }
@@ -257,6 +268,7 @@ impl Reading<'_, '_> {
             End::LeftRange => return self.whole(index, slice, &tally),
             End::Reached if !last => {
                 self.block();
+                self.checkpoint.leave(&slice.name);
                 self.again.push(Query::Again(index, Arc::clone(slice)));
                 return Ok(());
             }
@@ -304,6 +316,7 @@ impl Reading<'_, '_> {
 
     fn incomplete(&mut self, slice: &Slice, tally: &Tally, reason: String) {
         self.block();
+        self.checkpoint.leave(&slice.name);
         self.count(tally);
         let (name, expected, received) = (slice.name.clone(), tally.total, tally.distinct());
         tracing::warn!(slice = name, expected, received, "{reason}");

@@ -6,6 +6,8 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::cursor::Cursor;
+use crate::fetch::paginate::{Position, Resumption};
 use crate::time::{self, Instant};
 
 /// A reading that began longer ago than this is begun anew: what it has is too old to be called one state of the API.
@@ -24,9 +26,32 @@ pub struct Checkpoint {
     /// By the name of a query that is cut by time: everything before this second since 1970 is whole.
     #[serde(default)]
     frontiers: BTreeMap<String, i64>,
+    /// By a slice's name: how far it was read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    places: BTreeMap<String, Place>,
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
+}
+
+/// How far a slice was read: everything before a page, which is read again, so that a few records fewer in front of it lose none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where the page lies.
+    pub position: Position,
+    /// Distinct records before it.
+    pub before: u64,
+    /// Records of the slice, as the API said.
+    pub total: Option<u64>,
+    /// The furthest cursor before it.
+    pub newest: Option<Cursor>,
+}
+
+impl Place {
+    /// What the reader needs to go on.
+    pub fn resumption(&self) -> Resumption {
+        Resumption { position: self.position.clone(), before: self.before }
+    }
 }
 
 impl Checkpoint {
@@ -37,6 +62,7 @@ impl Checkpoint {
             began: time::format_instant(now),
             slices: BTreeSet::new(),
             frontiers: BTreeMap::new(),
+            places: BTreeMap::new(),
             newest: None,
         }
     }
@@ -53,12 +79,28 @@ impl Checkpoint {
 
     /// Whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
-        self.slices.is_empty() && self.frontiers.is_empty()
+        self.slices.is_empty() && self.frontiers.is_empty() && self.places.is_empty()
     }
 
     /// Takes note that the slice called `name` is whole.
     pub fn finish(&mut self, name: &str) {
         self.slices.insert(xxh3_64(name.as_bytes()));
+        self.leave(name);
+    }
+
+    /// Takes note how far the slice called `name` was read.
+    pub fn stand(&mut self, name: &str, place: Place) {
+        self.places.insert(name.to_owned(), place);
+    }
+
+    /// How far the slice called `name` was read.
+    pub fn place(&self, name: &str) -> Option<&Place> {
+        self.places.get(name)
+    }
+
+    /// Forgets how far the slice called `name` was read: it is read from its beginning.
+    pub fn leave(&mut self, name: &str) {
+        self.places.remove(name);
     }
 
     /// Whether the slice called `name` is whole.

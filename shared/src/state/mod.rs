@@ -14,7 +14,7 @@ use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use self::checkpoint::Checkpoint;
+pub use self::checkpoint::{Checkpoint, Place};
 use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Faults};
 use crate::manifest::{Column, DataType, Incremental, PartitionField, Resource};

@@ -1,5 +1,5 @@
-//! Metrics in CloudWatch's embedded metric format (Amazon CloudWatch user guide, "Embedded metric format specification"): a JSON
-//! line in the log, from which CloudWatch makes metrics. No request is sent for them.
+//! Metrics in Amazon's embedded format (`CloudWatch` user guide, "Embedded metric format specification"): a JSON line in the log is
+//! made metrics of. No request is sent for them.
 //!
 //! Namespace `ticketlake`, dimensions `source` and `entity`. One line for each resource that a run reads:
 //!

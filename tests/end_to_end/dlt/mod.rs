@@ -7,6 +7,7 @@ mod incremental;
 mod losses;
 mod paginators;
 mod parents;
+mod resume;
 mod secrets;
 mod vocabulary;
 mod worker;

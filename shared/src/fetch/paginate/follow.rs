@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::{End, Facts, Read, Reading, Wanted, ends, link, more, put};
+use super::{End, Facts, Position, Read, Reading, Resumption, Wanted, ends, link, more, put};
 use crate::fetch::{Call, Stop};
 use crate::manifest::template::plain;
 use crate::manifest::{JsonPath, Paginator, Place};
@@ -19,12 +19,24 @@ impl<'r> Reading<'r, '_> {
         let mut pages = 0;
         let mut received = 0;
         let mut first = first;
+        let mut at = None;
+        if let Some(Resumption { position: Position::Cursor(cursor), before }) = self.resumption {
+            let mut there = self.call();
+            // A cursor that the API has forgotten meanwhile is no reason to fail: then the slice is read from its beginning.
+            if self.advance(&mut there, paginator, cursor.clone()).is_ok()
+                && let Ok(Some(page)) =
+                    self.page(&there, *before, &|headers, body, _| facts(paginator, headers, body)).await
+            {
+                (call, received, first, at) = (there, *before, Some(page), Some(cursor.clone()));
+            }
+        }
         loop {
             let read = match first.take() {
                 Some(read) => Some(read),
                 None => self.page(&call, received, &|headers, body, _| facts(paginator, headers, body)).await?,
             };
-            let Some(Read { page, facts }) = read else { return Ok(self.ignored(pages)) };
+            let Some(Read { mut page, facts }) = read else { return Ok(self.ignored(pages)) };
+            page.at = at.take().map(Position::Cursor);
             pages += 1;
             received += page.records.len() as u64;
             let ends = ends(&page);
@@ -47,6 +59,8 @@ impl<'r> Reading<'r, '_> {
                 let what = "names a next page that was read already: the API would be read in circles";
                 return Err(self.wrong(&request, what.into()));
             }
+            // A link may repeat the key that the request carried; what is kept of a slice must not.
+            at = matches!(paginator, Paginator::Cursor { .. } | Paginator::HeaderCursor { .. }).then(|| next.clone());
             self.advance(&mut call, paginator, next).map_err(|reason| self.wrong(&request, reason))?;
         }
     }

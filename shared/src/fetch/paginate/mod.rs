@@ -8,6 +8,7 @@ mod range;
 use std::sync::{Arc, OnceLock};
 
 use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -28,6 +29,29 @@ pub struct Page {
     pub total: Option<u64>,
     /// The request that brought it, without the key.
     pub request: String,
+    /// Where it lies, to be asked for again; `None` of a page that only the one before it leads to.
+    pub at: Option<Position>,
+}
+
+/// Where a page lies in its slice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// At this offset, in records.
+    Offset(u64),
+    /// It is the page of this number, where pages have so many records (`None`: what the manifest says).
+    Number(u64, Option<u64>),
+    /// Behind this cursor.
+    Cursor(Value),
+}
+
+/// From where on a slice is read that an earlier invocation read in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resumption {
+    /// The first page to be read.
+    pub position: Position,
+    /// Records before it.
+    pub before: u64,
 }
 
 /// How a slice ended.
@@ -116,7 +140,18 @@ impl<'r> Reader<'r> {
     /// Reads slice `index` of a plan to its end and hands over every page in order, then the end. Ends early, without error, when
     /// nobody receives.
     pub async fn read(&self, index: usize, slice: Arc<Slice>, news: &mpsc::Sender<Message>) {
-        let reading = Reading { reader: self, slice: &slice, news, index, observe: &|_| {} };
+        self.resume(index, slice, None, news).await;
+    }
+
+    /// As [`Reader::read`], from where an earlier invocation stopped.
+    pub async fn resume(
+        &self,
+        index: usize,
+        slice: Arc<Slice>,
+        resumption: Option<&Resumption>,
+        news: &mpsc::Sender<Message>,
+    ) {
+        let reading = Reading { reader: self, slice: &slice, news, index, observe: &|_| {}, resumption };
         let end = match &self.endpoint.paginator {
             Paginator::Auto => reading.as_suggested().await,
             paginator => reading.by(paginator, None).await,
@@ -127,7 +162,7 @@ impl<'r> Reader<'r> {
 
     /// The first page of `slice`, to see how much there is; `None`: the manifest ignores the answer.
     pub async fn first(&self, slice: &Arc<Slice>, news: &mpsc::Sender<Message>) -> Result<Option<First>, Stop> {
-        let reading = Reading { reader: self, slice, news, index: 0, observe: &|_| {} };
+        let reading = Reading { reader: self, slice, news, index: 0, observe: &|_| {}, resumption: None };
         Ok(reading.first_page().await?.map(First))
     }
 
@@ -140,7 +175,7 @@ impl<'r> Reader<'r> {
         news: &mpsc::Sender<Message>,
         observe: &dyn Fn(&[Value]),
     ) {
-        let reading = Reading { reader: self, slice: &slice, news, index, observe };
+        let reading = Reading { reader: self, slice: &slice, news, index, observe, resumption: None };
         let end = reading.by(&self.endpoint.paginator, Some(first.0)).await;
         let _ = news.send(Message { index, slice, news: News::End(end) }).await;
     }
@@ -169,6 +204,7 @@ struct Reading<'r, 's> {
     news: &'s mpsc::Sender<Message>,
     index: usize,
     observe: &'s dyn Fn(&[Value]),
+    resumption: Option<&'s Resumption>,
 }
 
 /// A page and what its answer said.
@@ -251,7 +287,7 @@ impl<'r> Reading<'r, '_> {
                 Ok((records::take(body, &selector, empty)?, total, facts))
             })
             .await?;
-        Ok(read.map(|(records, total, facts)| Read { page: Page { records, total, request }, facts }))
+        Ok(read.map(|(records, total, facts)| Read { page: Page { records, total, request, at: None }, facts }))
     }
 
     /// Hands a page over.

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{End, Facts, Read, Reading, Wanted, count, ends, more, put};
+use super::{End, Facts, Position, Read, Reading, Resumption, Wanted, count, ends, more, put};
 use crate::fetch::Stop;
 use crate::manifest::{Place, RangeEnd};
 
@@ -19,7 +19,10 @@ impl Reading<'_, '_> {
         // Some APIs count from 1; a larger first offset leaves records out, which the API's total has all the same.
         let base = if first == 1 { 1 } else { 0 };
         let mut first_page = first_page;
-        let mut offset = first;
+        let mut offset = match self.resumption {
+            Some(Resumption { position: Position::Offset(offset), .. }) => *offset,
+            _ => first,
+        };
         let mut previous = None;
         let mut pages = 0;
         loop {
@@ -44,6 +47,7 @@ impl Reading<'_, '_> {
             }
             previous = Some(ends);
             pages += 1;
+            page.at = Some(Position::Offset(offset));
             offset += page.records.len() as u64;
             let reached = facts.has_more == Some(false) || known.is_some_and(|total| offset - base >= total);
             let left = self.leaves_range(&page);
@@ -94,15 +98,21 @@ impl Reading<'_, '_> {
         end: &RangeEnd,
         first: Option<Read>,
     ) -> Result<End, Stop> {
+        let own = self.reader.api.page_size();
+        let begin = match self.resumption {
+            Some(Resumption { position: Position::Number(number, size), .. }) if *size == own => *number,
+            _ => begin,
+        };
         // Pages are counted from the API's first.
         let mut read = begin - base;
-        let first = match first {
+        let mut first = match first {
             Some(first) => first,
             None => match self.at_number(base, begin, place, end).await? {
                 Some(first) => first,
                 None => return Ok(self.ignored(0)),
             },
         };
+        first.page.at = Some(Position::Number(begin, own));
         let Some(mut previous) = ends(&first.page) else {
             // Sent all the same: an empty answer may have a total.
             self.send(first.page).await;
@@ -140,7 +150,8 @@ impl Reading<'_, '_> {
                 .buffered(ahead)
                 .boxed_local();
             while let Some(answer) = batch.try_next().await? {
-                let Some(Read { page, facts }) = answer else { return Ok(self.ignored(read)) };
+                let Some(Read { mut page, facts }) = answer else { return Ok(self.ignored(read)) };
+                page.at = Some(Position::Number(base + read, own));
                 read += 1;
                 // Totals drift while one reads: the last answer's counts.
                 known = facts.bound.or(known);
