@@ -42,5 +42,6 @@ pub mod secret;
 pub mod settings;
 pub mod state;
 pub mod store;
+pub mod tables;
 pub mod telemetry;
 pub mod time;

@@ -15,6 +15,7 @@ mod growth;
 mod lake;
 mod lambda;
 mod limits;
+mod queries;
 mod readers;
 mod readme;
 mod records;

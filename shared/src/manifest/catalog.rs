@@ -43,10 +43,15 @@ pub async fn find(source: &str, files: &[String], aws: &Aws) -> Result<Manifest,
     if let Some(manifest) = built_in(source) {
         return Ok(manifest?);
     }
-    names.extend(BUILT_IN.map(|(file, _)| file.trim_end_matches(".yaml").to_owned()));
+    names.extend(self::names().map(str::to_owned));
     names.sort();
     let message = format!("`{source}` is not known; known: {}{}", names.join(", "), nearest(source, &names));
     Err(Error::configuration("source", message))
+}
+
+/// The names of the manifests that come with ticketlake.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(file, _)| file.trim_end_matches(".yaml"))
 }
 
 /// The manifest named `source` that comes with ticketlake, if there is one.

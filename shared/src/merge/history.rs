@@ -30,9 +30,9 @@ use crate::map::{self, join_key, own};
 use crate::store::{Put, When, wait_after_conflict};
 
 /// The `synced_at` of the version that this one replaced; null for a key's first.
-const REPLACES: &str = "_replaces";
+pub(crate) const REPLACES: &str = "_replaces";
 /// The folders' name.
-const OBSERVED: &str = "observed_date";
+pub(crate) const OBSERVED: &str = "observed_date";
 /// A run that began longer ago than this is over, one way or another: a Lambda lives 15 minutes.
 const LONGEST_RUN: Days = Days::new(1);
 

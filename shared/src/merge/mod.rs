@@ -24,6 +24,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
+pub(crate) use self::history::{OBSERVED, REPLACES};
 pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
