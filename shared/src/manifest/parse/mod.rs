@@ -173,7 +173,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let slices = table::slices(&fields);
     let explode = table::explode(&fields);
     let harvest = table::harvest(&fields, name.as_deref().unwrap_or_default(), context.resources);
-    let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref());
+    let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref(), parent.as_ref());
     let passed_by = refresh::passed_by(&fields, &columns);
     let merged = disposition.map(|of| of.disposition);
     let vanished = refresh::vanished(&fields, &columns, merged, !explode.is_empty());

@@ -1,17 +1,25 @@
 //! `refresh`, `passed_by`, `vanished`: how a resource is kept up to date, and what becomes of records that the API has no more.
 
 use super::super::yaml::{Fields, Node};
-use super::super::{Announced, Column, DataType, Endpoint, Near, Refresh, Slices, WriteDisposition, nearest};
+use super::super::{Announced, Column, DataType, Endpoint, Near, Parent, Refresh, Slices, WriteDisposition, nearest};
 use super::table::{OWN_COLUMNS, time_params};
 use super::{identifier, strings};
 
 /// The longest span, in days.
 const MOST_DAYS: u64 = 3660;
 
-pub(super) fn refresh(fields: &Fields<'_>, slices: &Slices, endpoint: Option<&Endpoint>) -> Option<Refresh> {
+pub(super) fn refresh(
+    fields: &Fields<'_>,
+    slices: &Slices,
+    endpoint: Option<&Endpoint>,
+    parent: Option<&Parent>,
+) -> Option<Refresh> {
     let node = fields.get("refresh").filter(|node| !node.is_null())?;
     if endpoint.is_some_and(|endpoint| endpoint.incremental.is_some()) {
         node.fault("goes with a resource that is read whole each time: this one has a cursor (`endpoint.incremental`)");
+    }
+    if let Some(parent) = parent {
+        node.fault(format!("goes with a resource of its own: this one is asked for by the records of `{}`", parent.resource));
     }
     let fields = node.fields()?;
     fields.only(&["full_every_days", "announced", "near"]);
