@@ -25,6 +25,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
+pub(crate) use self::part::first_moment;
 pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};

@@ -55,6 +55,11 @@ pub(super) struct StoredRow<'s> {
     pub(super) stamps: &'s [Option<i64>],
 }
 
+/// The first moment of a day anywhere, in microseconds since 1970; `day` counts from 1970.
+pub(crate) fn first_moment(day: i32) -> i64 {
+    i64::from(day) * 86_400_000_000 - EARLIEST_ZONE
+}
+
 /// How long before its midnight in UTC a day begins where it begins first, in microseconds: 14 hours.
 const EARLIEST_ZONE: i64 = 14 * 3_600_000_000;
 
@@ -80,9 +85,7 @@ impl Stamps<'_> {
     fn at(&self, row: usize) -> Option<i64> {
         match self {
             Self::Instants(column) => column.is_valid(row).then(|| column.value(row)),
-            Self::Days(column) => {
-                column.is_valid(row).then(|| i64::from(column.value(row)) * 86_400_000_000 - EARLIEST_ZONE)
-            }
+            Self::Days(column) => column.is_valid(row).then(|| first_moment(column.value(row))),
         }
     }
 }
@@ -413,8 +416,7 @@ pub(super) fn stamped(
     at: DateTime<Utc>,
 ) -> Result<RecordBatch, Error> {
     let stamps = TimestampMicrosecondArray::from_value(at.timestamp_micros(), rows.num_rows()).with_timezone("UTC");
-    let choice: Vec<(usize, usize)> =
-        (0..rows.num_rows()).map(|row| (usize::from(chosen.value(row)), row)).collect();
+    let choice: Vec<(usize, usize)> = (0..rows.num_rows()).map(|row| (usize::from(chosen.value(row)), row)).collect();
     let schema = rows.schema();
     let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| {
         if !names.contains(&field.name().as_str()) {

@@ -34,8 +34,7 @@ impl Table<'_> {
         let concerns = |key: &str, stored: &StoredRow<'_>| {
             stored.stamps[0] < Some(written_before) && !seen.contains(&key_hash(key))
         };
-        let revision =
-            Revision { stamps: vec![own::SYNCED_AT], concerns: &concerns, deed: Deed::Removed, run: before };
+        let revision = Revision { stamps: vec![own::SYNCED_AT], concerns: &concerns, deed: Deed::Removed, run: before };
         self.revise(&revision, merged).await
     }
 
@@ -66,12 +65,7 @@ impl Table<'_> {
     /// before then. A history keeps its versions: it lies by days, and whole days of it can expire in the store.
     ///
     /// `run` tells this run's writes from others'.
-    pub async fn expire(
-        &self,
-        oldest: DateTime<Utc>,
-        run: DateTime<Utc>,
-        merged: &mut Merged,
-    ) -> Result<(), Error> {
+    pub async fn expire(&self, oldest: DateTime<Utc>, run: DateTime<Utc>, merged: &mut Merged) -> Result<(), Error> {
         let oldest = oldest.timestamp_micros();
         let concerns = |_: &str, stored: &StoredRow<'_>| first(stored.stamps).is_some_and(|passed| passed < oldest);
         let stamps = self.passed_by.iter().chain(&self.mark).map(String::as_str).collect();

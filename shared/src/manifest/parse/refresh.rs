@@ -19,7 +19,10 @@ pub(super) fn refresh(
         node.fault("goes with a resource that is read whole each time: this one has a cursor (`endpoint.incremental`)");
     }
     if let Some(parent) = parent {
-        node.fault(format!("goes with a resource of its own: this one is asked for by the records of `{}`", parent.resource));
+        node.fault(format!(
+            "goes with a resource of its own: this one is asked for by the records of `{}`",
+            parent.resource
+        ));
     }
     let fields = node.fields()?;
     fields.only(&["full_every_days", "announced", "near"]);
