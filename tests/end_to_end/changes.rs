@@ -82,24 +82,32 @@ fn between_two_full_readings_a_run_reads_the_announced_and_the_near_alone() {
     assert!(sent(&run) * 3 < sent(&full), "{} requests, {} for all", sent(&run), sent(&full));
 
     let edge = |name: &str| run["refresh"][name].as_str().unwrap().to_owned();
-    let near = truth.event_ids_between(1, &edge("near_from"), &edge("near_to"));
+    // Those in the window, and those that have left it since: they are asked for by their ids.
+    let within = |revision| truth.event_ids_between(revision, &edge("near_from"), &edge("near_to"));
+    let near: BTreeSet<String> = within(0).union(&within(1)).cloned().collect();
     let changed = truth.changed_event_ids(0, 1);
     let expected: BTreeSet<String> = near.intersection(&changed).cloned().collect();
-    assert!(expected.len() > 20, "{} in 14 days", expected.len());
-    let updated = ids(&lake, HISTORY, "_replaces IS NOT NULL");
+    let left: BTreeSet<String> = expected.difference(&within(1)).cloned().collect();
+    assert!(expected.len() > 20 && !left.is_empty(), "{} in 14 days, {} of them left", expected.len(), left.len());
+    let updated = ids(&lake, HISTORY, "_replaces IS NOT NULL AND vanished_at IS NULL");
     assert!(updated.is_superset(&expected) && updated.is_subset(&changed));
     assert_eq!(run["records"]["changed"], json!(updated.len()));
+    // It is no reading of everything: what it says of others than those is nothing.
+    let gone: BTreeSet<String> = truth.event_ids(0).difference(&truth.event_ids(1)).cloned().collect();
+    let near_gone: BTreeSet<String> = gone.intersection(&within(0)).cloned().collect();
+    let marked = ids(&lake, EVENTS, "vanished_at IS NOT NULL");
+    assert!(!near_gone.is_empty() && marked.len() < gone.len(), "{} of {}", marked.len(), gone.len());
+    assert!(marked.is_superset(&near_gone) && marked.is_subset(&gone));
     // Whatever was announced is there, wherever it lies.
     let stored = ids(&lake, EVENTS, "true");
     assert!(truth.event_ids(1).is_subset(&stored));
     assert_eq!(run["records"]["new"], json!(truth.event_ids(1).difference(&truth.event_ids(0)).count()));
-    // It is no reading of everything: what it did not meet is as it was.
-    assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 
     // The table says how they are, the history how they were.
     let query = "SELECT later.id, earlier.status_code, later.status_code, earlier.min_price, later.min_price,
                         strftime(later.start_date_time AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')
-                 FROM {table} later JOIN {table} earlier ON later.id = earlier.id AND later._replaces = earlier.synced_at";
+                 FROM {table} later JOIN {table} earlier ON later.id = earlier.id AND later._replaces = earlier.synced_at
+                 WHERE later.vanished_at IS NULL";
     let mut seen = BTreeSet::new();
     for row in lake.query(HISTORY, query) {
         let at = |revision: u32, path: &str| {
@@ -246,6 +254,23 @@ fn a_reading_with_a_slice_that_is_not_whole_marks_nothing() {
     let (broken, _) = serving(&Options { faults, revision: 1, ..options });
     let ended = reading("events", &broken, &lake).with(&["--full", "--attempts", "1"]).run();
     assert_eq!(ended.code, Some(4), "{}", ended.report);
+    assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
+}
+
+/// An answer in which a record is missing that is there tells nothing of the others.
+#[test]
+fn an_api_that_does_not_find_by_key_makes_nothing_missing() {
+    let (server, _) = serving(&options(600));
+    let lake = Lake::new();
+    let events = reading("events", &server, &lake);
+    let file = lake.path().with_extension("yaml");
+    let manifest = std::fs::read_to_string(&file).unwrap();
+    assert!(manifest.contains("confirm: {param: id,"));
+    std::fs::write(&file, manifest.replace("confirm: {param: id,", "confirm: {param: keyword,")).unwrap();
+    events.complete();
+    server.set_revision(1);
+    let report = events.with(&["--full"]).complete();
+    assert!(report["warnings"].to_string().contains("nothing is marked as missing: `keyword`"), "{report}");
     assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 }
 

@@ -1,5 +1,7 @@
 //! What becomes of rows that the API has no more, and of those that are past.
 
+use std::collections::HashSet;
+
 use chrono::{TimeDelta, Utc};
 
 use super::Landing;
@@ -35,27 +37,51 @@ impl Landing<'_> {
         passed.is_some_and(|passed| passed < oldest.timestamp_micros())
     }
 
-    /// After a complete reading of everything that began at `begin`: what is stored and was not in it is taken out where the manifest
-    /// says `replace`, and marked where it names a column for that.
-    pub(crate) async fn miss(&mut self, begin: Instant, report: &mut Report) -> Result<(), Error> {
-        let Some(seen) = &self.seen else { return Ok(()) };
-        let removes = self.resource.write_disposition == WriteDisposition::Replace;
+    /// After a complete reading of everything that began at `begin`: what is stored and was not in it is taken out, where the manifest
+    /// says `replace`.
+    pub(crate) async fn vacate(&mut self, begin: Instant, report: &mut Report) -> Result<(), Error> {
+        let Some(seen) = self.seen.as_ref().filter(|_| self.resource.write_disposition == WriteDisposition::Replace)
+        else {
+            return Ok(());
+        };
         if seen.is_empty() && report.expected != Some(0) {
-            let what = if removes { "taken out" } else { "marked as missing" };
-            let why = format!("nothing was {what}: no records came, and the API does not say that there are none");
-            report.warnings.push(why);
+            let why = "nothing was taken out: no records came, and the API does not say that there are none";
+            report.warnings.push(why.into());
+            return Ok(());
+        }
+        let removed = self.table.retain_only(seen, begin, &mut self.merged).await;
+        self.count(report);
+        removed
+    }
+
+    /// The keys that are stored and were not met; see [`Table::missing`](crate::merge::Table::missing).
+    pub(crate) async fn missing(
+        &self,
+        begin: Instant,
+        window: Option<(Instant, Instant)>,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
+        match &self.seen {
+            Some(seen) => self.table.missing(seen, begin, Utc::now(), window).await,
+            None => Ok((Vec::new(), None)),
+        }
+    }
+
+    /// Marks the rows of the keys that hash to `missing`.
+    pub(crate) async fn mark(
+        &mut self,
+        missing: &HashSet<u64>,
+        begin: Instant,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        if missing.is_empty() {
             return Ok(());
         }
         // Columns that the manifest has no more stay in what is rewritten.
         let retired = self.state.claim(&self.resource, self.request.format).await?;
         self.table.retain(retired);
-        let done = if removes {
-            self.table.retain_only(seen, begin, &mut self.merged).await
-        } else {
-            self.table.mark_missing(seen, begin, Utc::now(), &mut self.merged).await
-        };
+        let marked = self.table.mark_missing(missing, begin, Utc::now(), &mut self.merged).await;
         self.count(report);
-        done
+        marked
     }
 
     /// Takes out the rows that are kept no longer, where the request says how long.

@@ -23,7 +23,7 @@ pub use endpoint::{
 };
 pub use path::JsonPath;
 pub use rate::{Rate, Window};
-pub use refresh::{Announced, Near, Refresh};
+pub use refresh::{Announced, Confirm, Near, Refresh, Vanished};
 pub use template::Template;
 pub(crate) use yaml::nearest;
 
@@ -86,8 +86,8 @@ pub struct Resource {
     /// The columns that say when a record is past, the first that has a value: from then on the API need not have it, and retention
     /// counts from there.
     pub passed_by: Vec<String>,
-    /// The column that says since when a complete reading of everything misses the record.
-    pub vanished: Option<String>,
+    /// What becomes of a stored record that the API has no more; `None`: nothing is known of it.
+    pub vanished: Option<Vanished>,
     /// Whether `--resource all` reads it (dlt's `selected`).
     pub selected: bool,
     /// What the manifest left open and how it was understood, for the log.

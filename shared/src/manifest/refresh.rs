@@ -1,5 +1,7 @@
 //! `refresh`: how a resource is kept up to date whose API has no filter for what was changed.
 
+use std::collections::BTreeMap;
+
 use super::TimeParams;
 
 /// When a run that names no range reads all of a resource, and what it reads between.
@@ -29,4 +31,24 @@ pub struct Near {
     pub ahead_days: u64,
     /// Days after which it is read again.
     pub every_days: u64,
+}
+
+/// What becomes of a stored record that the API has no more: it stays, and a column says since when it is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// The column: a timestamp, null while the record is there.
+    pub column: String,
+    /// How a record is asked for that was not met. Without it, only a reading of everything tells that one is missing.
+    pub confirm: Option<Confirm>,
+}
+
+/// A query for certain records by their key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// The parameter that takes keys, with commas.
+    pub param: String,
+    /// The most that it takes.
+    pub most: usize,
+    /// What makes the query show records of every kind.
+    pub params: BTreeMap<String, String>,
 }

@@ -282,7 +282,7 @@ pub fn schema(resource: &Resource) -> SchemaRef {
     fields.push(Field::new(own::EXTRA, ArrowType::Utf8, true));
     fields.push(Field::new(own::ISSUES, ArrowType::Utf8, true));
     // No part of what the record says, and so of no fingerprint.
-    fields.extend(resource.vanished.iter().map(|name| Field::new(name, instant.clone(), true)));
+    fields.extend(resource.vanished.iter().map(|vanished| Field::new(&vanished.column, instant.clone(), true)));
     Arc::new(Schema::new(fields))
 }
 

@@ -39,7 +39,7 @@ const LONGEST_RUN: Days = Days::new(1);
 /// The history of one table.
 #[derive(Debug)]
 pub(super) struct History<'t> {
-    table: Table<'t>,
+    pub(super) table: Table<'t>,
     notes_key: String,
     /// This run's name among the notes.
     run: String,

@@ -102,7 +102,7 @@ impl<'t> Table<'t> {
             schema,
             columns: resource.columns.len(),
             key: resource.primary_key.clone(),
-            mark: resource.vanished.clone(),
+            mark: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
             passed_by: resource.passed_by.clone(),
             disposition: resource.write_disposition,
             format,

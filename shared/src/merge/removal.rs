@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::part::StoredRow;
+use super::part::{Part, StoredRow};
 use super::revision::{Deed, Revision};
 use super::{Merged, Table};
 use crate::error::Error;
@@ -38,26 +38,61 @@ impl Table<'_> {
         self.revise(&revision, merged).await
     }
 
-    /// Marks the rows whose key is not in `seen` as missing since `now`, where the table has a column for that: as
-    /// [`Table::retain_only`] removes them, with a version in the history. Rows that are marked stay as they are, and so do those that
-    /// are past by `now`: they are not missing, they are over.
-    pub async fn mark_missing(
+    /// The keys of rows that an extraction which began at `before` did not meet: those not in `seen`, by their [`key_hash`], and of them
+    /// only rows that are past within `window`, where it is given. Without those that are marked already, those that are past by `now`
+    /// (they are not missing, they are over), and those that another run wrote meanwhile. And one key that was met.
+    pub async fn missing(
         &self,
         seen: &HashSet<u64>,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
+        let Some(mark) = &self.mark else { return Ok((Vec::new(), None)) };
+        let (before, until) = (before.timestamp_micros(), now.timestamp_micros());
+        let own = [own::SYNCED_AT, mark.as_str()];
+        let stamps: Vec<&str> = own.into_iter().chain(self.passed_by.iter().map(String::as_str)).collect();
+        let (mut missing, mut met) = (Vec::new(), None);
+        for (name, listed) in self.parts().await? {
+            let Some(part) = Part::open(self, name, &listed).await? else { continue };
+            part.scan(self, &stamps, |key, stored| {
+                let [synced, marked, passed @ ..] = stored.stamps else { return };
+                let passed = first(passed);
+                if seen.contains(&key_hash(key)) {
+                    met.get_or_insert_with(|| key.to_owned());
+                } else if marked.is_none()
+                    && *synced < Some(before)
+                    && passed.is_none_or(|passed| passed >= until)
+                    && window.is_none_or(|(from, to)| {
+                        passed.is_some_and(|at| (from.timestamp_micros()..=to.timestamp_micros()).contains(&at))
+                    })
+                {
+                    missing.push(key.to_owned());
+                }
+            })
+            .await?;
+        }
+        Ok((missing, met))
+    }
+
+    /// Marks the rows whose key is in `missing`, by its [`key_hash`], as missing since `now`, where the table has a column for that; a
+    /// history gets a version that says so. Rows that are marked already, or were written at `before` or later, stay as they are.
+    ///
+    /// What was marked is added to `merged`, also when an error ended it; doing it again marks the rest.
+    pub async fn mark_missing(
+        &self,
+        missing: &HashSet<u64>,
         before: DateTime<Utc>,
         now: DateTime<Utc>,
         merged: &mut Merged,
     ) -> Result<(), Error> {
         let Some(mark) = &self.mark else { return Ok(()) };
-        let (before, until) = (before.timestamp_micros(), now.timestamp_micros());
+        let before = before.timestamp_micros();
         let concerns = |key: &str, stored: &StoredRow<'_>| {
-            let [synced, marked, passed @ ..] = stored.stamps else { return false };
-            let over = first(passed).is_some_and(|passed| passed < until);
-            marked.is_none() && !over && *synced < Some(before) && !seen.contains(&key_hash(key))
+            stored.stamps[1].is_none() && stored.stamps[0] < Some(before) && missing.contains(&key_hash(key))
         };
-        let own = [own::SYNCED_AT, mark.as_str()];
-        let stamps = own.into_iter().chain(self.passed_by.iter().map(String::as_str)).collect();
-        let revision = Revision { stamps, concerns: &concerns, deed: Deed::Marked(mark), run: now };
+        let revision =
+            Revision { stamps: vec![own::SYNCED_AT, mark], concerns: &concerns, deed: Deed::Marked(mark), run: now };
         self.revise(&revision, merged).await
     }
 

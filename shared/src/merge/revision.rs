@@ -45,9 +45,8 @@ pub(super) enum Deed<'r> {
 }
 
 impl Table<'_> {
-    /// Carries out `revision` on every part. What was done is added to `merged`, also when an error ended it; doing it again does
-    /// the rest.
-    pub(super) async fn revise(&self, revision: &Revision<'_>, merged: &mut Merged) -> Result<(), Error> {
+    /// Every part of the table.
+    pub(super) async fn parts(&self) -> Result<Vec<(Name, Listed)>, Error> {
         let mut parts = Vec::new();
         for listed in self.store.list(&format!("{}/", self.root)).await? {
             let Some((folder, _)) = listed.key.rsplit_once('/') else { continue };
@@ -55,9 +54,15 @@ impl Table<'_> {
                 parts.push((name, listed));
             }
         }
+        Ok(parts)
+    }
+
+    /// Carries out `revision` on every part. What was done is added to `merged`, also when an error ended it; doing it again does
+    /// the rest.
+    pub(super) async fn revise(&self, revision: &Revision<'_>, merged: &mut Merged) -> Result<(), Error> {
         // One part is rewritten at a time: unlike a merge's, it may be any part of the table, and most of them are full.
         let turn = &Mutex::default();
-        let parts = parts.into_iter().map(|(name, listed)| async move {
+        let parts = self.parts().await?.into_iter().map(|(name, listed)| async move {
             let mut done = Merged::default();
             let outcome = revise(self, revision, turn, name, listed, &mut done).await;
             (done, outcome)

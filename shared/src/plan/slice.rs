@@ -90,6 +90,11 @@ impl Plan<'_> {
         Ok(slice)
     }
 
+    /// The query that leaves no record out by time. An error says which value cannot be sent.
+    pub fn base(&self) -> Result<Slice, (String, String)> {
+        Self { start: None, end: None, changes: None, ..self.clone() }.slice(0)
+    }
+
     /// How query `index` is cut by time, and the range that it covers, in seconds since 1970; `None`: it is not.
     pub fn cut_by(&self, index: usize) -> Option<(&TimeParams, Option<i64>, Option<i64>)> {
         self.query(index)?.time

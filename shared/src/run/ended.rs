@@ -1,5 +1,7 @@
 //! What follows from how a reading ended: what is closed, marked and kept, and what the report says.
 
+use std::collections::HashSet;
+
 use super::missing;
 use super::refresh::Due;
 use crate::cursor::Cursor;
@@ -21,6 +23,8 @@ pub(super) struct Ended<'e> {
     /// What was to be read; `None` where that could not be found out.
     pub(super) plan: Option<Plan<'e>>,
     pub(super) read: Result<(), Stop>,
+    /// The hashes of the keys that are missing.
+    pub(super) missing: HashSet<u64>,
     /// When its first invocation began.
     pub(super) begin: Instant,
     /// What the last complete run needed.
@@ -41,11 +45,12 @@ impl Ended<'_> {
         let plan = self.plan.as_ref().filter(|_| complete);
         let everything = plan.is_some_and(Plan::is_everything);
         if everything {
-            if self.resource.vanished.is_some() && landing.seen.is_some() {
-                // A run that is killed while it marks leaves what the next one needs to go on with that.
-                self.keep_for_another(&mut landing, &mut checkpoint).await?;
-            }
-            landing.miss(self.begin, report).await?;
+            landing.vacate(self.begin, report).await?;
+        }
+        if complete && !self.missing.is_empty() {
+            // A run that is killed while it marks leaves what the next one needs to go on with that.
+            self.keep_for_another(&mut landing, &mut checkpoint).await?;
+            landing.mark(&self.missing, self.begin, report).await?;
         }
         // An error may be the store's, in the middle of a merge: what is half written then is not closed.
         if !matches!(self.read, Err(Stop::Error(_))) {

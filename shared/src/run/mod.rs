@@ -9,6 +9,7 @@ mod parents;
 mod reading;
 mod refresh;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,6 +17,7 @@ use futures::FutureExt;
 use tokio::time::Instant as Clock;
 
 use self::ended::Ended;
+use self::missing::Whole;
 use self::refresh::Due;
 pub use self::refresh::Refreshed;
 use crate::aws::Aws;
@@ -31,6 +33,7 @@ use crate::secret::Secrets;
 use crate::settings::Settings;
 use crate::state::{Checkpoint, State, Watermarks};
 use crate::store::{self, Store};
+use crate::time::Instant;
 
 /// Times a slice is read before it counts as incomplete.
 const PASSES: u32 = 3;
@@ -230,8 +233,9 @@ async fn fill(
     let last = state.last();
     let watermarks = state.watermarks(resource);
     let mut landing = landing(store, request, manifest, resource, state, progress).await?;
-    if plan.is_everything() {
-        missing::remember(&mut landing, resource, &mut checkpoint, report).await?;
+    let watched = watched(resource, &plan, due.as_ref());
+    if watched.is_some() {
+        missing::remember(&mut landing, &mut checkpoint, report).await?;
     }
     let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
@@ -245,6 +249,19 @@ async fn fill(
         }
         Err(stop) => (None, Err(stop)),
     };
+    let (read, missing) = match (&plan, read, watched) {
+        (Some(plan), Ok(()), Some(window)) if report.slices.incomplete.is_empty() => {
+            let whole = Whole { resource, begin, window };
+            match plan.base() {
+                Ok(base) => match whole.missing(&api, &base, &mut landing, report).boxed_local().await {
+                    Ok(missing) => (Ok(()), missing),
+                    Err(stop) => (Err(stop), HashSet::new()),
+                },
+                Err((_, reason)) => return Err(Error::configuration("vanished.confirm", reason)),
+            }
+        }
+        (_, read, _) => (read, HashSet::new()),
+    };
     // What was read before an error is as good as any: it is stored, and the watermark stays.
     let flushed = landing.flush().await;
     landing.count(report);
@@ -255,8 +272,19 @@ async fn fill(
     }
     report.quota = api.quota();
     flushed?;
-    let ended = Ended { asked: &asked, resource, plan, read, begin, last, due };
+    let ended = Ended { asked: &asked, resource, plan, read, missing, begin, last, due };
     ended.settle(landing, checkpoint, report).boxed_local().await
+}
+
+/// Whether a complete reading tells what is missing: of everything (`Some(None)`), or of the window of near dates, where records can be
+/// asked for by their keys.
+fn watched(resource: &Resource, plan: &Plan<'_>, due: Option<&Due<'_>>) -> Option<Option<(Instant, Instant)>> {
+    let vanished = resource.vanished.as_ref()?;
+    if plan.is_everything() {
+        return Some(None);
+    }
+    let window = due.and_then(|due| due.changes)?.near?;
+    vanished.confirm.is_some().then_some(Some(window))
 }
 
 /// The landing of `resource`, with those of what lies inside its records.

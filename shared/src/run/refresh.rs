@@ -152,3 +152,6 @@ fn days(count: u64) -> TimeDelta {
 fn day(instant: Instant) -> String {
     instant.date_naive().to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,7 +104,8 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
         partition: resource.partition.iter().map(partition).collect(),
     };
     let declared = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
-    let mark = resource.vanished.iter().map(|name| (name.clone(), DataType::Timestamp.name().to_owned()));
+    let mark =
+        resource.vanished.iter().map(|vanished| (vanished.column.clone(), DataType::Timestamp.name().to_owned()));
     let declared = declared.chain(mark);
     let Some(stored) = stored else {
         let rest = serde_json::Map::new();
@@ -242,7 +243,8 @@ impl<'s> State<'s> {
         self.change(|stored| Ok(next(stored, resource, format)?)).await?;
         let stored = self.stored.iter().flat_map(|(stored, _)| &stored.columns);
         let retired = stored.filter(|(name, _)| {
-            !resource.columns.iter().any(|column| column.name == **name) && resource.vanished.as_ref() != Some(*name)
+            let marks = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
+            !marks && !resource.columns.iter().any(|column| column.name == **name)
         });
         Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }

@@ -176,7 +176,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref(), parent.as_ref());
     let passed_by = refresh::passed_by(&fields, &columns);
     let merged = disposition.map(|of| of.disposition);
-    let vanished = refresh::vanished(&fields, &columns, merged, !explode.is_empty());
+    let vanished = refresh::vanished(&fields, &columns, merged, primary_key.len(), !explode.is_empty());
     let disposition = disposition?;
     let history = fields.get("history").map_or(Some(false), |node| node.boolean())?;
     Some(Resource {

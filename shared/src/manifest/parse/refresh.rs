@@ -1,9 +1,11 @@
 //! `refresh`, `passed_by`, `vanished`: how a resource is kept up to date, and what becomes of records that the API has no more.
 
 use super::super::yaml::{Fields, Node};
-use super::super::{Announced, Column, DataType, Endpoint, Near, Parent, Refresh, Slices, WriteDisposition, nearest};
+use super::super::{
+    Announced, Column, Confirm, DataType, Endpoint, Near, Parent, Refresh, Slices, Vanished, WriteDisposition, nearest,
+};
 use super::table::{OWN_COLUMNS, time_params};
-use super::{identifier, strings};
+use super::{identifier, strings, texts};
 
 /// The longest span, in days.
 const MOST_DAYS: u64 = 3660;
@@ -82,26 +84,49 @@ pub(super) fn passed_by(fields: &Fields<'_>, columns: &[Column]) -> Vec<String> 
     names
 }
 
-/// The column that says since when a record is missing.
+/// What becomes of a record that is missing. `merged` says what a stored key means for the record that comes, `keys` of how many columns a
+/// key is.
 pub(super) fn vanished(
     fields: &Fields<'_>,
     columns: &[Column],
-    disposition: Option<WriteDisposition>,
+    merged: Option<WriteDisposition>,
+    keys: usize,
     exploded: bool,
-) -> Option<String> {
+) -> Option<Vanished> {
     let node = fields.get("vanished").filter(|node| !node.is_null())?;
-    if disposition.is_some_and(|disposition| disposition != WriteDisposition::Merge) {
+    if merged.is_some_and(|merged| merged != WriteDisposition::Merge) {
         node.fault("goes with `write_disposition: merge` alone: it is a change of what is stored");
     }
     if exploded {
-        node.fault("does not go with `explode`");
+        node.fault("does not go with `explode`: a query's records are not its rows");
     }
     let fields = node.fields()?;
-    fields.only(&["column"]);
+    fields.only(&["column", "confirm"]);
     let column = fields.required("column")?;
     let name = identifier(&column)?;
     if columns.iter().any(|column| column.name == name) || OWN_COLUMNS.contains(&name.as_str()) {
         column.fault(format!("a column is named `{name}` already; choose another"));
     }
-    Some(name)
+    let confirm = match fields.get("confirm").filter(|node| !node.is_null()) {
+        Some(node) => Some(confirm(&node, keys)?),
+        None => None,
+    };
+    Some(Vanished { column: name, confirm })
 }
+
+fn confirm(node: &Node<'_>, keys: usize) -> Option<Confirm> {
+    if keys != 1 {
+        node.fault("needs a `primary_key` of one column: its values go into one parameter");
+    }
+    let fields = node.fields()?;
+    fields.only(&["param", "most", "params"]);
+    let most = fields.required("most").and_then(|node| node.integer(2..=1000));
+    Some(Confirm {
+        param: fields.required("param")?.text()?,
+        most: usize::try_from(most?).ok()?,
+        params: texts(&fields, "params"),
+    })
+}
+
+#[cfg(test)]
+mod tests;
