@@ -27,7 +27,7 @@ pub struct Checkpoint {
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
-    /// What the keys hash to that were met so far, where they are kept beside (see [`super::seen`]). None while a run is under way: a
+    /// What the keys hash to that were met so far, where they are kept beside (in `<resource>.seen`). None while a run is under way: a
     /// checkpoint that it leaves when it is killed names slices whose keys nobody knows any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<u64>,
