@@ -50,6 +50,9 @@ struct Arguments {
     /// Where a resource without a watermark begins: so many days ago, 1 to 365; else everything (env: INITIAL_DAYS)
     #[arg(long, value_name = "N")]
     initial_days: Option<String>,
+    /// Days that a record is kept after it is past; 0, the default: for good (env: RETENTION_DAYS)
+    #[arg(long, value_name = "N")]
+    retention_days: Option<String>,
     /// Records asked for in one page, 1 to the API's largest, which is the default (env: PAGE_SIZE)
     #[arg(long, value_name = "N")]
     page_size: Option<String>,
@@ -91,6 +94,7 @@ impl From<Arguments> for Draft {
             format: arguments.format,
             max_requests: arguments.max_requests,
             initial_days: arguments.initial_days,
+            retention_days: arguments.retention_days,
             page_size: arguments.page_size,
             request_timeout: arguments.request_timeout,
             attempts: arguments.attempts,

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Fault};
 use crate::fetch::Requests;
 use crate::fetch::limits::Left;
+use crate::run::Refreshed;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -80,6 +81,9 @@ pub struct Report {
     /// Of a run over several resources: each one's own report. The numbers above are their sums.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Self>,
+    /// Of a resource that is refreshed in parts: which part was read, and why that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Refreshed>,
     /// What ended the run before its end, of a `partial` one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -110,12 +114,16 @@ pub struct Records {
     pub unchanged: u64,
     /// Records that have no place, kept under `_rejected`.
     pub rejected: u64,
-    /// Records without a cursor, left out because the manifest says so.
+    /// Records left out: without a cursor, where the manifest says so, or past longer than they are kept (`retention_days`).
     #[serde(skip_serializing_if = "is_zero")]
     pub excluded: u64,
-    /// Stored rows taken out because a complete reading did not have them (`write_disposition: replace`).
+    /// Stored rows taken out because a complete reading did not have them (`write_disposition: replace`), or because they are kept no
+    /// longer (`retention_days`).
     #[serde(skip_serializing_if = "is_zero")]
     pub removed: u64,
+    /// Stored rows marked because a complete reading of everything did not have them (`vanished`).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub vanished: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -239,6 +247,7 @@ impl std::ops::AddAssign for Records {
         self.rejected += other.rejected;
         self.excluded += other.excluded;
         self.removed += other.removed;
+        self.vanished += other.vanished;
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Request {
     pub max_requests: Option<u64>,
     /// Where a resource with a cursor begins that has no watermark yet: so many days ago.
     pub initial_days: Option<i64>,
+    /// Days that a record is kept after it is past; `None`: for good.
+    pub retention_days: Option<i64>,
     /// Records asked for in one page; `None`: the most that the API gives.
     pub page_size: Option<u64>,
     /// How long one request may take, from its sending to its answer's last byte.
@@ -168,6 +170,8 @@ pub struct Draft {
     pub max_requests: Option<String>,
     /// 1 to 365; the variable `INITIAL_DAYS` otherwise, else everything.
     pub initial_days: Option<String>,
+    /// 0 to 36500; the variable `RETENTION_DAYS` otherwise, else 0: for good.
+    pub retention_days: Option<String>,
     /// 1 to the manifest's largest; the variable `PAGE_SIZE` otherwise, else the largest.
     pub page_size: Option<String>,
     /// Seconds, 1 to 300; the variable `REQUEST_TIMEOUT` otherwise, else 60.
@@ -188,7 +192,7 @@ impl Draft {
     /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
     /// unknown field and every wrong type is a fault.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 13] = [
+        const FIELDS: [&str; 14] = [
             "source",
             "resource",
             "from",
@@ -202,6 +206,7 @@ impl Draft {
             "page_size",
             "request_timeout",
             "attempts",
+            "retention_days",
         ];
         let members = match event {
             Value::Null => return Ok(Self::default()),
@@ -235,6 +240,7 @@ impl Draft {
                 "max_requests" => number().map(|number| draft.max_requests = number),
                 "initial_days" => number().map(|number| draft.initial_days = number),
                 "page_size" => number().map(|number| draft.page_size = number),
+                "retention_days" => number().map(|number| draft.retention_days = number),
                 "request_timeout" => number().map(|number| draft.request_timeout = number),
                 "attempts" => number().map(|number| draft.attempts = number),
                 "full" => flag().map(|flag| draft.full = flag),
@@ -341,6 +347,7 @@ impl Draft {
         };
         let max_requests = number("max_requests", self.max_requests, 1..=u64::MAX);
         let initial_days = number("initial_days", self.initial_days, 1..=365);
+        let retention_days = number("retention_days", self.retention_days, 0..=36_500).filter(|days| *days > 0);
         let page_size = number("page_size", self.page_size, 1..=1_000_000);
         let request_timeout = number("request_timeout", self.request_timeout, 1..=300).unwrap_or(60);
         let attempts = number("attempts", self.attempts, 1..=10);
@@ -372,6 +379,7 @@ impl Draft {
                 format,
                 max_requests,
                 initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
+                retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
                 page_size,
                 request_timeout: Duration::from_secs(request_timeout),
                 attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(ATTEMPTS),

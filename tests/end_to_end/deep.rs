@@ -12,7 +12,7 @@ use crate::lake::Lake;
 const EVENTS: &str = "ticketmaster/events";
 
 /// A run of `resource` by the built-in manifest without its rate: 1,300 requests at 5 a second are four minutes.
-fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
+pub(crate) fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
     let text = std::fs::read_to_string(function::root().join("shared/sources/ticketmaster.yaml")).unwrap();
     let unpaced: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("rate:")).collect();
     let file = lake.path().with_extension("yaml");
@@ -87,7 +87,9 @@ fn a_reading_that_is_cut_short_goes_on_where_it_stopped() {
     assert_eq!(stored(&lake, "ticketmaster/venues"), truth.harvested_venue_ids(0));
     assert_eq!(stored(&lake, "ticketmaster/attractions"), truth.harvested_attraction_ids(0));
     // The reading is over: the next run reads everything again.
-    let again = reading("events", &server, &lake).complete();
+    let again = reading("events", &server, &lake).with(&["--full"]).complete();
     assert_eq!((&again["records"]["new"], &again["records"]["changed"]), (&Value::from(0), &Value::from(0)));
-    assert_eq!(again["requests"]["sent"], report["requests"]["sent"]);
+    // Two windows are read at a time, and the next one's length follows from what has come by then: one more or less.
+    let sent = again["requests"]["sent"].as_u64().unwrap();
+    assert!(sent.abs_diff(needed) <= 2, "{sent} requests, {needed} the first time");
 }

@@ -49,6 +49,13 @@ impl Lake {
         });
         found
     }
+
+    /// Every part with its size and time, of all tables: [`Lake::objects`] without the state, which tells when what was read.
+    pub(crate) fn parts(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+        let mut found = self.objects();
+        found.retain(|path, _| !path.components().any(|part| part.as_os_str() == "_state"));
+        found
+    }
 }
 
 fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, (u64, SystemTime)>) {

@@ -1,5 +1,6 @@
 //! Where pages become rows, and rows parts: map and merge of one run, and what to count.
 
+mod absence;
 mod harvest;
 mod siblings;
 mod tally;
@@ -54,8 +55,12 @@ pub(crate) struct Landing<'l> {
     request: &'l Request,
     progress: &'l dyn Progress,
     siblings: Option<Siblings>,
-    /// Hashes of all keys that were read, where what was not is taken out at the end.
-    seen: Option<HashSet<u64>>,
+    /// Hashes of all keys that were read, where what was not is taken out or marked at the end.
+    pub(crate) seen: Option<HashSet<u64>>,
+    /// Rows that were past before this are kept no longer.
+    oldest: Option<Instant>,
+    /// The places of the columns that say when a row is past.
+    passed_by: Vec<usize>,
     merged: Merged,
     received: u64,
     refused: u64,
@@ -95,6 +100,8 @@ impl<'l> Landing<'l> {
             progress,
             siblings: Siblings::of(resource),
             seen: (resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
+            oldest: absence::oldest(request, resource),
+            passed_by: absence::places(resource),
             merged: Merged::default(),
             received: 0,
             refused: 0,
@@ -213,6 +220,10 @@ impl<'l> Landing<'l> {
         if let Some(seen) = &mut self.seen {
             seen.insert(hash);
         }
+        if self.is_kept_no_longer(&row) {
+            self.excluded += 1;
+            return Ok(());
+        }
         self.buffer.push(row);
         Ok(())
     }
@@ -220,19 +231,6 @@ impl<'l> Landing<'l> {
     /// Ends the run's merges; see [`Table::close`].
     pub(crate) async fn close(&self, covered_since: Option<Instant>) -> Result<(), Error> {
         self.table.close(covered_since).await
-    }
-
-    /// After a complete reading of everything: takes out what is stored and was not in it, where the manifest says `replace`.
-    pub(crate) async fn vacate(&mut self, begin: Instant, report: &mut Report) -> Result<(), Error> {
-        let Some(seen) = &self.seen else { return Ok(()) };
-        if seen.is_empty() && report.expected != Some(0) {
-            let why = "nothing was taken out: no records came, and the API does not say that there are none";
-            report.warnings.push(why.into());
-            return Ok(());
-        }
-        let removed = self.table.retain_only(seen, begin, &mut self.merged).await;
-        self.count(report);
-        removed
     }
 
     /// Maps every rejected record anew. What still has no place stays where it is; what has one is inserted, unless its key is
@@ -289,6 +287,7 @@ impl<'l> Landing<'l> {
         report.records.rejected = self.refused;
         report.records.excluded = self.excluded;
         report.records.removed = self.merged.removed;
+        report.records.vanished = self.merged.vanished;
         report.objects = self.merged.objects;
         report.bytes_written = self.merged.bytes_written;
         for harvest in &self.harvests {

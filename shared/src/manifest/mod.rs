@@ -10,6 +10,7 @@ mod endpoint;
 mod parse;
 pub mod path;
 mod rate;
+mod refresh;
 pub mod template;
 mod yaml;
 
@@ -22,6 +23,7 @@ pub use endpoint::{
 };
 pub use path::JsonPath;
 pub use rate::{Rate, Window};
+pub use refresh::{Announced, Confirm, Near, Refresh, Vanished};
 pub use template::Template;
 pub(crate) use yaml::nearest;
 
@@ -79,6 +81,13 @@ pub struct Resource {
     pub explode: Vec<Vec<Level>>,
     /// Records of other resources that lie inside this one's.
     pub harvest: Vec<Harvest>,
+    /// How it is kept up to date, where the API has no filter for what was changed.
+    pub refresh: Option<Refresh>,
+    /// The columns that say when a record is past, the first that has a value: from then on the API need not have it, and retention
+    /// counts from there.
+    pub passed_by: Vec<String>,
+    /// What becomes of a stored record that the API has no more; `None`: nothing is known of it.
+    pub vanished: Option<Vanished>,
     /// Whether `--resource all` reads it (dlt's `selected`).
     pub selected: bool,
     /// What the manifest left open and how it was understood, for the log.

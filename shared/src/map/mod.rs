@@ -28,8 +28,6 @@ pub mod own {
     pub const EXTRA: &str = "_extra";
     /// JSON: by column, what did not fit its type.
     pub const ISSUES: &str = "_issues";
-    /// How many they are.
-    pub const COUNT: usize = 5;
 }
 
 /// Digits of a decimal, and those of them after the point: dlt's default.
@@ -266,7 +264,7 @@ fn digest(hash: &mut Xxh3, cell: &Cell) {
     }
 }
 
-/// The stored table's schema: the manifest's columns, then the engine's own.
+/// The stored table's schema: the manifest's columns, then the engine's own, the one for vanished records last.
 pub fn schema(resource: &Resource) -> SchemaRef {
     let mut fields: Vec<Field> = resource
         .columns
@@ -279,10 +277,12 @@ pub fn schema(resource: &Resource) -> SchemaRef {
         .collect();
     let instant = arrow_type(DataType::Timestamp);
     fields.push(Field::new(own::SYNCED_AT, instant.clone(), false));
-    fields.push(Field::new(own::FIRST_SEEN_AT, instant, false));
+    fields.push(Field::new(own::FIRST_SEEN_AT, instant.clone(), false));
     fields.push(Field::new(own::FINGERPRINT, ArrowType::Int64, false));
     fields.push(Field::new(own::EXTRA, ArrowType::Utf8, true));
     fields.push(Field::new(own::ISSUES, ArrowType::Utf8, true));
+    // No part of what the record says, and so of no fingerprint.
+    fields.extend(resource.vanished.iter().map(|vanished| Field::new(&vanished.column, instant.clone(), true)));
     Arc::new(Schema::new(fields))
 }
 

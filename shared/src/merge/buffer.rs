@@ -7,13 +7,13 @@ use arrow_array::builder::{
     BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, ListArray, RecordBatch};
+use arrow_array::{ArrayRef, ListArray, RecordBatch, new_null_array};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, FieldRef, SchemaRef};
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::map::{Cell, DECIMAL, Row, own};
+use crate::map::{Cell, DECIMAL, Row};
 
 /// What a row costs beside its texts, about: its key's and its numbers' share.
 const ROW_BYTES: usize = 128;
@@ -49,8 +49,9 @@ pub(super) struct Batch {
 }
 
 impl Buffer {
-    pub(super) fn new(schema: &SchemaRef) -> Self {
-        let columns = schema.fields().iter().take(schema.fields().len() - own::COUNT);
+    /// For rows of `schema`, of which the first `columns` are the manifest's.
+    pub(super) fn new(schema: &SchemaRef, columns: usize) -> Self {
+        let columns = schema.fields().iter().take(columns);
         Self {
             schema: Arc::clone(schema),
             columns: columns.map(|field| Column::new(field.data_type())).collect(),
@@ -101,6 +102,10 @@ impl Buffer {
         }
         columns.extend([Arc::clone(&stamps), stamps, Arc::new(fingerprints.clone()) as ArrayRef]);
         columns.extend([Arc::new(self.extra.finish()) as ArrayRef, Arc::new(self.issues.finish())]);
+        // What came is not missing.
+        let unmarked = self.schema.fields().iter().skip(columns.len());
+        let unmarked: Vec<ArrayRef> = unmarked.map(|field| new_null_array(field.data_type(), keys.len())).collect();
+        columns.extend(unmarked);
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| internal(&error))?;
         let mut repeated = 0;
         for rows in partitions.values_mut() {

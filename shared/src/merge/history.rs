@@ -39,7 +39,7 @@ const LONGEST_RUN: Days = Days::new(1);
 /// The history of one table.
 #[derive(Debug)]
 pub(super) struct History<'t> {
-    table: Table<'t>,
+    pub(super) table: Table<'t>,
     notes_key: String,
     /// This run's name among the notes.
     run: String,
@@ -78,7 +78,11 @@ impl<'t> History<'t> {
                 root: format!("{}_history", table.root),
                 stored: Arc::clone(&schema),
                 schema,
+                columns: table.columns,
                 key: key.map(str::to_owned).collect(),
+                // A version says whether it was missing; it is never missing itself.
+                mark: None,
+                passed_by: Vec::new(),
                 disposition: WriteDisposition::Append,
                 format: table.format,
                 target_bytes: table.target_bytes,

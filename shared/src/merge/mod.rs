@@ -12,6 +12,7 @@ mod parquet;
 mod part;
 mod partition;
 mod removal;
+mod revision;
 mod writer;
 
 use std::collections::HashSet;
@@ -25,6 +26,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
 pub(crate) use self::history::{OBSERVED, REPLACES};
+pub(crate) use self::part::first_moment;
 pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
@@ -45,7 +47,13 @@ pub struct Table<'t> {
     schema: SchemaRef,
     /// Of the parts: the same, then the columns that the manifest has no more.
     stored: SchemaRef,
+    /// How many of the columns are the manifest's.
+    columns: usize,
     key: Vec<String>,
+    /// The column that says since when a row is missing, if the table has one.
+    mark: Option<String>,
+    /// The columns that say when a row is past, the first that has a value.
+    passed_by: Vec<String>,
     disposition: WriteDisposition,
     format: Format,
     target_bytes: usize,
@@ -62,8 +70,10 @@ pub struct Merged {
     pub changed: u64,
     /// Rows that said what was stored already, or (`append`) whose key was.
     pub unchanged: u64,
-    /// Rows taken out because a complete extraction did not have their key.
+    /// Rows taken out because a complete extraction did not have their key, or because they are kept no longer.
     pub removed: u64,
+    /// Rows marked because a complete extraction did not have their key.
+    pub vanished: u64,
     /// Objects written.
     pub objects: u64,
     /// Their bytes.
@@ -76,6 +86,7 @@ impl std::ops::AddAssign for Merged {
         self.changed += other.changed;
         self.unchanged += other.unchanged;
         self.removed += other.removed;
+        self.vanished += other.vanished;
         self.objects += other.objects;
         self.bytes_written += other.bytes_written;
     }
@@ -90,7 +101,10 @@ impl<'t> Table<'t> {
             root: format!("{source}/{}", resource.name),
             stored: Arc::clone(&schema),
             schema,
+            columns: resource.columns.len(),
             key: resource.primary_key.clone(),
+            mark: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
+            passed_by: resource.passed_by.clone(),
             disposition: resource.write_disposition,
             format,
             target_bytes: resource.part_bytes,
@@ -137,9 +151,14 @@ impl<'t> Table<'t> {
         (self.target_bytes / 2).min(16 << 20)
     }
 
+    /// Whether rows may lack the column `name`.
+    fn is_nullable(&self, name: &str) -> bool {
+        self.stored.field_with_name(name).is_ok_and(Field::is_nullable)
+    }
+
     /// An empty buffer for this table's rows.
     pub fn buffer(&self) -> Buffer {
-        Buffer::new(&self.schema)
+        Buffer::new(&self.schema, self.columns)
     }
 
     /// Merges what `buffer` holds and leaves it empty. What landed is added to `merged`, also when an error ended the merge: then the

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, TimestampMicrosecondArray, UInt64Array, new_null_array,
+};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::interleave::interleave;
+use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -43,13 +47,21 @@ enum Content {
 
 /// What a scan tells of a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StoredRow {
+pub(super) struct StoredRow<'s> {
     pub(super) fingerprint: i64,
     /// Within the part, from 0.
     pub(super) position: u64,
-    /// The two stamps that were asked for, in microseconds; 0 for one that was not.
-    pub(super) stamps: (i64, i64),
+    /// The stamps that were asked for, in microseconds since 1970.
+    pub(super) stamps: &'s [Option<i64>],
 }
+
+/// The first moment of a day anywhere, in microseconds since 1970; `day` counts from 1970.
+pub(crate) fn first_moment(day: i32) -> i64 {
+    i64::from(day) * 86_400_000_000 - EARLIEST_ZONE
+}
+
+/// How long before its midnight in UTC a day begins where it begins first, in microseconds: 14 hours.
+const EARLIEST_ZONE: i64 = 14 * 3_600_000_000;
 
 /// A piece of a part on its way into the rewritten one.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +72,22 @@ enum Stretch {
     Decoded(usize),
     /// The whole part, row by row.
     Whole,
+}
+
+/// A column of times.
+enum Stamps<'c> {
+    Instants(&'c PrimitiveArray<TimestampMicrosecondType>),
+    Days(&'c PrimitiveArray<Date32Type>),
+}
+
+impl Stamps<'_> {
+    /// Microseconds since 1970. A day has no zone: its first moment anywhere.
+    fn at(&self, row: usize) -> Option<i64> {
+        match self {
+            Self::Instants(column) => column.is_valid(row).then(|| column.value(row)),
+            Self::Days(column) => column.is_valid(row).then(|| first_moment(column.value(row))),
+        }
+    }
 }
 
 impl Part {
@@ -100,12 +128,12 @@ impl Part {
         }
     }
 
-    /// Calls `visit` with every row's key and what is known of it, with the columns `stamps`; reads no others.
+    /// Calls `visit` with every row's key and what is known of it, with the columns `stamps`, timestamps or dates; reads no others.
     pub(super) async fn scan(
         &self,
         table: &Table<'_>,
         stamps: &[&str],
-        mut visit: impl FnMut(&str, StoredRow),
+        mut visit: impl FnMut(&str, StoredRow<'_>),
     ) -> Result<(), Error> {
         let keys = table.key.iter().map(String::as_str);
         let columns: Vec<&str> = keys.chain([own::FINGERPRINT]).chain(stamps.iter().copied()).collect();
@@ -118,14 +146,23 @@ impl Part {
             };
             let keys: Vec<&ArrayRef> = table.key.iter().map(|name| column(name)).collect::<Result<_, _>>()?;
             let fingerprints = self.numbers::<Int64Type>(column(own::FINGERPRINT)?)?;
-            let stamps = stamps.iter().map(|name| self.numbers::<TimestampMicrosecondType>(column(name)?));
-            let stamps: Vec<_> = stamps.collect::<Result<_, _>>()?;
+            let columns: Vec<Option<Stamps<'_>>> = stamps
+                .iter()
+                .map(|name| match batch.column_by_name(name) {
+                    Some(stamps) => self.stamps(stamps).map(Some),
+                    // An older part may lack what a row may lack.
+                    None if table.is_nullable(name) => Ok(None),
+                    None => column(name).map(|_| None),
+                })
+                .collect::<Result<_, _>>()?;
+            let mut stamps = vec![None; columns.len()];
             for row in 0..batch.num_rows() {
                 let parts = keys.iter().map(|column| key_part(column, row));
                 let key = join_key(parts.collect::<Option<_>>().ok_or_else(|| self.fault("a key is null"))?);
-                let stamp = |which: usize| stamps.get(which).map_or(0, |stamps| stamps.value(row));
-                let stamps = (stamp(0), stamp(1));
-                visit(&key, StoredRow { fingerprint: fingerprints.value(row), position, stamps });
+                for (stamp, column) in stamps.iter_mut().zip(&columns) {
+                    *stamp = column.as_ref().and_then(|column| column.at(row));
+                }
+                visit(&key, StoredRow { fingerprint: fingerprints.value(row), position, stamps: &stamps });
                 position += 1;
             }
         }
@@ -134,6 +171,13 @@ impl Part {
 
     fn numbers<'c, T: ArrowPrimitiveType>(&self, column: &'c ArrayRef) -> Result<&'c PrimitiveArray<T>, Error> {
         column.as_primitive_opt().ok_or_else(|| self.fault(format!("one of its own columns is {}", column.data_type())))
+    }
+
+    fn stamps<'c>(&self, column: &'c ArrayRef) -> Result<Stamps<'c>, Error> {
+        match column.as_primitive_opt() {
+            Some(days) => Ok(Stamps::Days(days)),
+            None => self.numbers(column).map(Stamps::Instants),
+        }
     }
 
     /// The part with the rows at `updates` replaced and as many of `inserts` added as the target size allows.
@@ -187,6 +231,45 @@ impl Part {
         let Version(version) = self.object.version();
         let replaces = Version(format!("{version} {}", run.timestamp_micros()));
         writer.finish(self.sealed, usize::MAX, Some(&replaces))
+    }
+
+    /// The part with the rows at `marked` as of `at`: stamped as written then, and in the column `mark` as missing since. `run` as for
+    /// [`Part::without`].
+    pub(super) async fn marking(
+        &self,
+        table: &Table<'_>,
+        marked: &BTreeSet<u64>,
+        mark: &str,
+        at: DateTime<Utc>,
+    ) -> Result<Rewrite, Error> {
+        let schema = self.schema(table);
+        let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let stretches = self.stretches(table, &schema, marked, false);
+        self.carry(stretches, &schema, &mut writer, |begin, old| {
+            let chosen: BooleanArray = (begin..).take(old.num_rows()).map(|row| Some(marked.contains(&row))).collect();
+            stamped(&old, &chosen, &[own::SYNCED_AT, mark], at)
+        })
+        .await?;
+        let Version(version) = self.object.version();
+        let replaces = Version(format!("{version} {}", at.timestamp_micros()));
+        writer.finish(self.sealed, usize::MAX, Some(&replaces))
+    }
+
+    /// The rows at `positions`, in their order, with the table's columns.
+    pub(super) async fn rows(&self, table: &Table<'_>, positions: &BTreeSet<u64>) -> Result<RecordBatch, Error> {
+        let mut found = Vec::new();
+        let mut position = 0;
+        let mut batches = self.batches(&table.stored, None)?;
+        while let Some(batch) = batches.try_next().await? {
+            let end = position + batch.num_rows() as u64;
+            let here: UInt64Array = positions.range(position..end).map(|at| at - position).collect();
+            if !here.is_empty() {
+                let rows = take_record_batch(&batch, &here).map_err(|error| internal(&error))?;
+                found.push(conform(&rows, &table.schema)?);
+            }
+            position = end;
+        }
+        concat_batches(&table.schema, &found).map_err(|error| internal(&error))
     }
 
     /// Hands the part to `writer` in `stretches`. Of what is decoded, `edit` makes what is written; it is told the position of a
@@ -323,6 +406,26 @@ fn widens(was: &DataType, is: &DataType) -> bool {
         DataType::Float64 | DataType::Decimal128(..) => *was == DataType::Int64,
         _ => false,
     }
+}
+
+/// The rows with `at` in the columns `names`, where `chosen`.
+pub(super) fn stamped(
+    rows: &RecordBatch,
+    chosen: &BooleanArray,
+    names: &[&str],
+    at: DateTime<Utc>,
+) -> Result<RecordBatch, Error> {
+    let stamps = TimestampMicrosecondArray::from_value(at.timestamp_micros(), rows.num_rows()).with_timezone("UTC");
+    let choice: Vec<(usize, usize)> = (0..rows.num_rows()).map(|row| (usize::from(chosen.value(row)), row)).collect();
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| {
+        if !names.contains(&field.name().as_str()) {
+            return Ok(Arc::clone(column));
+        }
+        interleave(&[column.as_ref(), &stamps], &choice).map_err(|error| internal(&error))
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal(&error))
 }
 
 /// Rows of `old` (0) and `new` (1) as `choice` says; when a key was first seen stays as it was.

@@ -97,13 +97,21 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
     let mut settled = HashSet::new();
     let mut replaced = HashMap::new();
     let wanted: HashMap<&str, u32> = rows.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
-    let stamps: &[&str] = if table.history.is_some() { &[own::SYNCED_AT, own::FIRST_SEEN_AT] } else { &[] };
+    let mut stamps = Vec::new();
+    if table.history.is_some() {
+        stamps.extend([own::SYNCED_AT, own::FIRST_SEEN_AT]);
+    }
+    stamps.extend(table.mark.as_deref());
     for (part, updates) in parts.iter().zip(&mut updates) {
-        part.scan(table, stamps, |key, stored| {
+        part.scan(table, &stamps, |key, stored| {
             let Some(&row) = wanted.get(key) else { return };
-            if batch.fingerprints[row as usize] != stored.fingerprint && table.disposition != WriteDisposition::Append {
+            // One that was missing is there again, and its mark goes.
+            let marked = table.mark.is_some() && stored.stamps.last().is_some_and(Option::is_some);
+            let differs = marked || batch.fingerprints[row as usize] != stored.fingerprint;
+            if differs && table.disposition != WriteDisposition::Append {
                 updates.insert(stored.position, row);
-                replaced.insert(row, stored.stamps);
+                let stamp = |which: usize| stored.stamps.get(which).copied().flatten().unwrap_or_default();
+                replaced.insert(row, (stamp(0), stamp(1)));
             } else {
                 settled.insert(row);
             }

@@ -1,35 +1,21 @@
-//! Removal of the rows that a complete extraction did not meet: dlt's write disposition `replace`.
-//!
-//! Nothing is deleted. A part that holds such rows is rewritten without them, by the compare-and-swap of every other write, and a
-//! conflict begins that part again. It keeps its number and its seal, even when no row is left in it: inserts go through a
-//! partition's last part (see [`super::partition`]), which must not become another one.
+//! Rows that are no more: those that a complete extraction did not meet are taken out (dlt's write disposition `replace`) or marked,
+//! those that are past are kept for so long.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::name::Name;
-use super::part::Part;
-use super::partition::{self, MOST_CONFLICTS, too_many_conflicts};
-use super::{Merged, Table, side_by_side};
+use super::part::{Part, StoredRow};
+use super::revision::{Deed, Revision};
+use super::{Merged, Table};
 use crate::error::Error;
 use crate::map::own;
-use crate::store::{Kind, Listed, StoreError, When, wait_after_conflict};
 
 /// What [`Table::retain_only`] knows of a [`Row::key`](crate::map::Row::key): eight bytes, so that a run can remember millions. A
 /// vanished row whose hash is that of one among a million others stays; of 10¹³ vanished rows that is less than one.
 pub fn key_hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
-}
-
-/// What is to be kept.
-struct Kept<'k> {
-    seen: &'k HashSet<u64>,
-    before: DateTime<Utc>,
-    /// One part is rewritten at a time: unlike a merge's, it may be any part of the table, and most of them are full.
-    turn: Mutex<()>,
 }
 
 impl Table<'_> {
@@ -44,72 +30,85 @@ impl Table<'_> {
         before: DateTime<Utc>,
         merged: &mut Merged,
     ) -> Result<(), Error> {
-        let mut parts = Vec::new();
-        for listed in self.store.list(&format!("{}/", self.root)).await? {
-            let Some((folder, _)) = listed.key.rsplit_once('/') else { continue };
-            if let Some(name) = Name::of(self, folder, &listed.key)? {
-                parts.push((name, listed));
-            }
+        let written_before = before.timestamp_micros();
+        let concerns = |key: &str, stored: &StoredRow<'_>| {
+            stored.stamps[0] < Some(written_before) && !seen.contains(&key_hash(key))
+        };
+        let revision = Revision { stamps: vec![own::SYNCED_AT], concerns: &concerns, deed: Deed::Removed, run: before };
+        self.revise(&revision, merged).await
+    }
+
+    /// The keys of rows that an extraction which began at `before` did not meet: those not in `seen`, by their [`key_hash`], and of them
+    /// only rows that are past within `window`, where it is given. Without those that are marked already, those that are past by `now`
+    /// (they are not missing, they are over), and those that another run wrote meanwhile. And one key that was met.
+    pub async fn missing(
+        &self,
+        seen: &HashSet<u64>,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        window: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
+        let Some(mark) = &self.mark else { return Ok((Vec::new(), None)) };
+        let (before, until) = (before.timestamp_micros(), now.timestamp_micros());
+        let own = [own::SYNCED_AT, mark.as_str()];
+        let stamps: Vec<&str> = own.into_iter().chain(self.passed_by.iter().map(String::as_str)).collect();
+        let (mut missing, mut met) = (Vec::new(), None);
+        for (name, listed) in self.parts().await? {
+            let Some(part) = Part::open(self, name, &listed).await? else { continue };
+            part.scan(self, &stamps, |key, stored| {
+                let [synced, marked, passed @ ..] = stored.stamps else { return };
+                let passed = first(passed);
+                if seen.contains(&key_hash(key)) {
+                    met.get_or_insert_with(|| key.to_owned());
+                } else if marked.is_none()
+                    && *synced < Some(before)
+                    && passed.is_none_or(|passed| passed >= until)
+                    && window.is_none_or(|(from, to)| {
+                        passed.is_some_and(|at| (from.timestamp_micros()..=to.timestamp_micros()).contains(&at))
+                    })
+                {
+                    missing.push(key.to_owned());
+                }
+            })
+            .await?;
         }
-        let kept = &Kept { seen, before, turn: Mutex::default() };
-        let parts = parts.into_iter().map(|(name, listed)| async move {
-            let mut removed = Merged::default();
-            let outcome = retain(self, kept, name, listed, &mut removed).await;
-            (removed, outcome)
-        });
-        side_by_side(parts, merged).await
+        Ok((missing, met))
+    }
+
+    /// Marks the rows whose key is in `missing`, by its [`key_hash`], as missing since `now`, where the table has a column for that; a
+    /// history gets a version that says so. Rows that are marked already, or were written at `before` or later, stay as they are.
+    ///
+    /// What was marked is added to `merged`, also when an error ended it; doing it again marks the rest.
+    pub async fn mark_missing(
+        &self,
+        missing: &HashSet<u64>,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        merged: &mut Merged,
+    ) -> Result<(), Error> {
+        let Some(mark) = &self.mark else { return Ok(()) };
+        let before = before.timestamp_micros();
+        let concerns = |key: &str, stored: &StoredRow<'_>| {
+            stored.stamps[1].is_none() && stored.stamps[0] < Some(before) && missing.contains(&key_hash(key))
+        };
+        let revision =
+            Revision { stamps: vec![own::SYNCED_AT, mark], concerns: &concerns, deed: Deed::Marked(mark), run: now };
+        self.revise(&revision, merged).await
+    }
+
+    /// Removes the rows that were past before `oldest`; of those that do not say when they are past, the ones that are missing since
+    /// before then. A history keeps its versions: it lies by days, and whole days of it can expire in the store.
+    ///
+    /// `run` tells this run's writes from others'.
+    pub async fn expire(&self, oldest: DateTime<Utc>, run: DateTime<Utc>, merged: &mut Merged) -> Result<(), Error> {
+        let oldest = oldest.timestamp_micros();
+        let concerns = |_: &str, stored: &StoredRow<'_>| first(stored.stamps).is_some_and(|passed| passed < oldest);
+        let stamps = self.passed_by.iter().chain(&self.mark).map(String::as_str).collect();
+        let revision = Revision { stamps, concerns: &concerns, deed: Deed::Removed, run };
+        self.revise(&revision, merged).await
     }
 }
 
-/// Removes what is not `kept` from one part.
-async fn retain(
-    table: &Table<'_>,
-    kept: &Kept<'_>,
-    name: Name,
-    listed: Listed,
-    merged: &mut Merged,
-) -> Result<(), Error> {
-    let mut found = Some(listed);
-    for lost in 0..MOST_CONFLICTS {
-        let Some(listed) = found else { return Ok(()) };
-        match attempt(table, kept, &name, &listed, merged).await {
-            Ok(true) => return Ok(()),
-            Ok(false) | Err(Error::Store(StoreError { kind: Kind::Changed, .. })) => {}
-            Err(error) => return Err(error),
-        }
-        tracing::debug!(key = name.key, lost, "another writer was first; removing again");
-        wait_after_conflict(lost).await;
-        found = table.store.list(&name.key).await?.into_iter().find(|listed| listed.key == name.key);
-    }
-    Err(too_many_conflicts(name.key))
-}
-
-/// One pass over a part; false when somebody else was first.
-async fn attempt(
-    table: &Table<'_>,
-    kept: &Kept<'_>,
-    name: &Name,
-    listed: &Listed,
-    merged: &mut Merged,
-) -> Result<bool, Error> {
-    let Some(part) = Part::open(table, name.clone(), listed).await? else { return Ok(true) };
-    let before = kept.before.timestamp_micros();
-    let mut removed = BTreeSet::new();
-    part.scan(table, &[own::SYNCED_AT], |key, stored| {
-        if stored.stamps.0 < before && !kept.seen.contains(&key_hash(key)) {
-            removed.insert(stored.position);
-        }
-    })
-    .await?;
-    if removed.is_empty() {
-        return Ok(true);
-    }
-    let _turn = kept.turn.lock().await;
-    let rewrite = part.without(table, &removed, kept.before).await?;
-    let when = When::Is(part.object.version().clone());
-    let written = partition::write(table, name, rewrite, when, 0, merged).await?;
-    if written {
-        merged.removed += removed.len() as u64;
-    }
-    Ok(written)
+fn first(stamps: &[Option<i64>]) -> Option<i64> {
+    stamps.iter().copied().flatten().next()
 }

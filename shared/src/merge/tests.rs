@@ -1,6 +1,7 @@
 //! The laws of the merge, over a directory, in both formats.
 
 mod counts;
+mod missing;
 mod overlap;
 mod removal;
 mod store;

@@ -1,5 +1,6 @@
 //! From a request and a manifest to slices: queries that together cover what was asked for, each read to its end.
 
+mod changes;
 mod density;
 mod describe;
 mod filter;
@@ -8,12 +9,13 @@ pub mod sweep;
 
 use serde_json::{Map, Value};
 
+pub use self::changes::Changes;
 pub use self::describe::Estimate;
 pub use self::filter::values;
 pub use self::slice::Slice;
 use crate::cursor::Cursor;
 use crate::error::{Fault, Faults};
-use crate::manifest::{CursorKind, Manifest, Resource, Undated, nearest};
+use crate::manifest::{CursorKind, Manifest, Resource, TimeParams, Undated, nearest};
 use crate::request::Request;
 use crate::state::Watermarks;
 
@@ -29,9 +31,22 @@ pub struct Plan<'p> {
     pub end: Option<Cursor>,
     /// Whether a complete run may move the watermark: not when `params` left records out, nor when the range begins after it.
     pub moves_watermark: bool,
+    /// What it reads instead of everything.
+    changes: Option<Changes>,
     /// Of a resource with a parent: which of its records go into which query.
     batches: Vec<Batch>,
     rows: Vec<ParentRow>,
+}
+
+/// One query of a resource without a parent.
+#[derive(Clone, Copy, Debug)]
+struct Query<'p> {
+    /// Before its name.
+    label: &'static str,
+    /// What it asks for beside the resource's own parameters.
+    extra: Option<&'p Undated>,
+    /// The time that it can be cut by, and the range of it that it covers, in seconds since 1970.
+    time: Option<(&'p TimeParams, Option<i64>, Option<i64>)>,
 }
 
 /// A record of the parent, as far as its children need it.
@@ -68,7 +83,7 @@ impl<'p> Plan<'p> {
         let partly = leaves_out(request) || gap || (bounded && request.to.is_none());
         let moves_watermark = resource.endpoint.incremental.is_some() && !partly;
         let (batches, rows) = (Vec::new(), Vec::new());
-        Ok(Self { request, manifest, resource, start, end, moves_watermark, batches, rows })
+        Ok(Self { request, manifest, resource, start, end, moves_watermark, changes: None, batches, rows })
     }
 
     /// The plan to read `resource` whole, as the parent of another.
@@ -80,6 +95,7 @@ impl<'p> Plan<'p> {
             start: None,
             end: None,
             moves_watermark: false,
+            changes: None,
             batches: Vec::new(),
             rows: Vec::new(),
         }
@@ -118,7 +134,7 @@ impl<'p> Plan<'p> {
     pub fn len(&self) -> usize {
         match &self.resource.parent {
             Some(_) => self.batches.len(),
-            None => 1 + self.undated().len(),
+            None => self.queries().len(),
         }
     }
 
@@ -137,17 +153,36 @@ impl<'p> Plan<'p> {
     /// Whether it covers every record that the API has now.
     pub fn is_everything(&self) -> bool {
         let start = self.start.is_some() || self.batches.iter().any(|batch| batch.start.is_some());
-        !start && self.end.is_none() && !leaves_out(self.request)
+        !start && self.end.is_none() && self.changes.is_none() && !leaves_out(self.request)
     }
 
     /// Whether the request leaves no records out of its range.
     pub fn is_unfiltered(&self) -> bool {
-        self.request.from.is_none() && self.request.to.is_none() && !leaves_out(self.request)
+        let ranged = self.request.from.is_some() || self.request.to.is_some();
+        !ranged && self.changes.is_none() && !leaves_out(self.request)
     }
 
-    /// Queries beside the dated one; what has no date yet belongs to a range that is open towards the future.
-    fn undated(&self) -> &'p [Undated] {
-        if self.end.is_none() { &self.resource.slices.undated } else { &[] }
+    /// The queries of a resource without a parent.
+    fn queries(&self) -> Vec<Query<'p>> {
+        if let Some(changes) = self.changes {
+            return self.change_queries(changes);
+        }
+        let time = self.resource.slices.time.as_ref();
+        let dated = time.map(|time| (time, slice::seconds(self.start), slice::seconds(self.end)));
+        let mut queries = vec![Query { label: "", extra: None, time: dated }];
+        // What has no date yet belongs to a range that is open towards the future.
+        if self.end.is_none() {
+            queries.extend(self.resource.slices.undated.iter().map(|undated| Query {
+                label: "",
+                extra: Some(undated),
+                time: undated.time.as_ref().map(|time| (time, None, None)),
+            }));
+        }
+        queries
+    }
+
+    fn query(&self, index: usize) -> Option<Query<'p>> {
+        if self.resource.parent.is_some() { None } else { self.queries().get(index).copied() }
     }
 }
 
@@ -174,6 +209,7 @@ pub fn leave_out(request: &mut Request, resource: &Resource) -> Vec<String> {
             "from" => request.from = None,
             "to" => request.to = None,
             "initial_days" => request.initial_days = None,
+            "retention_days" => request.retention_days = None,
             "page_size" if most_in_a_page(resource).is_none() => request.page_size = None,
             // A condition that is not kept would give more than was asked for.
             _ => continue,
@@ -200,6 +236,15 @@ fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     }
     if request.initial_days.is_some() && kind != Some(CursorKind::Instant) {
         fault("initial_days", format!("`{}` of {} has no cursor that is a time", resource.name, request.source));
+    }
+    if request.retention_days.is_some() && resource.passed_by.is_empty() {
+        fault(
+            "retention_days",
+            format!(
+                "`{}` of {} has no column that says when a record is past (`passed_by`)",
+                resource.name, request.source
+            ),
+        );
     }
     if let (Some(asked), Some(most)) = (request.page_size, most_in_a_page(resource))
         && asked > most

@@ -53,7 +53,8 @@ impl Plan<'_> {
         let batch = self.batches.get(index);
         let rows = batch.map_or(&[][..], |batch| &self.rows[batch.rows.clone()]);
         let start = batch.map_or(self.start, |batch| batch.start);
-        let extra = index.checked_sub(1).filter(|_| batch.is_none()).and_then(|index| self.undated().get(index));
+        let query = self.query(index);
+        let extra = query.and_then(|query| query.extra);
         let name = self.name(rows, start, extra);
         let bind = |name: &str| self.value(name, rows, start);
         let endpoint = &self.resource.endpoint;
@@ -73,21 +74,30 @@ impl Plan<'_> {
         }
         let headers = filter::rendered(&endpoint.headers, &bind);
         let mut slice = Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end };
-        if let (None, Some(time)) = (extra, &self.resource.slices.time) {
-            slice = slice.within(time, seconds(start), seconds(self.end));
+        let time = match query {
+            Some(query) => query.time,
+            None => self.resource.slices.time.as_ref().map(|time| (time, seconds(start), seconds(self.end))),
+        };
+        if let Some((time, from, to)) = time {
+            slice = slice.within(time, from, to);
+            let label = query.map_or("", |query| query.label);
+            if !label.is_empty() {
+                // Windows of different queries can have the same ends.
+                let undated = extra.map(|extra| format!(" {}", joined(&extra.params))).unwrap_or_default();
+                slice.name = format!("{label}{undated} {}", slice.name);
+            }
         }
         Ok(slice)
     }
 
+    /// The query that leaves no record out by time. An error says which value cannot be sent.
+    pub fn base(&self) -> Result<Slice, (String, String)> {
+        Self { start: None, end: None, changes: None, ..self.clone() }.slice(0)
+    }
+
     /// How query `index` is cut by time, and the range that it covers, in seconds since 1970; `None`: it is not.
     pub fn cut_by(&self, index: usize) -> Option<(&TimeParams, Option<i64>, Option<i64>)> {
-        if self.resource.parent.is_some() {
-            return None;
-        }
-        match index.checked_sub(1) {
-            None => Some((self.resource.slices.time.as_ref()?, seconds(self.start), seconds(self.end))),
-            Some(index) => Some((self.undated().get(index)?.time.as_ref()?, None, None)),
-        }
+        self.query(index)?.time
     }
 
     /// What a placeholder stands for.
@@ -115,7 +125,7 @@ impl Plan<'_> {
 
     fn name(&self, rows: &[ParentRow], start: Option<Cursor>, extra: Option<&Undated>) -> String {
         if let Some(extra) = extra {
-            return extra.params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+            return joined(&extra.params);
         }
         let edge = |cursor: Option<Cursor>| cursor.map_or_else(|| "..".to_owned(), |cursor| cursor.to_string());
         let window = match (start, self.end) {
@@ -178,7 +188,11 @@ impl Slice {
     }
 }
 
-fn seconds(cursor: Option<Cursor>) -> Option<i64> {
+fn joined(params: &BTreeMap<String, String>) -> String {
+    params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+pub(super) fn seconds(cursor: Option<Cursor>) -> Option<i64> {
     cursor.and_then(Cursor::instant).map(|instant| instant.timestamp())
 }
 

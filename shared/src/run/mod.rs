@@ -1,19 +1,26 @@
 //! One run: request → plan → fetch → map → merge → report.
 
 mod deep;
+mod ended;
 mod estimate;
 mod lookup;
+mod missing;
 mod parents;
 mod reading;
+mod refresh;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::FutureExt;
 use tokio::time::Instant as Clock;
 
+use self::ended::Ended;
+use self::missing::Whole;
+use self::refresh::Due;
+pub use self::refresh::Refreshed;
 use crate::aws::Aws;
-use crate::cursor::Cursor;
 use crate::error::{Error, Faults};
 use crate::fetch::limits::Ledger;
 use crate::fetch::{Api, Budget, Stop};
@@ -24,8 +31,9 @@ use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
 use crate::settings::Settings;
-use crate::state::{Checkpoint, Last, State, Watermarks};
+use crate::state::{Checkpoint, State, Watermarks};
 use crate::store::{self, Store};
+use crate::time::Instant;
 
 /// Times a slice is read before it counts as incomplete.
 const PASSES: u32 = 3;
@@ -177,12 +185,12 @@ async fn fill(
         Some(store) => store,
         None => store::open(&request.lake, &clients.aws).await,
     };
+    let store = store.as_ref();
     // As it was asked: a later invocation looks its names up again.
     let asked = Request { resource: name.to_owned(), ..request.clone() };
-    let request = &lookup::resolve(request, manifest, resource, store.as_ref()).await?;
-    let state = State::load(store.as_ref(), &manifest.name, &resource.name).await?;
+    let request = &lookup::resolve(request, manifest, resource, store).await?;
+    let state = State::load(store, &manifest.name, &resource.name).await?;
     state.check(resource, request.format)?;
-    let plan = Plan::new(request, manifest, resource, state.watermark(resource))?;
     report.watermark = state.watermark(resource).map(|watermark| watermark.to_string());
     let budget = Budget {
         requests: request.max_requests,
@@ -191,41 +199,30 @@ async fn fill(
         request_timeout: request.request_timeout,
         page_size: request.page_size,
     };
+    if request.replay_rejected && !request.check {
+        return replay(Landing::new(store, request, manifest, resource, state, progress), report).await;
+    }
+    let now = chrono::Utc::now();
+    let due = if request.replay_rejected { None } else { Due::of(resource, &asked, &state, now) };
+    report.refresh = due.as_ref().map(Due::report);
+    let mut plan = Plan::new(request, manifest, resource, state.watermark(resource))?;
+    if let Some(changes) = due.as_ref().and_then(|due| due.changes) {
+        plan = plan.with_changes(changes);
+    }
+    let ledger = Ledger::new(store, &manifest.name);
     if request.check {
         let estimate = match request.replay_rejected {
             true => Estimate { basis: "a replay reads no API".into(), ..Estimate::default() },
             false => {
-                estimate::estimate(
-                    clients,
-                    manifest,
-                    resource,
-                    &plan,
-                    &state,
-                    budget,
-                    Ledger::new(store.as_ref(), &manifest.name),
-                )
-                .boxed_local()
-                .await
+                let asking = estimate::estimate(clients, manifest, resource, &plan, &state, budget, ledger);
+                asking.boxed_local().await
             }
         };
         report.plan = Some(plan.describe(&estimate));
         report.status = Status::Complete;
         return Ok(());
     }
-    if request.replay_rejected {
-        let mut landing = Landing::new(store.as_ref(), request, manifest, resource, state, progress);
-        let replayed = landing.replay().await;
-        landing.count(report);
-        if replayed.is_ok() {
-            landing.close(None).await?;
-        }
-        report.status = Status::Complete;
-        return replayed;
-    }
-    let ledger = Ledger::new(store.as_ref(), &manifest.name);
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
-    let now = chrono::Utc::now();
-    let signature = asked.signature();
+    let signature = due.as_ref().map_or_else(|| asked.signature(), |due| due.signature(&asked));
     // What is taken out at the end must have been read in one go.
     let earlier = state.checkpoint(&signature, now).filter(|_| resource.write_disposition != WriteDisposition::Replace);
     let mut checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(signature, now));
@@ -235,14 +232,12 @@ async fn fill(
     let begin = checkpoint.begin().unwrap_or(now);
     let last = state.last();
     let watermarks = state.watermarks(resource);
-    let mut landing = Landing::new(store.as_ref(), request, manifest, resource, state, progress);
-    for harvest in &resource.harvest {
-        let target = self::resource(manifest, &harvest.resource)?;
-        let state = State::load(store.as_ref(), &manifest.name, &target.name).await?;
-        state.check(target, request.format)?;
-        let within = Landing::new(store.as_ref(), request, manifest, target, state, progress);
-        landing.harvests.push(Harvesting::new(harvest.path.clone(), within));
+    let mut landing = landing(store, request, manifest, resource, state, progress).await?;
+    let watched = watched(resource, &plan, due.as_ref());
+    if watched.is_some() {
+        missing::remember(&mut landing, &mut checkpoint, report).await?;
     }
+    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
     {
         Ok(plan) => {
@@ -254,6 +249,19 @@ async fn fill(
         }
         Err(stop) => (None, Err(stop)),
     };
+    let (read, missing) = match (&plan, read, watched) {
+        (Some(plan), Ok(()), Some(window)) if report.slices.incomplete.is_empty() => {
+            let whole = Whole { resource, begin, window };
+            match plan.base() {
+                Ok(base) => match whole.missing(&api, &base, &mut landing, report).boxed_local().await {
+                    Ok(missing) => (Ok(()), missing),
+                    Err(stop) => (Err(stop), HashSet::new()),
+                },
+                Err((_, reason)) => return Err(Error::configuration("vanished.confirm", reason)),
+            }
+        }
+        (_, read, _) => (read, HashSet::new()),
+    };
     // What was read before an error is as good as any: it is stored, and the watermark stays.
     let flushed = landing.flush().await;
     landing.count(report);
@@ -264,56 +272,50 @@ async fn fill(
     }
     report.quota = api.quota();
     flushed?;
-    let complete = read.is_ok() && report.slices.incomplete.is_empty();
-    let plan = plan.filter(|_| complete);
-    let everything = plan.as_ref().is_some_and(Plan::is_everything);
-    // An error may be the store's, in the middle of a merge: what is half written then is not closed.
-    if !matches!(read, Err(Stop::Error(_))) {
-        landing.close(everything.then_some(begin)).await?;
-        for harvest in &landing.harvests {
-            harvest.close().await?;
-        }
+    let ended = Ended { asked: &asked, resource, plan, read, missing, begin, last, due };
+    ended.settle(landing, checkpoint, report).boxed_local().await
+}
+
+/// Whether a complete reading tells what is missing: of everything (`Some(None)`), or of the window of near dates, where records can be
+/// asked for by their keys.
+fn watched(resource: &Resource, plan: &Plan<'_>, due: Option<&Due<'_>>) -> Option<Option<(Instant, Instant)>> {
+    let vanished = resource.vanished.as_ref()?;
+    if plan.is_everything() {
+        return Some(None);
     }
-    if everything {
-        landing.vacate(begin, report).await?;
+    let window = due.and_then(|due| due.changes)?.near?;
+    vanished.confirm.is_some().then_some(Some(window))
+}
+
+/// The landing of `resource`, with those of what lies inside its records.
+async fn landing<'l>(
+    store: &'l dyn Store,
+    request: &'l Request,
+    manifest: &'l Manifest,
+    resource: &'l Resource,
+    state: State<'l>,
+    progress: &'l dyn Progress,
+) -> Result<Landing<'l>, Error> {
+    let mut landing = Landing::new(store, request, manifest, resource, state, progress);
+    for harvest in &resource.harvest {
+        let target = self::resource(manifest, &harvest.resource)?;
+        let state = State::load(store, &manifest.name, &target.name).await?;
+        state.check(target, request.format)?;
+        let within = Landing::new(store, request, manifest, target, state, progress);
+        landing.harvests.push(Harvesting::new(harvest.path.clone(), within));
     }
-    if let Some(incremental) = &resource.endpoint.incremental {
-        let parents = std::mem::take(&mut landing.reached);
-        let earlier = checkpoint.newest.as_deref().and_then(|text| Cursor::parse(text, incremental.kind));
-        landing.newest = match (landing.newest, earlier) {
-            (Some(newest), earlier) => Some(newest.further(earlier, incremental)),
-            (None, earlier) => earlier,
-        };
-        checkpoint.newest = landing.newest.map(|newest| newest.to_string());
-        let newest = landing.newest.filter(|_| plan.as_ref().is_some_and(|plan| plan.moves_watermark));
-        // A record dated in the future would carry the watermark past those still to come.
-        let now = |cursor: Cursor| {
-            cursor.instant().map_or(cursor, |instant| Cursor::Instant(instant.min(chrono::Utc::now())))
-        };
-        let parents: Vec<(String, Cursor)> = parents.into_iter().map(|(key, cursor)| (key, now(cursor))).collect();
-        landing.state.advance(incremental, newest.map(now), &parents).await?;
+    Ok(landing)
+}
+
+/// Maps every rejected record anew.
+async fn replay(mut landing: Landing<'_>, report: &mut Report) -> Result<(), Error> {
+    let replayed = landing.replay().await;
+    landing.count(report);
+    if replayed.is_ok() {
+        landing.close(None).await?;
     }
-    // After the rows, never before: what it names is stored.
-    landing.state.keep((!complete && !landing.discarded).then_some(&checkpoint)).await?;
-    report.status = match read {
-        Err(Stop::Error(error)) => return Err(error),
-        Err(Stop::Limit(reason)) => {
-            report.stopped = Some(reason);
-            report.continuation = Some(asked.again());
-            Status::Partial
-        }
-        Ok(()) if complete => Status::Complete,
-        Ok(()) => Status::Incomplete,
-    };
-    report.watermark = landing.state.watermark(resource).map(|watermark| watermark.to_string());
-    if let Some(plan) = plan {
-        warn(&plan, resource, &landing, last, report);
-        if plan.is_unfiltered() && report.records.received > 0 {
-            let last = Last { records: report.records.received, requests: report.requests.sent };
-            landing.state.note(last).await?;
-        }
-    }
-    Ok(())
+    report.status = Status::Complete;
+    replayed
 }
 
 /// The plan with the parent's records, where the resource has a parent.
@@ -346,25 +348,6 @@ fn named_parents(request: &Request, resource: &Resource) -> Option<Vec<ParentRow
         };
         Some(crate::plan::values(filter, text).into_iter().map(row).collect())
     })
-}
-
-/// Says what a reader of a complete run's report should know.
-fn warn(plan: &Plan<'_>, resource: &Resource, landing: &Landing<'_>, last: Option<Last>, report: &mut Report) {
-    if resource.endpoint.incremental.is_some() && landing.newest.is_some() && !plan.moves_watermark {
-        let why = "the watermark stays: `params` leave records out, or the range is not one that joins it";
-        report.warnings.push(why.into());
-    }
-    if let Some(last) = last.filter(|last| last.records > 0)
-        && report.records.received == 0
-        && plan.is_unfiltered()
-    {
-        report
-            .warnings
-            .push(format!("no records came, where the last complete run received {}: is that right?", last.records));
-    }
-    if resource.parent.is_some() && report.slices.planned == 0 {
-        report.warnings.push(format!("no records of the parent came, so nothing was asked of `{}`", resource.name));
-    }
 }
 
 fn resource<'m>(manifest: &'m Manifest, name: &str) -> Result<&'m Resource, Error> {

@@ -119,11 +119,10 @@ impl Fetching<'_, '_> {
         match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
             (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
             (Ok(slice), Some((time, from, to)), Some(limit)) => {
-                let frontier = self.earlier.frontier(&slice.name);
-                if frontier.is_some_and(|frontier| frontier == i64::MAX || to.is_some_and(|to| frontier > to)) {
+                if self.earlier.covers(&slice.name, to) {
                     return self.skipped.set(self.skipped.get() + 1);
                 }
-                let from = frontier.or(from);
+                let from = self.earlier.frontier(&slice.name).or(from);
                 let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
                 let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
                 deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;

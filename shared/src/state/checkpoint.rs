@@ -32,6 +32,10 @@ pub struct Checkpoint {
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
+    /// What the keys hash to that were met so far, where they are kept beside (in `<resource>.seen`). None while a run is under way: a
+    /// checkpoint that it leaves when it is killed names slices whose keys nobody knows any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 /// How far a slice was read: everything before a page, which is read again, so that a few records fewer in front of it lose none.
@@ -64,6 +68,7 @@ impl Checkpoint {
             frontiers: BTreeMap::new(),
             places: BTreeMap::new(),
             newest: None,
+            seen: None,
         }
     }
 
@@ -113,6 +118,12 @@ impl Checkpoint {
         let next = to.map_or(i64::MAX, |to| to.saturating_add(1));
         let frontier = self.frontiers.entry(name.to_owned()).or_insert(next);
         *frontier = next.max(*frontier);
+    }
+
+    /// Whether the query called `name`, which ends at the second `to`, is whole.
+    pub fn covers(&self, name: &str, to: Option<i64>) -> bool {
+        let frontier = self.frontier(name);
+        self.has(name) || frontier.is_some_and(|frontier| frontier == i64::MAX || to.is_some_and(|to| frontier > to))
     }
 
     /// Where the query called `name` goes on, in seconds since 1970; `i64::MAX`: it is whole.

@@ -7,6 +7,8 @@
 //! Columns may come, go and be widened: every column that a row was ever written with stays here, and so in every part.
 
 mod checkpoint;
+mod marks;
+mod seen;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::checkpoint::{Checkpoint, Place};
+pub use self::marks::Marks;
 use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Faults};
 use crate::manifest::{Column, DataType, Incremental, PartitionField, Resource};
@@ -59,6 +62,9 @@ struct Stored {
     /// A reading that was cut short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoint: Option<Checkpoint>,
+    /// Of a resource that is refreshed in parts: when each was last read whole.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    refresh: Marks,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -98,6 +104,9 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
         partition: resource.partition.iter().map(partition).collect(),
     };
     let declared = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
+    let mark =
+        resource.vanished.iter().map(|vanished| (vanished.column.clone(), DataType::Timestamp.name().to_owned()));
+    let declared = declared.chain(mark);
     let Some(stored) = stored else {
         let rest = serde_json::Map::new();
         let columns = declared.collect();
@@ -108,6 +117,7 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
             parents: BTreeMap::new(),
             last: None,
             checkpoint: None,
+            refresh: Marks::default(),
             rest,
         }));
     };
@@ -232,7 +242,10 @@ impl<'s> State<'s> {
     pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
         self.change(|stored| Ok(next(stored, resource, format)?)).await?;
         let stored = self.stored.iter().flat_map(|(stored, _)| &stored.columns);
-        let retired = stored.filter(|(name, _)| !resource.columns.iter().any(|column| column.name == **name));
+        let retired = stored.filter(|(name, _)| {
+            let marks = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
+            !marks && !resource.columns.iter().any(|column| column.name == **name)
+        });
         Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }
 
@@ -286,6 +299,22 @@ impl<'s> State<'s> {
         self.change(|stored| {
             let changed = stored.filter(|stored| stored.checkpoint.as_ref() != checkpoint);
             Ok(changed.map(|stored| Stored { checkpoint: checkpoint.cloned(), ..stored.clone() }))
+        })
+        .await
+    }
+
+    /// When each part of a resource that is refreshed in parts was last read whole.
+    pub fn marks(&self) -> Marks {
+        self.stored().map(|stored| stored.refresh.clone()).unwrap_or_default()
+    }
+
+    /// Takes note of parts that were read whole.
+    pub async fn mark(&mut self, reach: impl Fn(&mut Marks)) -> Result<(), Error> {
+        self.change(|stored| {
+            let Some(stored) = stored else { return Ok(None) };
+            let mut refresh = stored.refresh.clone();
+            reach(&mut refresh);
+            Ok((refresh != stored.refresh).then(|| Stored { refresh, ..stored.clone() }))
         })
         .await
     }

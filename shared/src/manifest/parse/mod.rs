@@ -5,6 +5,7 @@ mod client;
 mod endpoint;
 mod incremental;
 mod paginator;
+mod refresh;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use super::yaml::{Document, Fields, Node};
 use super::{Column, DataType, JsonPath, Manifest, Parent, RECORD_KEY, Resource, Setting, WriteDisposition, nearest};
 use crate::error::Faults;
 
-const RESOURCE_KEYS: [&str; 14] = [
+const RESOURCE_KEYS: [&str; 17] = [
     "name",
     "endpoint",
     "primary_key",
@@ -28,6 +29,9 @@ const RESOURCE_KEYS: [&str; 14] = [
     "slices",
     "explode",
     "harvest",
+    "refresh",
+    "passed_by",
+    "vanished",
     "selected",
     // Several parents are always read side by side.
     "parallelized",
@@ -169,6 +173,10 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let slices = table::slices(&fields);
     let explode = table::explode(&fields);
     let harvest = table::harvest(&fields, name.as_deref().unwrap_or_default(), context.resources);
+    let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref(), parent.as_ref());
+    let passed_by = refresh::passed_by(&fields, &columns);
+    let merged = disposition.map(|of| of.disposition);
+    let vanished = refresh::vanished(&fields, &columns, merged, primary_key.len(), !explode.is_empty());
     let disposition = disposition?;
     let history = fields.get("history").map_or(Some(false), |node| node.boolean())?;
     Some(Resource {
@@ -185,6 +193,9 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         slices,
         explode,
         harvest,
+        refresh,
+        passed_by,
+        vanished,
         selected: !disposition.skip && fields.get("selected").map_or(Some(true), |node| node.boolean())?,
         notes,
     })

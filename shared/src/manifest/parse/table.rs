@@ -8,7 +8,7 @@ use super::super::{
 use super::{identifier, json_path, optional_path, texts_of};
 
 /// Columns that the engine adds.
-const OWN_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
+pub(super) const OWN_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
 
 /// dlt's `write_disposition`.
 #[derive(Clone, Copy)]
@@ -180,14 +180,15 @@ pub(super) fn slices(fields: &Fields<'_>) -> Slices {
     slices.only(&["time", "undated", "then"]);
     let list = |name: &str| slices.get(name).and_then(|node| node.list()).unwrap_or_default();
     Slices {
-        time: slices.fields("time").and_then(|time| time_params(&time)),
+        time: slices.fields("time").and_then(|time| time_params(&time, &[])),
         undated: list("undated").iter().filter_map(undated).collect(),
         then: list("then").iter().filter_map(cut).collect(),
     }
 }
 
-fn time_params(fields: &Fields<'_>) -> Option<TimeParams> {
-    fields.only(&["start_param", "end_param", "range_param", "path"]);
+/// The parameters of a range of time, in fields that may have `others` beside.
+pub(super) fn time_params(fields: &Fields<'_>, others: &[&str]) -> Option<TimeParams> {
+    fields.only(&[&["start_param", "end_param", "range_param", "path"], others].concat());
     let ends = match fields.get("range_param") {
         Some(node) => TimeEnds::Range { param: node.text()? },
         None => TimeEnds::Pair {
@@ -202,7 +203,7 @@ fn undated(node: &Node<'_>) -> Option<Undated> {
     let fields = node.fields()?;
     fields.only(&["params", "time"]);
     let params = fields.required("params").and_then(|node| node.fields()).as_ref().map(texts_of)?;
-    Some(Undated { params, time: fields.fields("time").and_then(|time| time_params(&time)) })
+    Some(Undated { params, time: fields.fields("time").and_then(|time| time_params(&time, &[])) })
 }
 
 fn cut(node: &Node<'_>) -> Option<Cut> {
