@@ -58,7 +58,8 @@ fn table(manifest: &Manifest, resource: &Resource) -> Table {
     let schema = map::schema(resource);
     let columns = schema.fields().iter().map(|field| {
         let declared = resource.columns.iter().find(|column| column.name == *field.name());
-        let description = declared.and_then(|column| column.description.as_deref()).unwrap_or(own(field.name()));
+        let description =
+            declared.and_then(|column| column.description.as_deref()).unwrap_or_else(|| own(resource, field.name()));
         Column { name: field.name().clone(), data_type: athena(field.data_type()), description: description.to_owned() }
     });
     let levels = resource.partition.iter();
@@ -87,8 +88,11 @@ fn history(table: &Table) -> Table {
 }
 
 /// What a column of the engine's own holds.
-fn own(name: &str) -> &'static str {
+fn own(resource: &Resource, name: &str) -> &'static str {
     match name {
+        _ if resource.vanished.as_ref().is_some_and(|vanished| vanished.column == name) => {
+            "UTC; since when complete readings have not had it; null while they do"
+        }
         own::SYNCED_AT => "UTC; when this version of the row was written",
         own::FIRST_SEEN_AT => "UTC; when the row's key was first written",
         own::FINGERPRINT => "hash of what the record says: equal means unchanged",
