@@ -22,7 +22,7 @@ const SOURCES: [(&str, &str); 4] = [
 fn sandbox(source: &str) -> Server {
     match source {
         "see_tickets" => see_tickets::start_blocking(see_tickets::Options { sales: 300, ..Default::default() }),
-        "ticketmaster" => ticketmaster::start_blocking(ticketmaster::Options { events: 200, ..Default::default() }),
+        "ticketmaster" => ticketmaster::start_blocking(ticketmaster::Options { events: 200, revised: 0.3, ..Default::default() }),
         "eventzilla" => eventzilla::start_blocking(eventzilla::Options { events: 3, ..Default::default() }),
         _ => xurrent::start_blocking(xurrent::Options { organizations: 20, ..Default::default() }),
     }
