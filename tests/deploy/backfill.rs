@@ -158,7 +158,8 @@ fn a_thousand_windows_end_complete_whatever_happens_on_the_way() {
 
 #[test]
 fn what_does_not_end_complete_is_reported_and_fails_the_run() {
-    let input = json!({"source": "see_tickets", "resource": "sales", "from": "2026-01-01", "to": "2026-01-20", "days": 2});
+    let input =
+        json!({"source": "see_tickets", "resource": "sales", "from": "2026-01-01", "to": "2026-01-20", "days": 2});
     let (ended, asked) = run(&input, |event, _| {
         if event.get("max_requests").is_some() {
             return error("Api");
@@ -200,7 +201,9 @@ fn what_cannot_succeed_ends_before_the_first_window() {
     assert_eq!((&ended["status"], &ended["error"]), (&json!("FAILED"), &json!("Unauthorized")), "{ended}");
     assert_eq!(
         asked.events,
-        [json!({"source": "see_tickets", "resource": "sales", "from": "2026-01-01", "to": "2026-01-07", "max_requests": 1})]
+        [
+            json!({"source": "see_tickets", "resource": "sales", "from": "2026-01-01", "to": "2026-01-07", "max_requests": 1})
+        ]
     );
 
     let wrong = json!({"sourse": "see_tickets", "resource": 5, "from": "2026-02-01", "to": "2026-01-31T00:00:00Z", "days": 0.5,
@@ -208,7 +211,17 @@ fn what_cannot_succeed_ends_before_the_first_window() {
     let late = json!({"source": "x", "resource": "y", "from": "2026-02-01", "to": "2026-01-31"});
     let many = json!({"source": "x", "resource": "y", "from": "2000-01-01", "to": "2026-01-31", "days": 1});
     let words: [(Value, &[&str]); 3] = [
-        (wrong, &["`sourse` is unknown", "`source` must be", "`resource` must", "`to` must", "`days` must", "`concurrency`"]),
+        (
+            wrong,
+            &[
+                "`sourse` is unknown",
+                "`source` must be",
+                "`resource` must",
+                "`to` must",
+                "`days` must",
+                "`concurrency`",
+            ],
+        ),
         (late, &["`from` lies after `to`"]),
         (many, &["9528 windows", "raise `days`"]),
     ];
@@ -230,7 +243,8 @@ fn a_backfill_of_the_real_function_lands_every_sale_once() {
     let server = see_tickets::start_blocking(options).unwrap();
     let lake = Lake::new();
     let (path, base_url) = (lake.path().to_owned(), server.base_url.clone());
-    let input = json!({"source": "see_tickets", "resource": "sales", "from": "2026-08-01", "to": "2026-11-30", "days": 11});
+    let input =
+        json!({"source": "see_tickets", "resource": "sales", "from": "2026-08-01", "to": "2026-11-30", "days": 11});
     let (ended, asked) = run(&input, move |event, before| {
         let mut reading = Function::new("resource").with(&["--lake", &path.to_string_lossy()]);
         for (name, value) in event.as_object().unwrap() {

@@ -22,7 +22,9 @@ const SOURCES: [(&str, &str); 4] = [
 fn sandbox(source: &str) -> Server {
     match source {
         "see_tickets" => see_tickets::start_blocking(see_tickets::Options { sales: 300, ..Default::default() }),
-        "ticketmaster" => ticketmaster::start_blocking(ticketmaster::Options { events: 200, revised: 0.3, ..Default::default() }),
+        "ticketmaster" => {
+            ticketmaster::start_blocking(ticketmaster::Options { events: 200, revised: 0.3, ..Default::default() })
+        }
         "eventzilla" => eventzilla::start_blocking(eventzilla::Options { events: 3, ..Default::default() }),
         _ => xurrent::start_blocking(xurrent::Options { organizations: 20, ..Default::default() }),
     }
@@ -77,12 +79,14 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
             (*secret, described["ARN"].as_str().unwrap().to_owned())
         })
         .collect();
-    let mut asked = json!({"parameters": {"Bucket": "lake", "XurrentAccount": "wdc"}, "secrets": secrets, "calls": null});
+    let mut asked =
+        json!({"parameters": {"Bucket": "lake", "XurrentAccount": "wdc"}, "secrets": secrets, "calls": null});
     let functions = script("template", &asked);
     let functions = functions.as_object().unwrap();
     assert_eq!(functions.len(), 10);
 
-    let [stub, stub_of_events] = [false, true].map(|events| Stub::start(move |request| keyless(request, events)).unwrap());
+    let [stub, stub_of_events] =
+        [false, true].map(|events| Stub::start(move |request| keyless(request, events)).unwrap());
     let mut calls: BTreeMap<&str, Vec<Call>> = BTreeMap::new();
     for (source, _) in SOURCES {
         let server = sandbox(source);
