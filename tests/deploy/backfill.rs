@@ -299,8 +299,11 @@ fn what_is_tried_again_is_what_can_help() {
         .flat_map(|retrier| retrier["ErrorEquals"].as_array().unwrap())
         .map(|name| name.as_str().unwrap())
         .collect();
+    let probe = definition["States"]["Probe"]["Catch"][0]["ErrorEquals"].as_array().unwrap();
     for error in errors {
         assert_eq!(tried_again.contains(error.kind()), error.retryable(), "{}", error.kind());
+        // What is wrong for every window; the exit code tells it from what one answer or one part may have.
+        assert_eq!(probe.contains(&json!(error.kind())), error.exit_code() != 1, "{}", error.kind());
     }
 }
 

@@ -81,8 +81,8 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         .collect();
     let mut asked =
         json!({"parameters": {"Bucket": "lake", "XurrentAccount": "wdc"}, "secrets": secrets, "calls": null});
-    let functions = script("template", &asked);
-    let functions = functions.as_object().unwrap();
+    let template = script("template", &asked);
+    let functions = template["functions"].as_object().unwrap();
     assert_eq!(functions.len(), 10);
 
     let [stub, stub_of_events] =
@@ -104,6 +104,14 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
                 server.set_revision(revision);
                 let report = known.complete();
                 assert!(report["records"]["received"].as_u64() > Some(0), "{name}: {report}");
+                if description["binary"] == "resource" {
+                    // What the source has is what the alarms of its tables look at.
+                    let tables: Vec<&Value> =
+                        report["resources"].as_array().unwrap().iter().map(|table| &table["resource"]).collect();
+                    for metric in ["Complete", "Incomplete"] {
+                        assert_eq!(template["watched"][metric][source], json!(tables), "{metric}");
+                    }
+                }
             }
             if name == "TicketmasterEvents" {
                 known.clone().with(&["--param", "segment=Music"]).run();
@@ -120,7 +128,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
     }
 
     asked["calls"] = json!(calls);
-    let judged = script("template", &asked);
+    let judged = &script("template", &asked)["functions"];
     let found = |fault: &str| -> BTreeMap<&String, &Value> {
         let each = judged.as_object().unwrap().iter().map(|(name, judged)| (name, &judged[fault]));
         each.filter(|(_, list)| **list != json!([])).collect()

@@ -1,8 +1,8 @@
 """What template.yaml gives the functions. Standard input is JSON: {"parameters", "secrets": {logical id: ARN}, "calls"}.
 
 `calls` is null or, by a function's logical id, the list of [action, resource] that it made. The last line of standard output
-is JSON, by the function's logical id: `binary`, `environment`, `input` (its schedule's, or null), `statements`, and of its calls
-those `denied` and the allowances `unused`.
+is JSON. `functions`, by logical id: `binary`, `environment`, `input` (its schedule's, or null), `statements`, and of its calls
+those `denied` and the allowances `unused`. `watched`, by a metric's name and the source: the entities that an alarm looks at.
 
 The statements are the function's own and those of the policies that it names; what SAM adds for logs is left out.
 """
@@ -76,7 +76,7 @@ def judge(allowed, calls):
 
 found = {}
 for name, resource in template["Resources"].items():
-    if name.startswith("Fn::") or resource["Type"] != "AWS::Serverless::Function":
+    if resource["Type"] != "AWS::Serverless::Function":
         continue
     properties = resource["Properties"]
     shared = template["Globals"]["Function"]["Environment"]["Variables"]
@@ -89,4 +89,12 @@ for name, resource in template["Resources"].items():
     }
     if asked["calls"] is not None:
         found[name].update(judge(found[name]["statements"], asked["calls"][name]))
-print(json.dumps(found))
+watched = {}
+for resource in template["Resources"].values():
+    for metric in resource["Properties"].get("Metrics", []) if resource["Type"] == "AWS::CloudWatch::Alarm" else []:
+        metric = metric.get("MetricStat", {}).get("Metric", {})
+        if metric.get("Namespace") == "ticketlake":
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+            sources = watched.setdefault(metric["MetricName"], {})
+            sources.setdefault(dimensions["source"], []).append(dimensions["entity"])
+print(json.dumps({"functions": found, "watched": watched}))
