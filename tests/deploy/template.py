@@ -4,7 +4,7 @@
 is JSON. `functions`, by logical id: `binary`, `environment`, `input` (its schedule's, or null), `statements`, and of its calls
 those `denied` and the allowances `unused`. `watched`, by a metric's name and the source: the entities that an alarm looks at.
 
-The statements are the function's own and those of the policies that it names; what SAM adds for logs is left out.
+The statements are the function's own and those of the policies that it names; what SAM adds for logs and the queue is left out.
 """
 
 import json
