@@ -1,5 +1,6 @@
 //! From a request and a manifest to slices: queries that together cover what was asked for, each read to its end.
 
+pub mod calendar;
 mod density;
 mod describe;
 mod filter;
@@ -132,6 +133,12 @@ impl<'p> Plan<'p> {
     fn reads_all_of_its_parents(&self) -> bool {
         let filters = &self.resource.endpoint.filters;
         self.request.params.keys().all(|name| filters.get(name).is_some_and(|filter| filter.parent.is_some()))
+    }
+
+    /// The name of what query `index`, `slice`, is a part of, by which its calendar is kept for the next run; `None`: `params` leave
+    /// records out, which is another calendar.
+    pub fn calendar_name<'s>(&self, index: usize, slice: &'s Slice) -> Option<&'s str> {
+        (!leaves_out(self.request)).then_some(if index == 0 { "dated" } else { &slice.name })
     }
 
     /// Whether it covers every record that the API has now.

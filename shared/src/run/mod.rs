@@ -24,7 +24,7 @@ use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
 use crate::settings::Settings;
-use crate::state::{Checkpoint, Last, State, Watermarks};
+use crate::state::{Calendars, Checkpoint, Last, State, Watermarks};
 use crate::store::{self, Store};
 
 /// Times a slice is read before it counts as incomplete.
@@ -243,13 +243,23 @@ async fn fill(
         let within = Landing::new(store.as_ref(), request, manifest, target, state, progress);
         landing.harvests.push(Harvesting::new(harvest.path.clone(), within));
     }
+    let mut calendars = Calendars::new(store.as_ref(), &manifest.name, &resource.name);
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
     {
         Ok(plan) => {
             report.slices.planned = plan.len();
-            let read = reading::read(&api, resource, &plan, &watermarks, &mut landing, &mut checkpoint, report)
-                .boxed_local()
-                .await;
+            let read = reading::read(
+                &api,
+                resource,
+                &plan,
+                &watermarks,
+                &mut landing,
+                &mut checkpoint,
+                &mut calendars,
+                report,
+            )
+            .boxed_local()
+            .await;
             (Some(plan), read)
         }
         Err(stop) => (None, Err(stop)),
@@ -292,6 +302,9 @@ async fn fill(
         };
         let parents: Vec<(String, Cursor)> = parents.into_iter().map(|(key, cursor)| (key, now(cursor))).collect();
         landing.state.advance(incremental, newest.map(now), &parents).await?;
+    }
+    if let Err(error) = calendars.save().await {
+        report.warnings.push(format!("the next run needs more requests: {error}"));
     }
     // After the rows, never before: what it names is stored.
     landing.state.keep((!complete && !landing.discarded).then_some(&checkpoint)).await?;

@@ -6,6 +6,7 @@
 //!
 //! Columns may come, go and be widened: every column that a row was ever written with stays here, and so in every part.
 
+mod calendars;
 mod checkpoint;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::calendars::Calendars;
 pub use self::checkpoint::Checkpoint;
 use crate::cursor::Cursor;
 use crate::error::{Error, Fault, Faults};
