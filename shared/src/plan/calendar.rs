@@ -9,6 +9,8 @@ use super::density::BIN;
 /// Records after which a mark is set, at the end of the quarter of an hour: 250,000 records make about 12,000 marks.
 const GRAIN: u32 = 12;
 
+/// A mark with more than this is not one that was written here.
+const MOST_IN_A_MARK: i64 = 10_000;
 /// Seconds of what is told of the time before a range.
 const HALF_YEAR: i64 = 26 * 7 * 86_400;
 
@@ -41,10 +43,11 @@ impl Calendar {
         let mut starts = Vec::new();
         let (mut at, mut from) = (self.first.saturating_sub(1), last);
         for (to, records) in self.marks() {
-            if at >= begin && to <= last {
+            if at >= begin && to <= last && records > 0 {
                 from = from.min(at.saturating_add(1));
-                let step = (to - at) / i64::from(records.max(1));
-                starts.extend((0..i64::from(records)).map(|record| to - record * step));
+                let records = i64::from(records).clamp(1, MOST_IN_A_MARK);
+                let step = (to - at) / records;
+                starts.extend((0..records).map(|record| to - record * step));
             }
             at = to;
         }

@@ -4,9 +4,13 @@
 //! end at is learned on the way: totals tell of the level, starts of the weekly shape, and of a window that was too deep, its
 //! total and the sample on its first page tell where to cut it.
 //!
+//! What it has read is the next sweep's [`Calendar`]: as long as that predicts well, windows are cut by it.
+//!
 //! Measured with 242,500 records, a limit of 1,000 and pages of 200, as the ratio to the least possible, three seeds each: 1.104
 //! to 1.109 of a calendar like the sandbox's, 1.071 to 1.079 of an even one. With the density known exactly, the same way of
-//! cutting takes 1.069 and 1.065: the number of about 950 records varies by 31, and a window must leave room for that.
+//! cutting takes 1.07 to 1.08 of the one and 1.06 to 1.07 of the other, its two first and its last requests included: the number of
+//! about 950 records varies by 31, and a window must leave room for that. A second sweep takes 1.011 where nothing has changed,
+//! 1.019 with 1 % changed and 1.032 to 1.040 with 5 %; of an even calendar 1.007, 1.015 and 1.028.
 
 mod cut;
 mod known;
