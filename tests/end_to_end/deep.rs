@@ -89,7 +89,34 @@ fn a_reading_that_is_cut_short_goes_on_where_it_stopped() {
     // The reading is over: the next run reads everything again.
     let again = reading("events", &server, &lake).with(&["--full"]).complete();
     assert_eq!((&again["records"]["new"], &again["records"]["changed"]), (&Value::from(0), &Value::from(0)));
-    // Two windows are read at a time, and the next one's length follows from what has come by then: one more or less.
-    let sent = again["requests"]["sent"].as_u64().unwrap();
-    assert!(sent.abs_diff(needed) <= 2, "{sent} requests, {needed} the first time");
+    assert!(again["requests"]["sent"].as_u64() < report["requests"]["sent"].as_u64(), "it knows when events start");
+}
+
+#[test]
+fn a_second_run_knows_when_events_start_and_a_broken_calendar_costs_requests_alone() {
+    let options = Options { events: 12_000, images: 1, ..Options::default() };
+    let truth = options.truth().unwrap();
+    let server = start_blocking(options).unwrap();
+    let lake = Lake::new();
+    let sent = |report: &Value| report["requests"]["sent"].as_u64().unwrap();
+    let first = sent(&reading("events", &server, &lake).complete());
+    let calendar = lake.path().join("_state/ticketmaster/events_calendar.json");
+    assert!(std::fs::metadata(&calendar).unwrap().len() < 20_000);
+    let full = || reading("events", &server, &lake).with(&["--full"]);
+    let second = sent(&full().complete());
+    assert!(second + 4 <= first, "{second} requests, {first} at first");
+    // A run of some events alone has another calendar, and leaves this one as it is.
+    let kept = std::fs::read(&calendar).unwrap();
+    reading("events", &server, &lake).with(&["--param", "countryCode=US"]).complete();
+    assert_eq!(std::fs::read(&calendar).unwrap(), kept);
+
+    let far = r#"{"queries": {"dated": {"first": 9223372036854775807, "marks": [[18446744073709551615, 4294967295], [0, 0]]}}}"#;
+    for broken in ["", "{", "[]", r#"{"queries": {"dated": {"first": 0, "marks": [[1, -1]]}}}"#, far] {
+        std::fs::write(&calendar, broken).unwrap();
+        let report = full().complete();
+        assert_eq!((&report["records"]["new"], &report["records"]["changed"]), (&Value::from(0), &Value::from(0)));
+        assert!(sent(&report) <= first + 2, "{} requests, {first} at first, with {broken:?}", sent(&report));
+    }
+    assert_eq!(stored(&lake, EVENTS), truth.event_ids(0));
+    assert!(sent(&full().complete()) <= second, "the calendar is whole again");
 }

@@ -1,5 +1,6 @@
 //! From a request and a manifest to slices: queries that together cover what was asked for, each read to its end.
 
+pub mod calendar;
 mod changes;
 mod density;
 mod describe;
@@ -148,6 +149,17 @@ impl<'p> Plan<'p> {
     fn reads_all_of_its_parents(&self) -> bool {
         let filters = &self.resource.endpoint.filters;
         self.request.params.keys().all(|name| filters.get(name).is_some_and(|filter| filter.parent.is_some()))
+    }
+
+    /// The name of what query `index`, `slice`, is a part of, by which its calendar is kept for the next run; `None`: `params`, or
+    /// when records were announced, leave some out, which is another calendar.
+    pub fn calendar_name<'s>(&self, index: usize, slice: &'s Slice) -> Option<&'s str> {
+        let query = self.query(index).filter(|_| !leaves_out(self.request))?;
+        match (query.label, query.extra) {
+            ("" | "near", None) => Some("dated"),
+            ("", Some(_)) => Some(&slice.name),
+            _ => None,
+        }
     }
 
     /// Whether it covers every record that the API has now.

@@ -15,6 +15,7 @@ use crate::fetch::paginate::{End, First, Message, News, Reader};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
 use crate::plan::Slice;
+use crate::plan::calendar::Calendar;
 use crate::plan::sweep::{Sweep, Verdict, Window};
 use crate::time;
 
@@ -56,9 +57,9 @@ impl<'d, 'r> Deep<'d, 'r> {
         Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)), windows: Cell::new(0) }
     }
 
-    /// Reads all of it, from `from` to `to` in seconds since 1970, `side_by_side` windows at a time.
-    pub(super) async fn read(&self, from: Option<i64>, to: Option<i64>, limit: u64, page: u64, side_by_side: usize) {
-        let sweep = RefCell::new(Sweep::new(from, to, limit, page));
+    /// Reads all of it in the windows of `sweep`, of at most `limit` records each, `side_by_side` at a time. Gives when they start.
+    pub(super) async fn read(&self, sweep: Sweep, limit: u64, side_by_side: usize) -> Option<Calendar> {
+        let sweep = RefCell::new(sweep);
         // The next window is asked for while the last one's further pages are on their way.
         let parts = stream::unfold(&sweep, async |sweep| Some((self.next(sweep).await?, sweep)));
         let root = Arc::new(self.root.clone());
@@ -76,6 +77,7 @@ impl<'d, 'r> Deep<'d, 'r> {
             let _ = self.news.send(Message { index: usize::MAX, slice: Arc::clone(&root), news }).await;
         };
         parts.for_each_concurrent(side_by_side, read).await;
+        sweep.borrow().calendar()
     }
 
     /// Asks for windows until one fits.

@@ -31,7 +31,7 @@ use crate::report::{Report, Status};
 use crate::request::Request;
 use crate::secret::Secrets;
 use crate::settings::Settings;
-use crate::state::{Checkpoint, State, Watermarks};
+use crate::state::{Calendars, Checkpoint, State, Watermarks};
 use crate::store::{self, Store};
 use crate::time::Instant;
 
@@ -238,13 +238,23 @@ async fn fill(
         missing::remember(&mut landing, &mut checkpoint, report).await?;
     }
     let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
+    let mut calendars = Calendars::new(store, &manifest.name, &resource.name);
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
     {
         Ok(plan) => {
             report.slices.planned = plan.len();
-            let read = reading::read(&api, resource, &plan, &watermarks, &mut landing, &mut checkpoint, report)
-                .boxed_local()
-                .await;
+            let read = reading::read(
+                &api,
+                resource,
+                &plan,
+                &watermarks,
+                &mut landing,
+                &mut checkpoint,
+                &mut calendars,
+                report,
+            )
+            .boxed_local()
+            .await;
             (Some(plan), read)
         }
         Err(stop) => (None, Err(stop)),
@@ -272,6 +282,9 @@ async fn fill(
     }
     report.quota = api.quota();
     flushed?;
+    if let Err(error) = calendars.save().await {
+        report.warnings.push(format!("the next run needs more requests: {error}"));
+    }
     let ended = Ended { asked: &asked, resource, plan, read, missing, begin, last, due };
     ended.settle(landing, checkpoint, report).boxed_local().await
 }

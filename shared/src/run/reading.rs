@@ -1,6 +1,6 @@
 //! Reads a plan's slices to their ends, several side by side, and again where they do not add up.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Stop};
 use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::Resource;
+use crate::plan::sweep::Sweep;
 use crate::plan::{Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
-use crate::state::{Checkpoint, Place, Watermarks};
+use crate::state::{Calendars, Checkpoint, Place, Watermarks};
 
 /// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
 const WINDOWS: usize = 2;
@@ -35,9 +36,13 @@ pub(super) async fn read<'r>(
     watermarks: &Watermarks,
     landing: &mut Landing<'_>,
     checkpoint: &mut Checkpoint,
+    calendars: &mut Calendars<'_>,
     report: &mut Report,
 ) -> Result<(), Stop> {
     let earlier = checkpoint.clone();
+    if resource.endpoint.depth_limit.is_some() && (0..plan.len()).any(|index| plan.cut_by(index).is_some()) {
+        calendars.load().await;
+    }
     let mut reading = Reading {
         checkpoint,
         frontiers: HashMap::new(),
@@ -59,6 +64,7 @@ pub(super) async fn read<'r>(
         resource,
         plan,
         earlier: &earlier,
+        calendars: RefCell::new(calendars),
         skipped: Cell::new(0),
         numbers: Cell::new(plan.len()),
     };
@@ -87,20 +93,22 @@ enum Query {
 }
 
 /// The side that asks the API.
-struct Fetching<'f, 'r> {
+struct Fetching<'f, 'r, 's> {
     reader: Reader<'r>,
     api: &'r Api<'r>,
     resource: &'r Resource,
     plan: &'f Plan<'f>,
     /// What an earlier invocation read.
     earlier: &'f Checkpoint,
+    /// When the records of its queries start.
+    calendars: RefCell<&'f mut Calendars<'s>>,
     /// Queries of which it read all.
     skipped: Cell<usize>,
     /// The next number for a part of a query.
     numbers: Cell<usize>,
 }
 
-impl Fetching<'_, '_> {
+impl Fetching<'_, '_, '_> {
     /// Reads `pending`, several side by side.
     async fn read(&self, pending: Vec<Query>, news: mpsc::Sender<Message>) {
         let news = &news;
@@ -124,8 +132,14 @@ impl Fetching<'_, '_> {
                 }
                 let from = self.earlier.frontier(&slice.name).or(from);
                 let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
+                let name = self.plan.calendar_name(index, &slice).map(str::to_owned);
                 let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
-                deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;
+                let sweep = Sweep::new(from, to, limit, page.unwrap_or(limit));
+                let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
+                let calendar = deep.read(sweep.with_calendar(calendar), limit, WINDOWS).await;
+                if let (Some(name), Some(calendar)) = (name, calendar) {
+                    self.calendars.borrow_mut().note(&name, calendar);
+                }
             }
             (Ok(slice), ..) => {
                 let resumption = self.earlier.place(&slice.name).map(Place::resumption);

@@ -6,6 +6,7 @@
 //!
 //! Columns may come, go and be widened: every column that a row was ever written with stays here, and so in every part.
 
+mod calendars;
 mod checkpoint;
 mod marks;
 mod seen;
@@ -16,6 +17,7 @@ use arrow_schema::{DataType as ArrowType, Field};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::calendars::Calendars;
 pub use self::checkpoint::{Checkpoint, Place};
 pub use self::marks::Marks;
 use crate::cursor::Cursor;

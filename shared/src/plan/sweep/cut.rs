@@ -18,17 +18,21 @@ const DAYS: usize = 1_000;
 /// Too deep windows from one second on after which halves are tried: where predictions fail, it ends after 38 more at most.
 const TRIES: u32 = 8;
 /// A window is not looked for beyond where this share of the limit is to be expected.
-const BEYOND: f64 = 1.6;
+pub(super) const BEYOND: f64 = 1.6;
 
 impl Sweep {
     /// The last second of the next window, which begins at `at`.
     pub(super) fn cut(&self, at: i64) -> i64 {
-        let Some(stretch) = self.ahead.first() else { return self.last() };
         if self.tries > TRIES {
             return self.middle(at);
         }
+        if let Some(to) = self.cut_as_known(at) {
+            return to;
+        }
+        let Some(stretch) = self.ahead.first() else { return self.last() };
         let all: f64 = self.ahead.iter().map(Stretch::estimate).sum();
-        if !stretch.exact && stretch.gone.1 == 0.0 {
+        let goes_on = at == self.first() && self.density.is_level();
+        if !stretch.exact && stretch.gone.1 == 0.0 && !goes_on {
             let index = (stretch.sample.len() as f64 * FIRST_SHARE) as usize;
             return match stretch.sample.get(index) {
                 Some(start) if bin_end(*start) < stretch.to => bin_end(*start),
@@ -129,7 +133,7 @@ impl Sweep {
     }
 
     /// Requests per record that a window costs which has `mean` records, give or take.
-    fn cost(&self, mean: f64, variance: f64) -> f64 {
+    pub(super) fn cost(&self, mean: f64, variance: f64) -> f64 {
         let deviation = variance.sqrt().max(0.5);
         let above = |records: f64| upper((records + 0.5 - mean) / deviation);
         let pages = (self.limit / self.page).ceil();

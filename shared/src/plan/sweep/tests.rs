@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Sweep, Verdict, Window};
+use crate::plan::calendar::Calendar;
 use crate::plan::density::BIN;
 
 const DAY: i64 = 86_400;
@@ -79,13 +80,29 @@ struct Outcome {
     moments: Vec<Window>,
     /// Records of the moments.
     beyond: usize,
+    /// What the next run knows.
+    calendar: Option<Calendar>,
 }
 
-/// Sweeps `starts`, which are in order; a window's starts are told when the next one has been answered.
+type Range = (Option<i64>, Option<i64>);
+
 fn sweep(starts: &[i64], from: Option<i64>, to: Option<i64>, limit: usize, page: usize, seed: u64) -> Outcome {
+    sweep_again(starts, (from, to), limit, page, seed, None)
+}
+
+/// Sweeps `starts`, which are in order, with what an `earlier` sweep knew; a window's starts are told when the next one has been
+/// answered.
+fn sweep_again(
+    starts: &[i64],
+    (from, to): Range,
+    limit: usize,
+    page: usize,
+    seed: u64,
+    earlier: Option<Calendar>,
+) -> Outcome {
     let mut dice = Dice(seed ^ 0x1D);
     let ids: Vec<f64> = starts.iter().map(|_| dice.unit()).collect();
-    let mut sweep = Sweep::new(from, to, limit as u64, page as u64);
+    let mut sweep = Sweep::new(from, to, limit as u64, page as u64).with_calendar(earlier);
     let mut outcome = Outcome::default();
     let (mut next, mut ended, mut pending) = (from, false, None::<(Window, Vec<i64>)>);
     while let Some(window) = sweep.propose() {
@@ -126,6 +143,10 @@ fn sweep(starts: &[i64], from: Option<i64>, to: Option<i64>, limit: usize, page:
         next = window.to.map(|to| to + 1);
     }
     assert!(ended, "to the range's end");
+    if let Some((window, starts)) = pending {
+        sweep.read(window, &starts);
+    }
+    outcome.calendar = sweep.calendar();
     outcome
 }
 
@@ -155,6 +176,75 @@ fn costs_little_more_than_full_pages() {
             assert!(ratio <= most, "{kind}: {ratio}");
         }
     }
+}
+
+/// Of `share` of the records a third is gone, a third starts up to two months later, and as many as are gone are new.
+fn changed(starts: &[i64], kind: &str, share: f64, seed: u64) -> Vec<i64> {
+    let mut dice = Dice(seed + 77);
+    let third = share / 3.0;
+    let later = |start: &i64| match dice.unit() {
+        throw if throw < third => None,
+        throw if throw < 2.0 * third => Some(start + (1 + (throw * 1e6) as i64 % 60) * DAY),
+        _ => Some(*start),
+    };
+    let mut changed: Vec<i64> = starts.iter().filter_map(later).collect();
+    let mut dice = Dice(seed + 78);
+    changed.extend(calendar(kind, starts.len(), seed + 500).into_iter().filter(|_| dice.unit() < third));
+    changed.sort_unstable();
+    changed
+}
+
+/// Measured with 242,500 records: 1.01 where nothing changed, 1.02 with 1 %, 1.03 to 1.04 with 5 %.
+#[test]
+fn a_second_run_cuts_by_what_the_first_has_read() {
+    for (kind, limits) in [("sandbox", [1.015, 1.025, 1.045]), ("flat", [1.015, 1.02, 1.035])] {
+        let starts = calendar(kind, 242_500, 1);
+        let first = sweep(&starts, None, None, 1_000, 200, 1).calendar.unwrap();
+        let text = serde_json::to_string(&first).unwrap();
+        assert!(text.len() < 200_000, "{} bytes", text.len());
+        let stored: Calendar = serde_json::from_str(&text).unwrap();
+        assert_eq!(stored, first);
+        for (share, most) in [0.0, 0.01, 0.05].into_iter().zip(limits) {
+            let next = changed(&starts, kind, share, 1);
+            let outcome = sweep_again(&next, (None, None), 1_000, 200, 2, Some(stored.clone()));
+            let ratio = outcome.requests as f64 / next.len().div_ceil(200) as f64;
+            println!("{kind}, {share} changed: {ratio:.4}");
+            assert!(ratio <= most, "{kind}, {share} changed: {ratio}");
+        }
+    }
+}
+
+/// Another API's calendar, one of a third of the records, one that says nothing.
+#[test]
+fn a_wrong_calendar_costs_requests_and_no_more() {
+    let starts = calendar("sandbox", 50_000, 1);
+    let without = sweep(&starts, None, None, 1_000, 200, 1).requests;
+    let shifted: Vec<i64> = calendar("flat", 50_000, 2).iter().map(|start| start - 300 * DAY).collect();
+    let third: Vec<i64> = starts.iter().step_by(3).copied().collect();
+    for other in [shifted, third, vec![], vec![NOW; 900]] {
+        let wrong = sweep(&other, None, None, 1_000, 200, 3).calendar;
+        let outcome = sweep_again(&starts, (None, None), 1_000, 200, 1, wrong);
+        assert!(outcome.requests < without * 5 / 4, "{} requests, {without} without", outcome.requests);
+    }
+}
+
+#[test]
+fn what_was_learned_before_a_stop_serves_the_rest_and_stays() {
+    let starts = calendar("sandbox", 100_000, 1);
+    let half = NOW + 60 * DAY;
+    let begun = sweep(&starts, None, Some(half - 1), 1_000, 200, 1).calendar;
+    let (alone, gone_on) = (
+        sweep(&starts, Some(half), None, 1_000, 200, 1),
+        sweep_again(&starts, (Some(half), None), 1_000, 200, 1, begun),
+    );
+    assert!(gone_on.requests <= alone.requests, "{} and {}", gone_on.requests, alone.requests);
+    // Both halves are known now.
+    let again = sweep_again(&starts, (None, None), 1_000, 200, 1, gone_on.calendar);
+    assert!(again.requests <= 520, "{}", again.requests);
+    // A range of its own leaves the rest as it was.
+    let week = (Some(half), Some(half + 7 * DAY));
+    let narrow = sweep_again(&starts, week, 1_000, 200, 1, again.calendar.clone());
+    assert_eq!(sweep_again(&starts, (None, None), 1_000, 200, 1, narrow.calendar).requests / 5, again.requests / 5);
 }
 
 #[test]
@@ -215,6 +305,11 @@ proptest! {
         }
         starts.sort_unstable();
         let to = length.map(|length| from.unwrap_or(0) + length);
-        sweep(&starts, from, to, limit, page, seed);
+        let first = sweep(&starts, from, to, limit, page, seed);
+        // With a calendar of its own, of all time, and of other records.
+        sweep_again(&starts, (from, to), limit, page, seed, first.calendar.clone());
+        let other: Vec<i64> = starts.iter().map(|start| start / 2 + 1_000_000).collect();
+        let other = sweep_again(&other, (None, None), limit, page, seed, first.calendar);
+        sweep_again(&starts, (from, to), limit, page, seed, other.calendar);
     }
 }
