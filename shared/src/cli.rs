@@ -47,6 +47,9 @@ struct Arguments {
     /// End as `partial` after so many requests
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// End as `partial` after asking the API for so long
+    #[arg(long, value_name = "SECONDS")]
+    max_seconds: Option<String>,
     /// Where a resource without a watermark begins: so many days ago, 1 to 365; else everything (env: INITIAL_DAYS)
     #[arg(long, value_name = "N")]
     initial_days: Option<String>,
@@ -90,6 +93,7 @@ impl From<Arguments> for Draft {
             params: arguments.params.into_iter().collect(),
             format: arguments.format,
             max_requests: arguments.max_requests,
+            max_seconds: arguments.max_seconds,
             initial_days: arguments.initial_days,
             page_size: arguments.page_size,
             request_timeout: arguments.request_timeout,

@@ -35,6 +35,8 @@ pub struct Request {
     pub format: Format,
     /// Requests after which the run ends as `partial`, retries included.
     pub max_requests: Option<u64>,
+    /// How long the run may ask the API, before it ends as `partial`; what was read by then is stored after it.
+    pub max_time: Option<Duration>,
     /// Where a resource with a cursor begins that has no watermark yet: so many days ago.
     pub initial_days: Option<i64>,
     /// Records asked for in one page; `None`: the most that the API gives.
@@ -166,6 +168,8 @@ pub struct Draft {
     pub format: Option<String>,
     /// A whole number from 1.
     pub max_requests: Option<String>,
+    /// Seconds, 1 to 604,800; else there is no end but the function's own.
+    pub max_seconds: Option<String>,
     /// 1 to 365; the variable `INITIAL_DAYS` otherwise, else everything.
     pub initial_days: Option<String>,
     /// 1 to the manifest's largest; the variable `PAGE_SIZE` otherwise, else the largest.
@@ -188,7 +192,7 @@ impl Draft {
     /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
     /// unknown field and every wrong type is a fault.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 13] = [
+        const FIELDS: [&str; 14] = [
             "source",
             "resource",
             "from",
@@ -197,6 +201,7 @@ impl Draft {
             "params",
             "format",
             "max_requests",
+            "max_seconds",
             "replay_rejected",
             "initial_days",
             "page_size",
@@ -233,6 +238,7 @@ impl Draft {
                 "to" => text().map(|text| draft.to = text),
                 "format" => text().map(|text| draft.format = text),
                 "max_requests" => number().map(|number| draft.max_requests = number),
+                "max_seconds" => number().map(|number| draft.max_seconds = number),
                 "initial_days" => number().map(|number| draft.initial_days = number),
                 "page_size" => number().map(|number| draft.page_size = number),
                 "request_timeout" => number().map(|number| draft.request_timeout = number),
@@ -340,6 +346,7 @@ impl Draft {
             number
         };
         let max_requests = number("max_requests", self.max_requests, 1..=u64::MAX);
+        let max_seconds = number("max_seconds", self.max_seconds, 1..=604_800);
         let initial_days = number("initial_days", self.initial_days, 1..=365);
         let page_size = number("page_size", self.page_size, 1..=1_000_000);
         let request_timeout = number("request_timeout", self.request_timeout, 1..=300).unwrap_or(60);
@@ -371,6 +378,7 @@ impl Draft {
                 params: self.params,
                 format,
                 max_requests,
+                max_time: max_seconds.map(Duration::from_secs),
                 initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
                 page_size,
                 request_timeout: Duration::from_secs(request_timeout),

@@ -130,8 +130,9 @@ impl<'l> Landing<'l> {
     /// Maps a page and buffers its rows; merges when there are enough.
     pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<Flushed, Error> {
         tally.count(page.total);
-        for mut record in page.records {
+        for record in page.records {
             self.received += 1;
+            let mut record = record.into_value();
             if let Value::Object(members) = &mut record {
                 members.extend(slice.stamp.clone());
             }

@@ -12,6 +12,7 @@ mod parquet;
 mod part;
 mod partition;
 mod removal;
+mod rewriting;
 mod writer;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
+use self::rewriting::Rewriting;
 pub use self::removal::key_hash;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
@@ -48,6 +50,8 @@ pub struct Table<'t> {
     disposition: WriteDisposition,
     format: Format,
     target_bytes: usize,
+    /// How much of its parts is rewritten at once.
+    rewriting: Arc<Rewriting>,
     /// Where every version is kept beside, if it is.
     history: Option<Box<History<'t>>>,
 }
@@ -93,6 +97,7 @@ impl<'t> Table<'t> {
             disposition: resource.write_disposition,
             format,
             target_bytes: resource.part_bytes,
+            rewriting: Arc::default(),
             history: None,
         };
         if resource.history {
@@ -158,6 +163,7 @@ impl<'t> Table<'t> {
             while let Some(more) = found.try_next().await? {
                 versions.extend(more);
             }
+            versions.sort_unstable_by_key(|version| version.row);
             history.record(&batch, &versions, merged).await?;
             recorded.add(&versions);
         }

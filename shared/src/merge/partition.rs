@@ -149,6 +149,7 @@ async fn attempt(
         if updates.is_empty() && added.is_empty() {
             continue;
         }
+        let _held = table.rewriting.acquire(part.object.size()).await;
         let rewrite = part.rewrite(table, batch, updates, added).await?;
         let landed: HashSet<u32> = updates.values().chain(&added[..rewrite.inserted]).copied().collect();
         let when = When::Is(part.object.version().clone());

@@ -14,9 +14,6 @@ use crate::error::Error;
 use crate::request::Format;
 use crate::store::{Object, Version};
 
-/// Rows handed to a part's writer at once; its size is looked at between.
-const WRITE_ROWS: usize = 4096;
-
 /// What a part will be after a write.
 #[derive(Debug)]
 pub(super) struct Rewrite {
@@ -78,7 +75,9 @@ impl Writer {
 
     /// Adds as many of `inserts`, rows of `incoming`, as the target size allows.
     pub(super) fn fill(mut self, incoming: &RecordBatch, inserts: &[u32], target: usize) -> Result<Self, Error> {
-        for rows in inserts.chunks(WRITE_ROWS) {
+        // The part's size is looked at between.
+        let row_bytes = incoming.get_array_memory_size() / incoming.num_rows().max(1);
+        for rows in inserts.chunks(parquet::rows_in_a_batch(row_bytes)) {
             let rows_taken =
                 take_record_batch(incoming, &UInt32Array::from(rows.to_vec())).map_err(|error| internal(&error))?;
             self.write(&rows_taken)?;

@@ -6,11 +6,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::fetch::Stop;
+use crate::fetch::{Record, Stop};
 use crate::fetch::paginate::{End, First, Message, News, Reader};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
@@ -68,7 +67,7 @@ impl<'d, 'r> Deep<'d, 'r> {
                 self.cut(slice, first, &self.resource.slices.then, limit).boxed_local().await;
             } else {
                 let starts = RefCell::new(Vec::new());
-                let observe = |records: &[Value]| starts.borrow_mut().extend(self.starts(records));
+                let observe = |records: &[Record]| starts.borrow_mut().extend(self.starts(records));
                 self.reader.rest(self.number(), slice, first, self.news, &observe).await;
                 sweep.borrow_mut().read(window, &starts.into_inner());
             }
@@ -111,10 +110,10 @@ impl<'d, 'r> Deep<'d, 'r> {
     }
 
     /// The starts of records, where they have one.
-    fn starts<'v>(&'v self, records: &'v [Value]) -> impl Iterator<Item = i64> + 'v {
+    fn starts<'v>(&'v self, records: &'v [Record]) -> impl Iterator<Item = i64> + 'v {
         records.iter().filter_map(|record| {
-            let text = self.time.path.as_ref()?.first(record)?.as_str()?;
-            time::parse_instant(text).map(|instant| instant.timestamp())
+            let start = record.at(self.time.path.as_ref()?)?;
+            time::parse_instant(start.as_str()?).map(|instant| instant.timestamp())
         })
     }
 
@@ -152,7 +151,7 @@ impl<'d, 'r> Deep<'d, 'r> {
                         came.borrow_mut().extend(below);
                     }
                     Ok(Some(first)) => {
-                        let observe = |records: &[Value]| self.note(records, &came);
+                        let observe = |records: &[Record]| self.note(records, &came);
                         self.reader.rest(self.number(), part, first, self.news, &observe).await;
                     }
                     ended => {
@@ -186,11 +185,12 @@ impl<'d, 'r> Deep<'d, 'r> {
     }
 
     /// Takes note of the records' keys.
-    fn note(&self, records: &[Value], ids: &RefCell<HashSet<u64>>) {
+    fn note(&self, records: &[Record], ids: &RefCell<HashSet<u64>>) {
         let column = |key: &String| self.resource.columns.iter().find(|column| column.name == *key);
         let columns: Vec<&Column> = self.resource.primary_key.iter().filter_map(column).collect();
-        let key = |record: &Value| {
-            let parts: Vec<String> = columns.iter().filter_map(|column| column.path.first(record)).map(plain).collect();
+        let key = |record: &Record| {
+            let values = columns.iter().filter_map(|column| record.at(&column.path));
+            let parts: Vec<String> = values.map(|value| plain(&value)).collect();
             xxh3_64(parts.join("\u{1f}").as_bytes())
         };
         ids.borrow_mut().extend(records.iter().map(key));
@@ -205,7 +205,7 @@ struct Ranked<'c> {
 
 /// The ways among `cuts` that take a query of `total` records apart, by a sample of them: those that leave no record out first, of them
 /// the one with the fewest requests.
-fn ranked<'c>(cuts: &'c [Cut], sample: &[Value], total: u64, limit: u64) -> Vec<Ranked<'c>> {
+fn ranked<'c>(cuts: &'c [Cut], sample: &[Record], total: u64, limit: u64) -> Vec<Ranked<'c>> {
     let mut ranked: Vec<((bool, usize), Ranked<'c>)> = cuts
         .iter()
         .filter_map(|cut| {
@@ -220,10 +220,10 @@ fn ranked<'c>(cuts: &'c [Cut], sample: &[Value], total: u64, limit: u64) -> Vec<
 }
 
 /// How many records have each value at `path`.
-fn counts(path: &JsonPath, records: &[Value]) -> BTreeMap<String, usize> {
+fn counts(path: &JsonPath, records: &[Record]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for value in records.iter().filter_map(|record| path.first(record)) {
-        *counts.entry(plain(value)).or_insert(0) += 1;
+    for value in records.iter().filter_map(|record| record.at(path)) {
+        *counts.entry(plain(&value)).or_insert(0) += 1;
     }
     counts
 }

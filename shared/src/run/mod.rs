@@ -71,6 +71,8 @@ pub async fn run_into(
     progress: &dyn Progress,
 ) -> (Report, Option<Error>) {
     let report = Report { source: request.source.clone(), resource: request.resource.clone(), ..Report::default() };
+    let own = request.max_time.and_then(|time| SystemTime::now().checked_add(time));
+    let until = until.into_iter().chain(own).min();
     let manifest = match manifest(clients, request).await {
         Ok(manifest) => manifest,
         Err(error) => return (report.failed(&error), Some(error)),

@@ -1,17 +1,19 @@
 //! Reads a plan's slices to their ends, several side by side, and again where they do not add up.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::PASSES;
 use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
-use crate::fetch::{Api, Stop};
+use crate::fetch::{Api, Record, Stop};
 use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::Resource;
 use crate::plan::{Plan, Slice};
@@ -191,7 +193,9 @@ impl Reading<'_, '_> {
             News::Page(page) => Some(page.records.iter()),
             News::End(_) | News::Covered { .. } => None,
         });
-        self.landing.learn(sample.flatten());
+        let sample: Vec<Cow<'_, Value>> = sample.flatten().map(Record::value).collect();
+        self.landing.learn(sample.iter().map(AsRef::as_ref));
+        drop(sample);
         for message in held.drain(..) {
             self.take(message, last).await?;
         }
