@@ -141,8 +141,12 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
                 eprintln!("partial: {reason}");
             }
             let all = std::iter::once(&report).chain(&report.resources);
-            for slice in all.flat_map(|report| &report.slices.incomplete) {
+            for slice in all.clone().flat_map(|report| &report.slices.incomplete) {
                 eprintln!("incomplete: {}: {} of {:?}: {}", slice.name, slice.received, slice.expected, slice.reason);
+            }
+            let more: usize = all.map(|report| report.slices.more_incomplete).sum();
+            if more > 0 {
+                eprintln!("incomplete: {more} more");
             }
             ExitCode::from(report.exit_code())
         }

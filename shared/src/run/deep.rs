@@ -13,7 +13,7 @@ use crate::fetch::{Record, Stop};
 use crate::fetch::paginate::{End, First, Message, News, Reader};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
-use crate::plan::Slice;
+use crate::plan::{Part, Slice};
 use crate::plan::sweep::{Sweep, Verdict, Window};
 use crate::time;
 
@@ -27,17 +27,13 @@ pub(super) struct Deep<'d, 'r> {
     /// The numbers that its parts take, the first of them its own.
     numbers: &'d Cell<usize>,
     own_number: Cell<Option<usize>>,
-    /// Windows so far.
-    windows: Cell<usize>,
 }
 
-/// A part that is to be read.
-struct Part {
+/// A window whose first page has come.
+struct Opened {
     slice: Arc<Slice>,
     first: First,
     window: Window,
-    /// The window's place among those that are read.
-    place: usize,
     /// Whether it is too deep, and time cannot cut it.
     moment: bool,
 }
@@ -52,7 +48,7 @@ impl<'d, 'r> Deep<'d, 'r> {
         news: &'d mpsc::Sender<Message>,
         numbers: &'d Cell<usize>,
     ) -> Self {
-        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)), windows: Cell::new(0) }
+        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)) }
     }
 
     /// Reads all of it, from `from` to `to` in seconds since 1970, `side_by_side` windows at a time.
@@ -61,8 +57,8 @@ impl<'d, 'r> Deep<'d, 'r> {
         // The next window is asked for while the last one's further pages are on their way.
         let parts = stream::unfold(&sweep, async |sweep| Some((self.next(sweep).await?, sweep)));
         let root = Arc::new(self.root.clone());
-        let read = async |part: Part| {
-            let Part { slice, first, window, place, moment } = part;
+        let read = async |part: Opened| {
+            let Opened { slice, first, window, moment } = part;
             if moment {
                 self.cut(slice, first, &self.resource.slices.then, limit).boxed_local().await;
             } else {
@@ -71,20 +67,22 @@ impl<'d, 'r> Deep<'d, 'r> {
                 self.reader.rest(self.number(), slice, first, self.news, &observe).await;
                 sweep.borrow_mut().read(window, &starts.into_inner());
             }
-            let news = News::Covered { window: place, to: window.to };
+            let news = News::Covered { from: window.from, to: window.to };
             let _ = self.news.send(Message { index: usize::MAX, slice: Arc::clone(&root), news }).await;
         };
         parts.for_each_concurrent(side_by_side, read).await;
     }
 
     /// Asks for windows until one fits.
-    async fn next(&self, sweep: &RefCell<Sweep>) -> Option<Part> {
+    async fn next(&self, sweep: &RefCell<Sweep>) -> Option<Opened> {
         loop {
             if self.news.is_closed() {
                 return None;
             }
             let window = sweep.borrow().propose()?;
-            let slice = Arc::new(self.root.within(self.time, window.from, window.to));
+            let mut slice = self.root.within(self.time, window.from, window.to);
+            slice.part_of = Some(Part { query: self.root.name.clone(), from: window.from, to: window.to });
+            let slice = Arc::new(slice);
             let first = match self.reader.first(&slice, self.news).await {
                 Ok(Some(first)) => first,
                 ended => {
@@ -101,10 +99,7 @@ impl<'d, 'r> Deep<'d, 'r> {
             let starts: Vec<i64> = self.starts(first.records()).collect();
             match sweep.borrow_mut().answered(window, total, &starts) {
                 Verdict::TooDeep => tracing::debug!(slice = slice.name, total, "too deep; cutting it"),
-                verdict => {
-                    let place = self.windows.replace(self.windows.get() + 1);
-                    return Some(Part { slice, first, window, place, moment: verdict == Verdict::Moment });
-                }
+                verdict => return Some(Opened { slice, first, window, moment: verdict == Verdict::Moment }),
             }
         }
     }

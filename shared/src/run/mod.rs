@@ -153,7 +153,7 @@ async fn one(
     let mut report = Report { source: request.source.clone(), resource: name.to_owned(), ..Report::default() };
     // Boxed: the whole run is one future, too deep a type for the compiler inside the runtime's own.
     let outcome = fill(store, clients, manifest, request, name, until, progress, &mut report).boxed_local().await;
-    report.elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let report = report.ended(begin.elapsed());
     match outcome {
         Ok(()) => (report, None),
         Err(error) => (report.failed(&error), Some(error)),

@@ -61,12 +61,11 @@ pub enum News {
     Page(Page),
     /// Its end: nothing follows.
     End(Result<End, Stop>),
-    /// Of a query that is cut by time, all the parts of its window number `window`, which ends at the second `to` (`None`: at the end),
-    /// were read. `slice` is the query.
+    /// Of a query that is cut by time, all the parts of one window were read. `slice` is the query.
     Covered {
-        /// The windows are numbered from 0, in the order of time.
-        window: usize,
-        /// In seconds since 1970.
+        /// The window's first second since 1970; `None`: from the beginning.
+        from: Option<i64>,
+        /// Its last; `None`: to the end.
         to: Option<i64>,
     },
 }
