@@ -217,7 +217,8 @@ impl std::fmt::Debug for Sink {
 }
 
 impl Sink {
-    pub(super) fn new(schema: &SchemaRef, key: &[String], group_bytes: usize) -> Result<Self, Error> {
+    /// A part of about `size` bytes.
+    pub(super) fn new(schema: &SchemaRef, key: &[String], group_bytes: usize, size: usize) -> Result<Self, Error> {
         let level = ZstdLevel::try_new(3).map_err(|error| internal(&error))?;
         let mut properties = WriterProperties::builder()
             .set_created_by(CREATED_BY.into())
@@ -231,7 +232,7 @@ impl Sink {
         for name in key.iter().map(String::as_str).chain([own::FINGERPRINT]) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
         }
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.build()));
+        let writer = ArrowWriter::try_new(Vec::with_capacity(size), Arc::clone(schema), Some(properties.build()));
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (file, factory) = parts.map_err(|error| internal(&error))?;
         Ok(Self { file, factory, schema: Arc::clone(schema), open: None, group_bytes })

@@ -88,6 +88,11 @@ impl Part {
         Ok(Some(Self { name, object, sealed, content }))
     }
 
+    /// What it will take when it is rewritten, about: what it has, and a merge's share.
+    fn size(&self) -> usize {
+        usize::try_from(self.object.size()).unwrap_or_default().saturating_add(1 << 20)
+    }
+
     fn fault(&self, detail: impl std::fmt::Display) -> Error {
         Error::Part { key: self.name.key.clone(), detail: detail.to_string() }
     }
@@ -150,7 +155,7 @@ impl Part {
     ) -> Result<Rewrite, Error> {
         let schema = self.schema(table);
         let incoming = conform(&batch.rows, &schema)?;
-        let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let mut writer = Writer::new(self.name.format, &schema, table, self.size())?;
         let touched = updates.keys().copied().collect();
         let stretches = self.stretches(table, &schema, &touched, !inserts.is_empty());
         self.carry(stretches, &schema, &mut writer, |begin, old| {
@@ -181,7 +186,7 @@ impl Part {
             Content::Parquet(footer) => Arc::new(Schema::new(footer.schema().fields().clone())),
             Content::Json(_) => Arc::clone(&table.stored),
         };
-        let mut writer = Writer::new(self.name.format, &schema, table)?;
+        let mut writer = Writer::new(self.name.format, &schema, table, self.size())?;
         let stretches = self.stretches(table, &schema, removed, false);
         self.carry(stretches, &schema, &mut writer, |begin, old| {
             let kept: BooleanArray = (begin..).take(old.num_rows()).map(|row| Some(!removed.contains(&row))).collect();
@@ -271,7 +276,7 @@ impl Part {
 
 /// A new part with as many of `inserts` as the target size allows.
 pub(super) fn begin(table: &Table<'_>, batch: &Batch, inserts: &[u32]) -> Result<Rewrite, Error> {
-    let writer = Writer::new(table.format, &table.stored, table)?;
+    let writer = Writer::new(table.format, &table.stored, table, 0)?;
     writer.fill(&conform(&batch.rows, &table.stored)?, inserts, table.target_bytes)?.finish(
         false,
         table.target_bytes,

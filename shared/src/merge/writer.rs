@@ -37,9 +37,10 @@ enum Sink {
 }
 
 impl Writer {
-    pub(super) fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
+    /// Of a part of about `size` bytes.
+    pub(super) fn new(format: Format, schema: &SchemaRef, table: &Table<'_>, size: usize) -> Result<Self, Error> {
         let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes())?)),
+            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes(), size)?)),
             Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
         };
         Ok(Self { sink, inserted: 0 })

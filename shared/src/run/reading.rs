@@ -23,7 +23,7 @@ use crate::state::{Checkpoint, Watermarks};
 /// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
 const WINDOWS: usize = 2;
 /// Pages that wait to be mapped while more are on their way.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 /// Slices that fail one after the other before the API counts as down: each request was tried several times by then.
 const MOST_FAILURES: u32 = 5;
 /// Records in which the columns are found, where the manifest declares none.
