@@ -1,7 +1,7 @@
 //! One sweep in several invocations, each ended by its time.
 
-use sandbox::{Fault, Faults};
 use sandbox::ticketmaster::{Options, start_blocking};
+use sandbox::{Fault, Faults};
 
 use crate::lake::Lake;
 use crate::reading::{ATTRACTIONS, EVENTS, VENUES, alone, assert_same_rows, events, ids};

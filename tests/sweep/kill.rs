@@ -14,7 +14,7 @@ use crate::reading::{ATTRACTIONS, EVENTS, HISTORY, VENUES, alone, assert_same_ro
 const COUNT: usize = 30_000;
 /// Requests that a kill costs at most: a flush of 14 pages, of which none is full to its end, two windows that were not whole at
 /// the flush before, what was on its way, and what finds the windows anew.
-const PER_KILL: usize = 60;
+const PER_KILL: usize = 40;
 /// Lakes that are killed in.
 const LAKES: u64 = 3;
 

@@ -30,9 +30,12 @@ pub(crate) fn events(server: &Server, lake: &Lake, rate: Option<&str>) -> Functi
     });
     let manifest = lake.path().with_extension("yaml");
     std::fs::write(&manifest, lines.collect::<Vec<_>>().join("\n")).unwrap();
-    Function::reading("events", "ticketmaster", lake.path())
-        .against("ticketmaster", &server.base_url, "sandbox-key")
-        .with(&["--sources", manifest.to_str().unwrap()])
+    // As `template.yaml` sets them: glibc otherwise keeps as free what large blocks leave, half of the process.
+    let allocator =
+        [("MALLOC_ARENA_MAX", "1"), ("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072")];
+    let function = Function::reading("events", "ticketmaster", lake.path());
+    let function = allocator.iter().fold(function, |function, (name, value)| function.env(name, value));
+    function.against("ticketmaster", &server.base_url, "sandbox-key").with(&["--sources", manifest.to_str().unwrap()])
 }
 
 /// The ids of a table, of which none is there twice.
@@ -50,7 +53,8 @@ pub(crate) fn assert_same_rows(one: &Lake, other: &Lake) {
     const WHEN: &str = "synced_at, first_seen_at";
     for table in [EVENTS, HISTORY, VENUES, ATTRACTIONS] {
         let of = |from: &str| format!("SELECT * EXCLUDE ({WHEN}) FROM {from}");
-        let other = format!("read_parquet('{}/{table}/**/*.parquet', hive_partitioning = true)", other.path().display());
+        let other =
+            format!("read_parquet('{}/{table}/**/*.parquet', hive_partitioning = true)", other.path().display());
         let (here, there) = (of("{table}"), of(&other));
         let rows = one.value(table, &format!("SELECT count(*) FROM ({here})"));
         assert_eq!(rows, one.value(table, &format!("SELECT count(*) FROM ({there})")), "{table}");

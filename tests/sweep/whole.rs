@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use sandbox::{Fault, Faults};
 use sandbox::ticketmaster::{Moment, Options, start_blocking};
+use sandbox::{Fault, Faults};
 
 use crate::lake::Lake;
 use crate::reading::{ATTRACTIONS, EVENTS, PAGE, VENUES, alone, events, ids};

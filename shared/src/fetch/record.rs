@@ -265,14 +265,12 @@ mod tests {
 
     #[test]
     fn the_list_is_taken_out_and_the_rest_stays() {
-        let body = json!({"a": [{"b": [1.5, {"c": null}], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}});
+        let body =
+            json!({"a": [{"b": [1.5, {"c": null}], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}});
         let bytes = serde_json::to_vec(&body).unwrap();
         let (rest, records) = envelope(&bytes, &path("a[0].b")).unwrap();
         assert_eq!(records, [Record::Value(json!(1.5)), Record::Value(json!({"c": null}))]);
-        assert_eq!(
-            rest,
-            json!({"a": [{"b": [], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}})
-        );
+        assert_eq!(rest, json!({"a": [{"b": [], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}}));
         for absent in ["x", "a[5].b", "a[1].b", "page.total"] {
             assert_eq!(envelope(&bytes, &path(absent)).unwrap(), (body.clone(), vec![]), "{absent}");
         }
@@ -282,9 +280,11 @@ mod tests {
 
     #[test]
     fn a_place_is_found_in_a_text_as_in_a_value() {
-        let record = json!({"id": "1", "dates": {"start": {"at": "t"}, "x": 1}, "list": [{"n": 1}, {"n": [2]}], "none": null});
+        let record =
+            json!({"id": "1", "dates": {"start": {"at": "t"}, "x": 1}, "list": [{"n": 1}, {"n": [2]}], "none": null});
         let text = Record::Text(serde_json::value::to_raw_value(&record).unwrap());
-        for place in ["id", "dates.start.at", "dates.start", "list[1].n", "list[2].n", "list[*].n", "id.x", "none", "$"] {
+        for place in ["id", "dates.start.at", "dates.start", "list[1].n", "list[2].n", "list[*].n", "id.x", "none", "$"]
+        {
             assert_eq!(text.at(&path(place)), path(place).first(&record).cloned(), "{place}");
         }
     }

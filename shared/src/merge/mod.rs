@@ -25,8 +25,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::buffer::Buffer;
 use self::history::{History, NewVersion};
-use self::rewriting::Rewriting;
 pub use self::removal::key_hash;
+use self::rewriting::Rewriting;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
 use crate::map;

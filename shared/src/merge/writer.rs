@@ -40,7 +40,9 @@ impl Writer {
     /// Of a part of about `size` bytes.
     pub(super) fn new(format: Format, schema: &SchemaRef, table: &Table<'_>, size: usize) -> Result<Self, Error> {
         let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes(), size)?)),
+            Format::Parquet => {
+                Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes(), size)?))
+            }
             Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
         };
         Ok(Self { sink, inserted: 0 })

@@ -85,7 +85,8 @@ impl Plan<'_> {
             params.extend(extra.params.clone());
         }
         let headers = filter::rendered(&endpoint.headers, &bind);
-        let mut slice = Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end, part_of: None };
+        let mut slice =
+            Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end, part_of: None };
         if let (None, Some(time)) = (extra, &self.resource.slices.time) {
             slice = slice.within(time, seconds(start), seconds(self.end));
         }

@@ -9,12 +9,12 @@ use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::fetch::{Record, Stop};
 use crate::fetch::paginate::{End, First, Message, News, Reader};
+use crate::fetch::{Record, Stop};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
-use crate::plan::{Part, Slice};
 use crate::plan::sweep::{Sweep, Verdict, Window};
+use crate::plan::{Part, Slice};
 use crate::time;
 
 /// A query that may be too deep, and how it is cut.
