@@ -447,12 +447,16 @@ mod tests {
             to: Some("2026-01-01T00:00:00".into()),
             format: Some("csv".into()),
             max_requests: Some("0".into()),
+            max_seconds: Some("604801".into()),
             base_url: Some("ftp://x".into()),
             ..Draft::default()
         };
         let Faults(faults) = draft.check(None, &Settings::default()).unwrap_err();
         let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
-        assert_eq!(places, ["source", "resource", "lake", "from", "to", "format", "max_requests", "base_url"]);
+        assert_eq!(
+            places,
+            ["source", "resource", "lake", "from", "to", "format", "max_requests", "max_seconds", "base_url"]
+        );
     }
 
     #[test]

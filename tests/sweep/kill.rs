@@ -10,9 +10,9 @@ use sandbox::ticketmaster::{Options, start_blocking};
 use crate::lake::Lake;
 use crate::reading::{ATTRACTIONS, EVENTS, HISTORY, VENUES, alone, assert_same_rows, events, ids};
 
-/// Events, 16 MB of which are a flush: about 2,500.
+/// Events, 12 MB of which are a flush: about 2,000.
 const COUNT: usize = 30_000;
-/// Requests that a kill costs at most: a flush of 14 pages, of which none is full to its end, two windows that were not whole at
+/// Requests that a kill costs at most: a flush of 10 pages, of which none is full to its end, two windows that were not whole at
 /// the flush before, what was on its way, and what finds the windows anew.
 const PER_KILL: usize = 40;
 /// Lakes that are killed in.
