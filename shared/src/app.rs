@@ -23,6 +23,9 @@ use crate::telemetry::{self, metrics};
 /// What is left of a Lambda's time for storing what was read: a full buffer's merge into S3 and the report.
 const RESERVE: Duration = Duration::from_secs(30);
 
+/// Threads for a directory's files and for names of hosts. The C library keeps what each thread has freed for that thread alone.
+const BLOCKING_THREADS: usize = 2;
+
 /// A function: what it reads, and what it shares between invocations.
 #[derive(Debug)]
 pub struct App {
@@ -37,7 +40,8 @@ pub struct App {
 pub fn main(entity: Option<&'static str>) -> ExitCode {
     let settings = Settings::from_env();
     telemetry::init(&settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     let lambda = settings.in_lambda();
     let app = runtime
         .map_err(|error| Error::Runtime(error.to_string()))

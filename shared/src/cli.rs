@@ -47,6 +47,9 @@ struct Arguments {
     /// End as `partial` after so many requests
     #[arg(long, value_name = "N")]
     max_requests: Option<String>,
+    /// End as `partial` after asking the API for so long
+    #[arg(long, value_name = "SECONDS")]
+    max_seconds: Option<String>,
     /// Where a resource without a watermark begins: so many days ago, 1 to 365; else everything (env: INITIAL_DAYS)
     #[arg(long, value_name = "N")]
     initial_days: Option<String>,
@@ -93,6 +96,7 @@ impl From<Arguments> for Draft {
             params: arguments.params.into_iter().collect(),
             format: arguments.format,
             max_requests: arguments.max_requests,
+            max_seconds: arguments.max_seconds,
             initial_days: arguments.initial_days,
             retention_days: arguments.retention_days,
             page_size: arguments.page_size,
@@ -141,8 +145,12 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
                 eprintln!("partial: {reason}");
             }
             let all = std::iter::once(&report).chain(&report.resources);
-            for slice in all.flat_map(|report| &report.slices.incomplete) {
+            for slice in all.clone().flat_map(|report| &report.slices.incomplete) {
                 eprintln!("incomplete: {}: {} of {:?}: {}", slice.name, slice.received, slice.expected, slice.reason);
+            }
+            let more: usize = all.map(|report| report.slices.more_incomplete).sum();
+            if more > 0 {
+                eprintln!("incomplete: {more} more");
             }
             ExitCode::from(report.exit_code())
         }

@@ -1,6 +1,7 @@
 //! What a run did, as JSON: the command line's standard output and the Lambda's answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -146,9 +147,23 @@ pub struct Slices {
     /// Those that an earlier invocation of the same request read, and this one did not.
     #[serde(skip_serializing_if = "is_none")]
     pub earlier: usize,
-    /// Those that do not.
+    /// Those that do not; the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<IncompleteSlice>,
+    /// How many more do not.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_incomplete: usize,
+}
+
+/// Incomplete slices that a report names: an answer of Lambda's can have 6 MB, one that is read has a page.
+const MOST_NAMED: usize = 20;
+
+impl Slices {
+    /// Leaves the first [`MOST_NAMED`] incomplete ones, and counts the others.
+    fn curtail(&mut self) {
+        self.more_incomplete += self.incomplete.len().saturating_sub(MOST_NAMED);
+        self.incomplete.truncate(MOST_NAMED);
+    }
 }
 
 /// A slice that does not add up.
@@ -188,6 +203,13 @@ pub struct FaultText {
 }
 
 impl Report {
+    /// The report of a run that took so long, short enough to be read.
+    pub fn ended(mut self, elapsed: Duration) -> Self {
+        self.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.slices.curtail();
+        self
+    }
+
     /// The report of a run that `error` ended.
     pub fn failed(mut self, error: &Error) -> Self {
         let faults = match error {

@@ -35,6 +35,8 @@ pub struct Request {
     pub format: Format,
     /// Requests after which the run ends as `partial`, retries included.
     pub max_requests: Option<u64>,
+    /// How long the run may ask the API, before it ends as `partial`; what was read by then is stored after it.
+    pub max_time: Option<Duration>,
     /// Where a resource with a cursor begins that has no watermark yet: so many days ago.
     pub initial_days: Option<i64>,
     /// Days that a record is kept after it is past; `None`: for good.
@@ -168,6 +170,8 @@ pub struct Draft {
     pub format: Option<String>,
     /// A whole number from 1.
     pub max_requests: Option<String>,
+    /// Seconds, 1 to 604,800; else there is no end but the function's own.
+    pub max_seconds: Option<String>,
     /// 1 to 365; the variable `INITIAL_DAYS` otherwise, else everything.
     pub initial_days: Option<String>,
     /// 0 to 36500; the variable `RETENTION_DAYS` otherwise, else 0: for good.
@@ -192,7 +196,7 @@ impl Draft {
     /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
     /// unknown field and every wrong type is a fault.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 14] = [
+        const FIELDS: [&str; 15] = [
             "source",
             "resource",
             "from",
@@ -201,6 +205,7 @@ impl Draft {
             "params",
             "format",
             "max_requests",
+            "max_seconds",
             "replay_rejected",
             "initial_days",
             "page_size",
@@ -238,6 +243,7 @@ impl Draft {
                 "to" => text().map(|text| draft.to = text),
                 "format" => text().map(|text| draft.format = text),
                 "max_requests" => number().map(|number| draft.max_requests = number),
+                "max_seconds" => number().map(|number| draft.max_seconds = number),
                 "initial_days" => number().map(|number| draft.initial_days = number),
                 "page_size" => number().map(|number| draft.page_size = number),
                 "retention_days" => number().map(|number| draft.retention_days = number),
@@ -346,6 +352,7 @@ impl Draft {
             number
         };
         let max_requests = number("max_requests", self.max_requests, 1..=u64::MAX);
+        let max_seconds = number("max_seconds", self.max_seconds, 1..=604_800);
         let initial_days = number("initial_days", self.initial_days, 1..=365);
         let retention_days = number("retention_days", self.retention_days, 0..=36_500).filter(|days| *days > 0);
         let page_size = number("page_size", self.page_size, 1..=1_000_000);
@@ -378,6 +385,7 @@ impl Draft {
                 params: self.params,
                 format,
                 max_requests,
+                max_time: max_seconds.map(Duration::from_secs),
                 initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
                 retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
                 page_size,
@@ -447,12 +455,16 @@ mod tests {
             to: Some("2026-01-01T00:00:00".into()),
             format: Some("csv".into()),
             max_requests: Some("0".into()),
+            max_seconds: Some("604801".into()),
             base_url: Some("ftp://x".into()),
             ..Draft::default()
         };
         let Faults(faults) = draft.check(None, &Settings::default()).unwrap_err();
         let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
-        assert_eq!(places, ["source", "resource", "lake", "from", "to", "format", "max_requests", "base_url"]);
+        assert_eq!(
+            places,
+            ["source", "resource", "lake", "from", "to", "format", "max_requests", "max_seconds", "base_url"]
+        );
     }
 
     #[test]

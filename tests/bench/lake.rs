@@ -158,5 +158,5 @@ async fn add(lake: PathBuf, sales: usize, seed: u64) -> Value {
 /// The most memory that this process ever had, where the system tells.
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
+    sandbox::function::peak_kib(&status)
 }

@@ -35,6 +35,8 @@ pub enum Fault {
     HtmlBody,
     /// 200 with `{}`.
     MissingEnvelope,
+    /// The right answer without this one of its members.
+    WithoutMember(&'static str),
     /// The right answer, late.
     Delay(Duration),
 }
@@ -63,7 +65,7 @@ pub struct Faults {
     /// The share of requests that fail, chosen by the seed; 0 by default.
     pub fail_ratio: f64,
     /// The kinds that `fail_ratio` chooses from. By default every kind but [`Fault::QuotaViolation`], which is the end
-    /// of a run and not of a request, and [`Fault::Delay`].
+    /// of a run and not of a request, [`Fault::WithoutMember`] and [`Fault::Delay`].
     pub kinds: Vec<Fault>,
     /// Requests that fail in a certain way, by number. They go before `fail_ratio`.
     pub at: Vec<(usize, Fault)>,

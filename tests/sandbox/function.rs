@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -24,6 +24,20 @@ pub struct Ended {
     pub report: Value,
     /// Standard error.
     pub errors: String,
+}
+
+impl Ended {
+    fn new(output: &Output) -> Self {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let report = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no report: {text}\n{errors}"));
+        Self { code: output.status.code(), report, errors }
+    }
+}
+
+/// The most memory that a process ever had, by its `/proc/…/status`.
+pub fn peak_kib(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 impl Function {
@@ -77,11 +91,25 @@ impl Function {
 
     /// Runs it to its end.
     pub fn run(&self) -> Ended {
-        let output = self.command().output().expect("the function's binary starts");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        let report = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no report: {text}\n{errors}"));
-        Ended { code: output.status.code(), report, errors }
+        Ended::new(&self.command().output().expect("the function's binary starts"))
+    }
+
+    /// Runs it to its end; gives the most memory that its process had, in KiB, where the system tells: what it had in the last 20 ms
+    /// may be missing.
+    pub fn watched(&self) -> (Ended, u64) {
+        let process = self.start();
+        let status = format!("/proc/{}/status", process.id());
+        let watch = std::thread::spawn(move || {
+            let mut peak = 0;
+            // A process that has ended has no memory, and then no file.
+            while let Some(now) = std::fs::read_to_string(&status).ok().as_deref().and_then(peak_kib) {
+                peak = now;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            peak
+        });
+        let output = process.wait_with_output().expect("the function's binary ends");
+        (Ended::new(&output), watch.join().expect("the watch does not panic"))
     }
 
     /// Runs it to its end, which must be a complete one; gives the report.

@@ -166,6 +166,12 @@ impl Answer {
         Self::new(status, "application/json;charset=utf-8", serde_json::to_vec(body).expect("a Value is JSON"))
     }
 
+    fn remove(&mut self, member: &str) {
+        let mut body: serde_json::Value = serde_json::from_slice(&self.body).expect("a right answer is JSON");
+        body.as_object_mut().and_then(|members| members.remove(member));
+        self.body = serde_json::to_vec(&body).expect("a Value is JSON");
+    }
+
     fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(status).expect("a status of the API");
         Self { status, content_type, headers: Vec::new(), body }
@@ -321,11 +327,14 @@ impl Shared {
             }
             Some(Fault::MissingEnvelope) => Answer::json(200, &serde_json::json!({})),
             Some(Fault::Reset) => Answer::text(500, ""),
-            Some(Fault::TruncatedBody | Fault::Delay(_)) | None => {
+            Some(Fault::WithoutMember(_) | Fault::TruncatedBody | Fault::Delay(_)) | None => {
                 let shared = Arc::clone(self);
                 let answer = tokio::task::spawn_blocking(move || shared.api.answer(&call)).await;
                 let mut answer = answer.unwrap_or_else(|_| Answer::text(500, "the sandbox panicked"));
                 self.api.tell_quota(&mut answer, quota);
+                if let Some(Fault::WithoutMember(name)) = fault {
+                    answer.remove(name);
+                }
                 answer
             }
         };

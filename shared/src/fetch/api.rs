@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{StatusCode, Url};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::auth::{Authenticator, Credential};
@@ -18,6 +17,9 @@ use super::{Budget, Requests, Stop, actions, detail, lock, retry};
 use crate::error::{Error, chain};
 use crate::manifest::{Action, Auth, Endpoint, Manifest, Method};
 use crate::secret::Secrets;
+
+/// How long a request may take that leaves just before the deadline. A page takes a second; a Lambda keeps 30 s for storing.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// An API, for the length of a run.
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl<'a> Api<'a> {
     pub async fn answer<T>(
         &self,
         call: &Call<'a>,
-        read: impl Fn(&HeaderMap, Value) -> Result<T, String>,
+        read: impl Fn(&HeaderMap, &[u8]) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
         let authenticator = self.authenticator(call.endpoint);
         let mut attempt = 0;
@@ -136,9 +138,7 @@ impl<'a> Api<'a> {
                         Some(_) => Failure::status(&answer, action),
                         None if answer.status.is_success() => {
                             authenticator.accepted().await;
-                            let json =
-                                serde_json::from_slice(&answer.body).map_err(|error| format!("no JSON: {error}"));
-                            match json.and_then(|json| read(&answer.headers, json)) {
+                            match read(&answer.headers, &answer.body) {
                                 Ok(value) => return Ok(Some(value)),
                                 Err(reason) => Failure::Unreadable(format!("status {status}, {reason}")),
                             }
@@ -195,6 +195,12 @@ impl<'a> Api<'a> {
         Ok(())
     }
 
+    /// How long a request that leaves now may take: one that hangs must not keep what was read from being stored.
+    fn patience(&self) -> Duration {
+        let left = self.budget.until.map(|until| until.duration_since(SystemTime::now()).unwrap_or_default());
+        left.map_or(self.budget.request_timeout, |left| self.budget.request_timeout.min(left.max(LAST_WAIT)))
+    }
+
     /// Counts a request that leaves now; refuses the one that would be too many.
     fn count_sent(&self) -> Result<(), Stop> {
         let most = self.budget.requests.unwrap_or(u64::MAX);
@@ -234,7 +240,7 @@ impl<'a> Api<'a> {
             Method::Get => self.http.get(url),
             Method::Post => self.http.post(url),
         };
-        request = request.timeout(self.budget.request_timeout);
+        request = request.timeout(self.patience());
         let own = |name: &str| call.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
         for (name, value) in self.manifest.client.headers.iter().filter(|(name, _)| !own(name)).chain(&call.headers) {
             request = request.header(name, value);

@@ -10,6 +10,7 @@ mod call;
 mod failure;
 pub mod limits;
 pub mod paginate;
+mod record;
 pub mod records;
 pub mod retry;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime};
 
 pub use self::api::Api;
 pub use self::call::{Body, Call};
+pub use self::record::Record;
 use crate::error::{Error, chain};
 
 /// How much of an error's body is told.

@@ -27,8 +27,8 @@ use crate::state::State;
 use crate::store::Store;
 use crate::time::Instant;
 
-/// Rows are merged when they take about this much memory, in bytes.
-const FLUSH_BYTES: usize = 24 << 20;
+/// Rows are merged when they take about this much memory, in bytes. A third more is reserved for them, and the rest of a run takes 60 MB.
+const FLUSH_BYTES: usize = 12 << 20;
 
 /// Whether everything that was handed over so far is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +137,9 @@ impl<'l> Landing<'l> {
     /// Maps a page and buffers its rows; merges when there are enough.
     pub(crate) async fn page(&mut self, page: Page, slice: &Slice, tally: &mut Tally) -> Result<Flushed, Error> {
         tally.count(page.total);
-        for mut record in page.records {
+        for record in page.records {
             self.received += 1;
+            let mut record = record.into_value();
             if let Value::Object(members) = &mut record {
                 members.extend(slice.stamp.clone());
             }

@@ -86,6 +86,7 @@ impl<'t> History<'t> {
                 disposition: WriteDisposition::Append,
                 format: table.format,
                 target_bytes: table.target_bytes,
+                rewriting: Arc::default(),
                 history: None,
             },
         }
@@ -183,8 +184,13 @@ impl<'t> History<'t> {
 
     /// `versions` as rows of this table.
     fn batch(&self, batch: &Batch, versions: &[NewVersion]) -> Result<Batch, Error> {
-        let positions = UInt32Array::from_iter_values(versions.iter().map(|version| version.row));
-        let rows = take_record_batch(&batch.rows, &positions).map_err(|error| internal(&error))?;
+        let rows = if versions.iter().map(|version| version.row).eq(0..batch.keys.len() as u32) {
+            // Of a first run that is all of it, and a copy would be as much memory again.
+            batch.rows.clone()
+        } else {
+            let positions = UInt32Array::from_iter_values(versions.iter().map(|version| version.row));
+            take_record_batch(&batch.rows, &positions).map_err(|error| internal(&error))?
+        };
         let written = batch.written.timestamp_micros();
         let first_seen =
             versions.iter().map(|version| Some(version.replaces.map_or(written, |(_, first_seen)| first_seen)));

@@ -13,6 +13,7 @@ mod part;
 mod partition;
 mod removal;
 mod revision;
+mod rewriting;
 mod writer;
 
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ use self::history::{History, NewVersion};
 pub(crate) use self::history::{OBSERVED, REPLACES};
 pub(crate) use self::part::first_moment;
 pub use self::removal::key_hash;
+use self::rewriting::Rewriting;
 use crate::error::Error;
 use crate::manifest::{Resource, WriteDisposition};
 use crate::map;
@@ -57,6 +59,8 @@ pub struct Table<'t> {
     disposition: WriteDisposition,
     format: Format,
     target_bytes: usize,
+    /// How much of its parts is rewritten at once.
+    rewriting: Arc<Rewriting>,
     /// Where every version is kept beside, if it is.
     history: Option<Box<History<'t>>>,
 }
@@ -108,6 +112,7 @@ impl<'t> Table<'t> {
             disposition: resource.write_disposition,
             format,
             target_bytes: resource.part_bytes,
+            rewriting: Arc::default(),
             history: None,
         };
         if resource.history {
@@ -178,6 +183,7 @@ impl<'t> Table<'t> {
             while let Some(more) = found.try_next().await? {
                 versions.extend(more);
             }
+            versions.sort_unstable_by_key(|version| version.row);
             history.record(&batch, &versions, merged).await?;
             recorded.add(&versions);
         }

@@ -41,8 +41,11 @@ const CREATED_BY: &str = "ticketlake";
 const FOOTER_GUESS: u64 = 64 << 10;
 /// Ranges no further apart are read as one: these bytes come faster than another answer begins.
 const GAP_BYTES: u64 = 64 << 10;
-/// Rows decoded at once.
+/// Rows decoded at once of a few columns.
 const READ_ROWS: usize = 4096;
+/// Bytes of a row's pages or dictionary, as they are before compression, that a column holds at once while it is written: a table of a
+/// hundred columns, eight parts side by side, would hold 800 times the default of 1 MiB.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// A part's footer.
 #[derive(Clone, Debug)]
@@ -81,8 +84,9 @@ impl Footer {
         group: Option<usize>,
     ) -> Result<BoxStream<'p, Result<RecordBatch, Error>>, Error> {
         let reader = Reader { object: Arc::clone(object), metadata: Some(Arc::clone(self.0.metadata())) };
+        let rows = columns.map_or_else(|| self.rows_at_once(), |_| READ_ROWS);
         let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.0.clone()).with_batch_size(READ_ROWS);
+            ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.0.clone()).with_batch_size(rows);
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
             builder = builder.with_projection(mask);
@@ -93,6 +97,22 @@ impl Footer {
         let stream = builder.build().map_err(|error| unreadable(key, error))?;
         Ok(stream.map_err(move |error| unreadable(key, error)).boxed())
     }
+}
+
+impl Footer {
+    /// Rows of all columns that are decoded at once.
+    fn rows_at_once(&self) -> usize {
+        let sum = |of: fn(&RowGroupMetaData) -> i64| self.groups().iter().map(of).sum::<i64>();
+        let (bytes, rows) = (sum(RowGroupMetaData::total_byte_size), sum(RowGroupMetaData::num_rows));
+        let row_bytes = usize::try_from(bytes / rows.max(1)).unwrap_or(usize::MAX);
+        rows_in_a_batch(row_bytes)
+    }
+}
+
+/// How many rows of about so many bytes are worked on at once: an event has 6 KB, and 4,096 of them are as much as a whole flush.
+pub(super) fn rows_in_a_batch(row_bytes: usize) -> usize {
+    const BATCH_BYTES: usize = 1 << 20;
+    (BATCH_BYTES / row_bytes.max(1)).clamp(16, READ_ROWS)
 }
 
 /// A store's error comes back as itself, so that a changed part is told from a damaged one.
@@ -197,19 +217,22 @@ impl std::fmt::Debug for Sink {
 }
 
 impl Sink {
-    pub(super) fn new(schema: &SchemaRef, key: &[String], group_bytes: usize) -> Result<Self, Error> {
+    /// A part of about `size` bytes.
+    pub(super) fn new(schema: &SchemaRef, key: &[String], group_bytes: usize, size: usize) -> Result<Self, Error> {
         let level = ZstdLevel::try_new(3).map_err(|error| internal(&error))?;
         let mut properties = WriterProperties::builder()
             .set_created_by(CREATED_BY.into())
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_data_page_size_limit(PAGE_BYTES)
+            .set_dictionary_page_size_limit(PAGE_BYTES)
             // A copied row group would come without its pages' index, and a file has it for all or for none.
             .set_offset_index_disabled(true);
         // Values that never repeat gain nothing from a dictionary.
         for name in key.iter().map(String::as_str).chain([own::FINGERPRINT]) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
         }
-        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.build()));
+        let writer = ArrowWriter::try_new(Vec::with_capacity(size), Arc::clone(schema), Some(properties.build()));
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (file, factory) = parts.map_err(|error| internal(&error))?;
         Ok(Self { file, factory, schema: Arc::clone(schema), open: None, group_bytes })

@@ -157,7 +157,10 @@ async fn attempt(
         if updates.is_empty() && added.is_empty() {
             continue;
         }
+        let _share = table.rewriting.share(part.object.size()).await;
+        let turn = table.rewriting.turn().await;
         let rewrite = part.rewrite(table, batch, updates, added).await?;
+        drop(turn);
         let landed: HashSet<u32> = updates.values().chain(&added[..rewrite.inserted]).copied().collect();
         let when = When::Is(part.object.version().clone());
         if !write(table, &part.name, rewrite, when, updates.len(), merged).await? {

@@ -176,8 +176,9 @@ async fn a_rewrite_copies_what_it_does_not_touch() {
     let merged = merge(root.path(), &manifest, Format::Parquet, target, &[thing(1, 100), thing(50_000, 1)]).await;
     assert_eq!((merged.new, merged.changed), (1, 1));
     let after = chunks(&path);
-    assert_eq!(after.len(), before.len());
-    assert_eq!(after[1..after.len() - 1], before[1..before.len() - 1]);
+    // The new row joins the last row group, or begins one where that is large.
+    assert!((before.len()..=before.len() + 1).contains(&after.len()), "{} row groups", after.len());
+    assert_eq!(after[1..before.len() - 1], before[1..before.len() - 1]);
     let (rows, _) = stored(root.path(), &manifest, Format::Parquet).await;
     assert_eq!(rows.len(), 40_001);
     assert_eq!(rows[&1].0, 100);

@@ -14,9 +14,6 @@ use crate::error::Error;
 use crate::request::Format;
 use crate::store::{Object, Version};
 
-/// Rows handed to a part's writer at once; its size is looked at between.
-const WRITE_ROWS: usize = 4096;
-
 /// What a part will be after a write.
 #[derive(Debug)]
 pub(super) struct Rewrite {
@@ -40,9 +37,12 @@ enum Sink {
 }
 
 impl Writer {
-    pub(super) fn new(format: Format, schema: &SchemaRef, table: &Table<'_>) -> Result<Self, Error> {
+    /// Of a part of about `size` bytes.
+    pub(super) fn new(format: Format, schema: &SchemaRef, table: &Table<'_>, size: usize) -> Result<Self, Error> {
         let sink = match format {
-            Format::Parquet => Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes())?)),
+            Format::Parquet => {
+                Sink::Parquet(Box::new(parquet::Sink::new(schema, &table.key, table.group_bytes(), size)?))
+            }
             Format::Json => Sink::Json(Box::new(jsonl::Sink::new())),
         };
         Ok(Self { sink, inserted: 0 })
@@ -78,7 +78,9 @@ impl Writer {
 
     /// Adds as many of `inserts`, rows of `incoming`, as the target size allows.
     pub(super) fn fill(mut self, incoming: &RecordBatch, inserts: &[u32], target: usize) -> Result<Self, Error> {
-        for rows in inserts.chunks(WRITE_ROWS) {
+        // The part's size is looked at between.
+        let row_bytes = incoming.get_array_memory_size() / incoming.num_rows().max(1);
+        for rows in inserts.chunks(parquet::rows_in_a_batch(row_bytes)) {
             let rows_taken =
                 take_record_batch(incoming, &UInt32Array::from(rows.to_vec())).map_err(|error| internal(&error))?;
             self.write(&rows_taken)?;

@@ -41,14 +41,13 @@ impl<'p> Plan<'p> {
         queries
     }
 
-    /// Whether every query for the newly announced (`near`: for what lies near) is whole, by what `covers` says of its name and last
-    /// second.
-    pub fn has_read(&self, near: bool, covers: impl Fn(&str, Option<i64>) -> bool) -> bool {
+    /// Whether every query for the newly announced (`near`: for what lies near) is whole, by what `covers` says of its name and ends.
+    pub fn has_read(&self, near: bool, covers: impl Fn(&str, Option<i64>, Option<i64>) -> bool) -> bool {
         let label = if near { "near" } else { "announced" };
         let mut indexes = (0..self.len()).filter(|index| self.query(*index).is_some_and(|query| query.label == label));
         indexes.all(|index| {
-            let to = self.cut_by(index).and_then(|(_, _, to)| to);
-            self.slice(index).is_ok_and(|slice| covers(&slice.name, to))
+            let (from, to) = self.cut_by(index).map_or((None, None), |(_, from, to)| (from, to));
+            self.slice(index).is_ok_and(|slice| covers(&slice.name, from, to))
         })
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub use self::changes::Changes;
 pub use self::describe::Estimate;
 pub use self::filter::values;
-pub use self::slice::Slice;
+pub use self::slice::{Part, Slice};
 use crate::cursor::Cursor;
 use crate::error::{Fault, Faults};
 use crate::manifest::{CursorKind, Manifest, Resource, TimeParams, Undated, nearest};

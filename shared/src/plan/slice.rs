@@ -31,6 +31,19 @@ pub struct Slice {
     pub start: Option<Cursor>,
     /// The range's last value.
     pub end: Option<Cursor>,
+    /// The window of a deeper query that it is all of, or a part.
+    pub part_of: Option<Part>,
+}
+
+/// A window of a query that is cut by time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The query's name.
+    pub query: String,
+    /// The window's first second since 1970; `None`: from the beginning.
+    pub from: Option<i64>,
+    /// Its last; `None`: to the end.
+    pub to: Option<i64>,
 }
 
 impl Slice {
@@ -73,7 +86,8 @@ impl Plan<'_> {
             params.extend(extra.params.clone());
         }
         let headers = filter::rendered(&endpoint.headers, &bind);
-        let mut slice = Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end };
+        let mut slice =
+            Slice { name, path, params, headers, body, stamp: self.stamp(rows), start, end: self.end, part_of: None };
         let time = match query {
             Some(query) => query.time,
             None => self.resource.slices.time.as_ref().map(|time| (time, seconds(start), seconds(self.end))),

@@ -6,17 +6,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::fetch::Stop;
 use crate::fetch::paginate::{End, First, Message, News, Reader};
+use crate::fetch::{Record, Stop};
 use crate::manifest::template::plain;
 use crate::manifest::{Column, Cut, JsonPath, Resource, TimeParams};
-use crate::plan::Slice;
 use crate::plan::calendar::Calendar;
 use crate::plan::sweep::{Sweep, Verdict, Window};
+use crate::plan::{Part, Slice};
 use crate::time;
 
 /// A query that may be too deep, and how it is cut.
@@ -29,17 +28,13 @@ pub(super) struct Deep<'d, 'r> {
     /// The numbers that its parts take, the first of them its own.
     numbers: &'d Cell<usize>,
     own_number: Cell<Option<usize>>,
-    /// Windows so far.
-    windows: Cell<usize>,
 }
 
-/// A part that is to be read.
-struct Part {
+/// A window whose first page has come.
+struct Opened {
     slice: Arc<Slice>,
     first: First,
     window: Window,
-    /// The window's place among those that are read.
-    place: usize,
     /// Whether it is too deep, and time cannot cut it.
     moment: bool,
 }
@@ -54,7 +49,7 @@ impl<'d, 'r> Deep<'d, 'r> {
         news: &'d mpsc::Sender<Message>,
         numbers: &'d Cell<usize>,
     ) -> Self {
-        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)), windows: Cell::new(0) }
+        Self { reader, resource, root, time, news, numbers, own_number: Cell::new(Some(index)) }
     }
 
     /// Reads all of it in the windows of `sweep`, of at most `limit` records each, `side_by_side` at a time. Gives when they start.
@@ -63,17 +58,17 @@ impl<'d, 'r> Deep<'d, 'r> {
         // The next window is asked for while the last one's further pages are on their way.
         let parts = stream::unfold(&sweep, async |sweep| Some((self.next(sweep).await?, sweep)));
         let root = Arc::new(self.root.clone());
-        let read = async |part: Part| {
-            let Part { slice, first, window, place, moment } = part;
+        let read = async |part: Opened| {
+            let Opened { slice, first, window, moment } = part;
             if moment {
                 self.cut(slice, first, &self.resource.slices.then, limit).boxed_local().await;
             } else {
                 let starts = RefCell::new(Vec::new());
-                let observe = |records: &[Value]| starts.borrow_mut().extend(self.starts(records));
+                let observe = |records: &[Record]| starts.borrow_mut().extend(self.starts(records));
                 self.reader.rest(self.number(), slice, first, self.news, &observe).await;
                 sweep.borrow_mut().read(window, &starts.into_inner());
             }
-            let news = News::Covered { window: place, to: window.to };
+            let news = News::Covered { from: window.from, to: window.to };
             let _ = self.news.send(Message { index: usize::MAX, slice: Arc::clone(&root), news }).await;
         };
         parts.for_each_concurrent(side_by_side, read).await;
@@ -81,13 +76,15 @@ impl<'d, 'r> Deep<'d, 'r> {
     }
 
     /// Asks for windows until one fits.
-    async fn next(&self, sweep: &RefCell<Sweep>) -> Option<Part> {
+    async fn next(&self, sweep: &RefCell<Sweep>) -> Option<Opened> {
         loop {
             if self.news.is_closed() {
                 return None;
             }
             let window = sweep.borrow().propose()?;
-            let slice = Arc::new(self.root.within(self.time, window.from, window.to));
+            let mut slice = self.root.within(self.time, window.from, window.to);
+            slice.part_of = Some(Part { query: self.root.name.clone(), from: window.from, to: window.to });
+            let slice = Arc::new(slice);
             let first = match self.reader.first(&slice, self.news).await {
                 Ok(Some(first)) => first,
                 ended => {
@@ -104,19 +101,16 @@ impl<'d, 'r> Deep<'d, 'r> {
             let starts: Vec<i64> = self.starts(first.records()).collect();
             match sweep.borrow_mut().answered(window, total, &starts) {
                 Verdict::TooDeep => tracing::debug!(slice = slice.name, total, "too deep; cutting it"),
-                verdict => {
-                    let place = self.windows.replace(self.windows.get() + 1);
-                    return Some(Part { slice, first, window, place, moment: verdict == Verdict::Moment });
-                }
+                verdict => return Some(Opened { slice, first, window, moment: verdict == Verdict::Moment }),
             }
         }
     }
 
     /// The starts of records, where they have one.
-    fn starts<'v>(&'v self, records: &'v [Value]) -> impl Iterator<Item = i64> + 'v {
+    fn starts<'v>(&'v self, records: &'v [Record]) -> impl Iterator<Item = i64> + 'v {
         records.iter().filter_map(|record| {
-            let text = self.time.path.as_ref()?.first(record)?.as_str()?;
-            time::parse_instant(text).map(|instant| instant.timestamp())
+            let start = record.at(self.time.path.as_ref()?)?;
+            time::parse_instant(start.as_str()?).map(|instant| instant.timestamp())
         })
     }
 
@@ -154,7 +148,7 @@ impl<'d, 'r> Deep<'d, 'r> {
                         came.borrow_mut().extend(below);
                     }
                     Ok(Some(first)) => {
-                        let observe = |records: &[Value]| self.note(records, &came);
+                        let observe = |records: &[Record]| self.note(records, &came);
                         self.reader.rest(self.number(), part, first, self.news, &observe).await;
                     }
                     ended => {
@@ -188,11 +182,12 @@ impl<'d, 'r> Deep<'d, 'r> {
     }
 
     /// Takes note of the records' keys.
-    fn note(&self, records: &[Value], ids: &RefCell<HashSet<u64>>) {
+    fn note(&self, records: &[Record], ids: &RefCell<HashSet<u64>>) {
         let column = |key: &String| self.resource.columns.iter().find(|column| column.name == *key);
         let columns: Vec<&Column> = self.resource.primary_key.iter().filter_map(column).collect();
-        let key = |record: &Value| {
-            let parts: Vec<String> = columns.iter().filter_map(|column| column.path.first(record)).map(plain).collect();
+        let key = |record: &Record| {
+            let values = columns.iter().filter_map(|column| record.at(&column.path));
+            let parts: Vec<String> = values.map(|value| plain(&value)).collect();
             xxh3_64(parts.join("\u{1f}").as_bytes())
         };
         ids.borrow_mut().extend(records.iter().map(key));
@@ -207,7 +202,7 @@ struct Ranked<'c> {
 
 /// The ways among `cuts` that take a query of `total` records apart, by a sample of them: those that leave no record out first, of them
 /// the one with the fewest requests.
-fn ranked<'c>(cuts: &'c [Cut], sample: &[Value], total: u64, limit: u64) -> Vec<Ranked<'c>> {
+fn ranked<'c>(cuts: &'c [Cut], sample: &[Record], total: u64, limit: u64) -> Vec<Ranked<'c>> {
     let mut ranked: Vec<((bool, usize), Ranked<'c>)> = cuts
         .iter()
         .filter_map(|cut| {
@@ -222,10 +217,10 @@ fn ranked<'c>(cuts: &'c [Cut], sample: &[Value], total: u64, limit: u64) -> Vec<
 }
 
 /// How many records have each value at `path`.
-fn counts(path: &JsonPath, records: &[Value]) -> BTreeMap<String, usize> {
+fn counts(path: &JsonPath, records: &[Record]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for value in records.iter().filter_map(|record| path.first(record)) {
-        *counts.entry(plain(value)).or_insert(0) += 1;
+    for value in records.iter().filter_map(|record| record.at(path)) {
+        *counts.entry(plain(&value)).or_insert(0) += 1;
     }
     counts
 }

@@ -114,7 +114,7 @@ impl Ended<'_> {
     async fn keep(&self, complete: bool, landing: &mut Landing<'_>, mut checkpoint: Checkpoint) -> Result<(), Error> {
         let ended = self.read.is_ok();
         if let (Some(due), Some(plan), true) = (&self.due, &self.plan, ended && !landing.discarded) {
-            let is_whole = |near| plan.has_read(near, |name, to| checkpoint.covers(name, to));
+            let is_whole = |near| plan.has_read(near, |name, from, to| checkpoint.covers(name, from, to));
             due.note(&mut landing.state, complete, is_whole).await?;
         }
         // Windows that begin now are begun anew by the next run: what does not add up today must not keep them in the past.

@@ -79,6 +79,8 @@ pub async fn run_into(
     progress: &dyn Progress,
 ) -> (Report, Option<Error>) {
     let report = Report { source: request.source.clone(), resource: request.resource.clone(), ..Report::default() };
+    let own = request.max_time.and_then(|time| SystemTime::now().checked_add(time));
+    let until = until.into_iter().chain(own).min();
     let manifest = match manifest(clients, request).await {
         Ok(manifest) => manifest,
         Err(error) => return (report.failed(&error), Some(error)),
@@ -159,7 +161,7 @@ async fn one(
     let mut report = Report { source: request.source.clone(), resource: name.to_owned(), ..Report::default() };
     // Boxed: the whole run is one future, too deep a type for the compiler inside the runtime's own.
     let outcome = fill(store, clients, manifest, request, name, until, progress, &mut report).boxed_local().await;
-    report.elapsed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let report = report.ended(begin.elapsed());
     match outcome {
         Ok(()) => (report, None),
         Err(error) => (report.failed(&error), Some(error)),

@@ -108,7 +108,7 @@ impl<'p> Taking<'p> {
                     match message.news {
                         News::Page(page) => {
                             tally.count(page.total);
-                            page.records.iter().for_each(|record| self.take(record, &mut tally));
+                            page.records.iter().for_each(|record| self.take(&record.value(), &mut tally));
                         }
                         News::End(end) => return end,
                         News::Covered { .. } => {}

@@ -1,28 +1,30 @@
 //! Reads a plan's slices to their ends, several side by side, and again where they do not add up.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::PASSES;
 use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
-use crate::fetch::{Api, Stop};
+use crate::fetch::{Api, Record, Stop};
 use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::Resource;
 use crate::plan::sweep::Sweep;
-use crate::plan::{Plan, Slice};
+use crate::plan::{Part, Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
 use crate::state::{Calendars, Checkpoint, Place, Watermarks};
 
 /// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
 const WINDOWS: usize = 2;
 /// Pages that wait to be mapped while more are on their way.
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 /// Slices that fail one after the other before the API counts as down: each request was tried several times by then.
 const MOST_FAILURES: u32 = 5;
 /// Records in which the columns are found, where the manifest declares none.
@@ -45,8 +47,7 @@ pub(super) async fn read<'r>(
     }
     let mut reading = Reading {
         checkpoint,
-        frontiers: HashMap::new(),
-        blocked: false,
+        open: HashMap::new(),
         resource,
         plan,
         watermarks,
@@ -127,18 +128,20 @@ impl Fetching<'_, '_, '_> {
         match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
             (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
             (Ok(slice), Some((time, from, to)), Some(limit)) => {
-                if self.earlier.covers(&slice.name, to) {
+                let gaps = self.earlier.gaps(&slice.name, from, to);
+                if gaps.is_empty() {
                     return self.skipped.set(self.skipped.get() + 1);
                 }
-                let from = self.earlier.frontier(&slice.name).or(from);
                 let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
                 let name = self.plan.calendar_name(index, &slice).map(str::to_owned);
                 let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
-                let sweep = Sweep::new(from, to, limit, page.unwrap_or(limit));
-                let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
-                let calendar = deep.read(sweep.with_calendar(calendar), limit, WINDOWS).await;
-                if let (Some(name), Some(calendar)) = (name, calendar) {
-                    self.calendars.borrow_mut().note(&name, calendar);
+                for (from, to) in gaps {
+                    let sweep = Sweep::new(from, to, limit, page.unwrap_or(limit));
+                    let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
+                    let calendar = deep.read(sweep.with_calendar(calendar), limit, WINDOWS).await;
+                    if let (Some(name), Some(calendar)) = (&name, calendar) {
+                        self.calendars.borrow_mut().note(name, calendar);
+                    }
                 }
             }
             (Ok(slice), ..) => {
@@ -155,10 +158,8 @@ impl Fetching<'_, '_, '_> {
 
 struct Reading<'s, 'l> {
     checkpoint: &'s mut Checkpoint,
-    /// Of queries that are cut by time, by name: the windows that are read.
-    frontiers: HashMap<String, Frontier>,
-    /// Whether a part was not whole.
-    blocked: bool,
+    /// Windows that are not whole.
+    open: HashMap<Part, Open>,
     resource: &'s Resource,
     plan: &'s Plan<'s>,
     watermarks: &'s Watermarks,
@@ -207,7 +208,9 @@ impl Reading<'_, '_> {
             News::Page(page) => Some(page.records.iter()),
             News::End(_) | News::Covered { .. } => None,
         });
-        self.landing.learn(sample.flatten());
+        let sample: Vec<Cow<'_, Value>> = sample.flatten().map(Record::value).collect();
+        self.landing.learn(sample.iter().map(AsRef::as_ref));
+        drop(sample);
         for message in held.drain(..) {
             self.take(message, last).await?;
         }
@@ -233,13 +236,11 @@ impl Reading<'_, '_> {
                 }
                 Ok(())
             }
-            News::Covered { window, to } => {
-                if self.blocked {
-                    return Ok(());
-                }
-                let frontier = self.frontiers.entry(slice.name.clone()).or_default();
-                for to in frontier.cover(window, to) {
-                    self.checkpoint.reach(&slice.name, to);
+            News::Covered { from, to } => {
+                let window = Part { query: slice.name.clone(), from, to };
+                match self.open.get_mut(&window) {
+                    Some(open) => open.read = true,
+                    None => self.checkpoint.cover(&window.query, from, to),
                 }
                 Ok(())
             }
@@ -268,11 +269,11 @@ impl Reading<'_, '_> {
                 end
             }
             Err(Stop::Limit(reason)) => {
-                self.block();
+                self.leave_open(index, slice);
                 self.stopped.get_or_insert(reason);
                 return Ok(());
             }
-            Err(Stop::Error(error)) => return self.failed(slice, &tally, error),
+            Err(Stop::Error(error)) => return self.failed(index, slice, &tally, error),
         };
         let whole = tally.is_whole();
         let reason = match end {
@@ -280,7 +281,7 @@ impl Reading<'_, '_> {
             // The total counts the records on the other side of the range's edge too.
             End::LeftRange => return self.whole(index, slice, &tally),
             End::Reached if !last => {
-                self.block();
+                self.leave_open(index, slice);
                 self.checkpoint.leave(&slice.name);
                 self.again.push(Query::Again(index, Arc::clone(slice)));
                 return Ok(());
@@ -294,14 +295,17 @@ impl Reading<'_, '_> {
             End::Cut(_) if whole && tally.total.is_some() => return self.whole(index, slice, &tally),
             End::Cut(reason) => reason,
         };
-        self.incomplete(slice, &tally, reason);
+        self.incomplete(index, slice, &tally, reason);
         Ok(())
     }
 
     fn whole(&mut self, index: usize, slice: &Slice, tally: &Tally) -> Result<(), Stop> {
         self.count(tally);
         tracing::debug!(slice = slice.name, expected = tally.total, received = tally.distinct(), "the slice is whole");
-        self.checkpoint.finish(&slice.name);
+        match &slice.part_of {
+            Some(window) => self.settle(index, window),
+            None => self.checkpoint.finish(&slice.name),
+        }
         self.report.slices.whole += 1;
         if let Some(newest) = tally.newest {
             self.landing.reached.extend(self.plan.reached(index, newest, self.watermarks));
@@ -311,24 +315,36 @@ impl Reading<'_, '_> {
 
     /// One query among several that fails leaves the others as they are; but an API that is down is an error, and so is what no other
     /// query can do better.
-    fn failed(&mut self, slice: &Slice, tally: &Tally, error: Error) -> Result<(), Stop> {
+    fn failed(&mut self, index: usize, slice: &Slice, tally: &Tally, error: Error) -> Result<(), Stop> {
         let of_the_slice = matches!(error, Error::Api { .. } | Error::Decode { .. });
         self.failures += 1;
         let limit = MOST_FAILURES.min(u32::try_from(self.plan.len()).unwrap_or(u32::MAX));
         if !of_the_slice || self.failures >= limit {
             return Err(Stop::Error(error));
         }
-        self.incomplete(slice, tally, error.to_string());
+        self.incomplete(index, slice, tally, error.to_string());
         Ok(())
     }
 
-    /// A part is not whole: what lies behind it is read again by a later invocation.
-    fn block(&mut self) {
-        self.blocked = true;
+    /// The slice is not whole: its window is read again by a later invocation, unless this one does.
+    fn leave_open(&mut self, index: usize, slice: &Slice) {
+        if let Some(window) = &slice.part_of {
+            self.open.entry(window.clone()).or_default().parts.insert(index);
+        }
     }
 
-    fn incomplete(&mut self, slice: &Slice, tally: &Tally, reason: String) {
-        self.block();
+    /// Slice `index`, a part of `window`, is whole.
+    fn settle(&mut self, index: usize, window: &Part) {
+        let Some(open) = self.open.get_mut(window) else { return };
+        open.parts.remove(&index);
+        if open.parts.is_empty() && open.read {
+            self.open.remove(window);
+            self.checkpoint.cover(&window.query, window.from, window.to);
+        }
+    }
+
+    fn incomplete(&mut self, index: usize, slice: &Slice, tally: &Tally, reason: String) {
+        self.leave_open(index, slice);
         self.checkpoint.leave(&slice.name);
         self.count(tally);
         let (name, expected, received) = (slice.name.clone(), tally.total, tally.distinct());
@@ -343,24 +359,11 @@ impl Reading<'_, '_> {
     }
 }
 
-/// The windows of one query that are read, up to the first that is not.
+/// A window of which parts are not whole.
 #[derive(Debug, Default)]
-struct Frontier {
-    /// The next window to wait for.
-    next: usize,
-    /// Those beyond it, with their ends.
-    beyond: BTreeMap<usize, Option<i64>>,
-}
-
-impl Frontier {
-    /// Adds a window; gives the ends of those that no other is missing before.
-    fn cover(&mut self, window: usize, to: Option<i64>) -> Vec<Option<i64>> {
-        self.beyond.insert(window, to);
-        let mut ends = Vec::new();
-        while let Some(end) = self.beyond.remove(&self.next) {
-            self.next += 1;
-            ends.push(end);
-        }
-        ends
-    }
+struct Open {
+    /// Their numbers.
+    parts: HashSet<usize>,
+    /// Whether all of its parts were read, whole or not.
+    read: bool,
 }

@@ -23,9 +23,10 @@ pub struct Checkpoint {
     /// Hashes of the names of slices that are whole.
     #[serde(default)]
     slices: BTreeSet<u64>,
-    /// By the name of a query that is cut by time: everything before this second since 1970 is whole.
+    /// By the name of a query that is cut by time: the ranges that are whole, in seconds since 1970, both ends inclusive; in order,
+    /// and none beside the next. An open end is the least or the greatest number.
     #[serde(default)]
-    frontiers: BTreeMap<String, i64>,
+    covered: BTreeMap<String, Vec<(i64, i64)>>,
     /// By a slice's name: how far it was read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     places: BTreeMap<String, Place>,
@@ -65,7 +66,7 @@ impl Checkpoint {
             request,
             began: time::format_instant(now),
             slices: BTreeSet::new(),
-            frontiers: BTreeMap::new(),
+            covered: BTreeMap::new(),
             places: BTreeMap::new(),
             newest: None,
             seen: None,
@@ -84,7 +85,7 @@ impl Checkpoint {
 
     /// Whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
-        self.slices.is_empty() && self.frontiers.is_empty() && self.places.is_empty()
+        self.slices.is_empty() && self.covered.is_empty() && self.places.is_empty()
     }
 
     /// Takes note that the slice called `name` is whole.
@@ -113,21 +114,85 @@ impl Checkpoint {
         self.slices.contains(&xxh3_64(name.as_bytes()))
     }
 
-    /// Takes note that the query called `name` is whole up to the second `to`; `None`: to its end.
-    pub fn reach(&mut self, name: &str, to: Option<i64>) {
-        let next = to.map_or(i64::MAX, |to| to.saturating_add(1));
-        let frontier = self.frontiers.entry(name.to_owned()).or_insert(next);
-        *frontier = next.max(*frontier);
+    /// Takes note that the query called `name` is whole from `from` to `to`, in seconds since 1970; `None`: an open end.
+    pub fn cover(&mut self, name: &str, from: Option<i64>, to: Option<i64>) {
+        let (mut from, mut to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let ranges = self.covered.entry(name.to_owned()).or_default();
+        let begin = ranges.partition_point(|range| range.1.saturating_add(1) < from);
+        let end = ranges.partition_point(|range| range.0 <= to.saturating_add(1));
+        if begin < end {
+            (from, to) = (from.min(ranges[begin].0), to.max(ranges[end - 1].1));
+        }
+        ranges.splice(begin..end, [(from, to)]);
     }
 
-    /// Whether the query called `name`, which ends at the second `to`, is whole.
-    pub fn covers(&self, name: &str, to: Option<i64>) -> bool {
-        let frontier = self.frontier(name);
-        self.has(name) || frontier.is_some_and(|frontier| frontier == i64::MAX || to.is_some_and(|to| frontier > to))
+    /// Whether the query called `name` is whole from `from` to `to`.
+    pub fn covers(&self, name: &str, from: Option<i64>, to: Option<i64>) -> bool {
+        self.has(name) || self.gaps(name, from, to).is_empty()
     }
 
-    /// Where the query called `name` goes on, in seconds since 1970; `i64::MAX`: it is whole.
-    pub fn frontier(&self, name: &str) -> Option<i64> {
-        self.frontiers.get(name).copied()
+    /// What is left from `from` to `to` of the query called `name`, in order.
+    pub fn gaps(&self, name: &str, from: Option<i64>, to: Option<i64>) -> Vec<(Option<i64>, Option<i64>)> {
+        let (mut at, last) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let open = |end: i64| (end != i64::MIN && end != i64::MAX).then_some(end);
+        let mut gaps = Vec::new();
+        for &(begin, end) in self.covered.get(name).into_iter().flatten() {
+            if end < at {
+                continue;
+            }
+            if begin > last {
+                break;
+            }
+            if at < begin {
+                gaps.push((open(at), open(begin - 1)));
+            }
+            if end >= last {
+                return gaps;
+            }
+            at = end + 1;
+        }
+        gaps.push((open(at), open(last)));
+        gaps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covering(ranges: &[(Option<i64>, Option<i64>)]) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new(String::new(), Instant::default());
+        ranges.iter().for_each(|(from, to)| checkpoint.cover("all", *from, *to));
+        checkpoint
+    }
+
+    #[test]
+    fn what_is_covered_leaves_the_rest() {
+        for (ranges, gaps) in [
+            (vec![], vec![(None, None)]),
+            (vec![(None, Some(9))], vec![(Some(10), None)]),
+            (vec![(None, Some(9)), (Some(20), Some(29))], vec![(Some(10), Some(19)), (Some(30), None)]),
+            (vec![(Some(20), Some(29)), (None, Some(9)), (Some(10), Some(19))], vec![(Some(30), None)]),
+            (vec![(Some(30), None), (Some(5), Some(9))], vec![(None, Some(4)), (Some(10), Some(29))]),
+            (vec![(Some(5), Some(9)), (Some(7), Some(12)), (None, Some(5)), (Some(13), None)], vec![]),
+            (vec![(None, None)], vec![]),
+        ] {
+            let checkpoint = covering(&ranges);
+            assert_eq!(checkpoint.gaps("all", None, None), gaps, "{ranges:?}");
+            assert_eq!(checkpoint.gaps("other", Some(1), Some(2)), [(Some(1), Some(2))]);
+        }
+    }
+
+    #[test]
+    fn a_gap_lies_within_what_is_asked_for() {
+        let checkpoint = covering(&[(None, Some(9)), (Some(20), Some(29))]);
+        for (asked, gaps) in [
+            ((Some(0), Some(9)), vec![]),
+            ((Some(5), Some(15)), vec![(Some(10), Some(15))]),
+            ((Some(12), Some(40)), vec![(Some(12), Some(19)), (Some(30), Some(40))]),
+            ((Some(40), Some(50)), vec![(Some(40), Some(50))]),
+        ] {
+            assert_eq!(checkpoint.gaps("all", asked.0, asked.1), gaps, "{asked:?}");
+        }
     }
 }

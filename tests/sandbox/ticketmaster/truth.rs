@@ -91,6 +91,17 @@ impl Truth {
         positions.iter().map(|position| self.0.attractions[*position as usize].id.to_string()).collect()
     }
 
+    /// The ids of every venue and of every attraction that lies inside one of these events.
+    pub fn harvested_within(&self, events: &BTreeSet<String>) -> (BTreeSet<String>, BTreeSet<String>) {
+        let events: Vec<&Event> = events.iter().filter_map(|id| self.0.event_by_id(id)).collect();
+        let venues = events.iter().filter(|event| event.venue != NONE).map(|event| event.venue as usize);
+        let attractions = events.iter().flat_map(|event| self.0.records.attractions_of(event.index));
+        (
+            venues.map(|position| self.0.venues[position].id.to_string()).collect(),
+            attractions.map(|position| self.0.attractions[position as usize].id.to_string()).collect(),
+        )
+    }
+
     /// The items of the classification page.
     pub fn classifications(&self) -> &[Value] {
         &self.0.classifications

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::records;
-use super::{Api, Body, Call, Stop};
+use super::{Api, Body, Call, Record, Stop, record};
 use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::manifest::template::plain;
@@ -24,7 +24,7 @@ use crate::plan::Slice;
 #[derive(Debug)]
 pub struct Page {
     /// As the API gave them.
-    pub records: Vec<Value>,
+    pub records: Vec<Record>,
     /// Records of the whole slice, as this page's answer said.
     pub total: Option<u64>,
     /// The request that brought it, without the key.
@@ -85,12 +85,11 @@ pub enum News {
     Page(Page),
     /// Its end: nothing follows.
     End(Result<End, Stop>),
-    /// Of a query that is cut by time, all the parts of its window number `window`, which ends at the second `to` (`None`: at the end),
-    /// were read. `slice` is the query.
+    /// Of a query that is cut by time, all the parts of one window were read. `slice` is the query.
     Covered {
-        /// The windows are numbered from 0, in the order of time.
-        window: usize,
-        /// In seconds since 1970.
+        /// The window's first second since 1970; `None`: from the beginning.
+        from: Option<i64>,
+        /// Its last; `None`: to the end.
         to: Option<i64>,
     },
 }
@@ -173,7 +172,7 @@ impl<'r> Reader<'r> {
         slice: Arc<Slice>,
         first: First,
         news: &mpsc::Sender<Message>,
-        observe: &dyn Fn(&[Value]),
+        observe: &dyn Fn(&[Record]),
     ) {
         let reading = Reading { reader: self, slice: &slice, news, index, observe, resumption: None };
         let end = reading.by(&self.endpoint.paginator, Some(first.0)).await;
@@ -192,7 +191,7 @@ impl First {
     }
 
     /// The page's records.
-    pub fn records(&self) -> &[Value] {
+    pub fn records(&self) -> &[Record] {
         &self.0.page.records
     }
 }
@@ -203,7 +202,7 @@ struct Reading<'r, 's> {
     slice: &'s Arc<Slice>,
     news: &'s mpsc::Sender<Message>,
     index: usize,
-    observe: &'s dyn Fn(&[Value]),
+    observe: &'s dyn Fn(&[Record]),
     resumption: Option<&'s Resumption>,
 }
 
@@ -267,7 +266,13 @@ impl<'r> Reading<'r, '_> {
             .reader
             .api
             .answer(call, |headers, body| {
-                let selector = match endpoint.data_selector.as_ref().or_else(|| self.reader.selector.get()) {
+                let known = endpoint.data_selector.as_ref().or_else(|| self.reader.selector.get());
+                let no_json = |error| format!("no JSON: {error}");
+                let (body, texts) = match known.filter(|selector| self.takes_texts(selector)) {
+                    Some(selector) => record::envelope(body, selector).map_err(no_json)?,
+                    None => (serde_json::from_slice(body).map_err(no_json)?, Vec::new()),
+                };
+                let selector = match known {
                     Some(selector) => selector.clone(),
                     None => {
                         let found = records::detect(&body, self.reader.resource)?;
@@ -275,7 +280,7 @@ impl<'r> Reading<'r, '_> {
                         self.reader.selector.get_or_init(|| found).clone()
                     }
                 };
-                let none = records::none_at(&body, &selector);
+                let none = texts.is_empty() && records::none_at(&body, &selector);
                 let facts = facts(headers, &body, none)?;
                 let total = match &endpoint.total {
                     Some(Total::Path(path)) => Some(count(&body, path)?),
@@ -284,10 +289,17 @@ impl<'r> Reading<'r, '_> {
                 };
                 // Past the end, where a shrinking result can leave a reader, Ticketmaster sends no list at all.
                 let empty = total == Some(0) || facts.bound.is_some_and(|bound| bound <= before);
-                Ok((records::take(body, &selector, empty)?, total, facts))
+                let values = records::take(body, &selector, empty)?.into_iter().map(Record::Value);
+                Ok((texts.into_iter().chain(values).collect(), total, facts))
             })
             .await?;
         Ok(read.map(|(records, total, facts)| Read { page: Page { records, total, request, at: None }, facts }))
+    }
+
+    /// Whether a page's records can stay texts: nothing beside them is looked for among them.
+    fn takes_texts(&self, selector: &JsonPath) -> bool {
+        let counted = matches!(self.reader.endpoint.paginator, Paginator::PageNumber { .. } | Paginator::Offset { .. });
+        counted && !selector.is_many()
     }
 
     /// Hands a page over.
@@ -313,7 +325,7 @@ impl<'r> Reading<'r, '_> {
     fn leaves_range(&self, page: &Page) -> bool {
         let Some(incremental) = &self.reader.endpoint.incremental else { return false };
         let last =
-            page.records.last().and_then(|record| Cursor::of(incremental.cursor_path.first(record)?, incremental.kind));
+            page.records.last().and_then(|record| Cursor::of(&record.at(&incremental.cursor_path)?, incremental.kind));
         last.is_some_and(|last| self.slice.ends_before(last, incremental))
     }
 
@@ -334,7 +346,7 @@ impl<'r> Reading<'r, '_> {
 type FactsOf<'f> = dyn Fn(&HeaderMap, &Value, bool) -> Result<Facts, String> + 'f;
 
 /// What tells one page from another without a copy of it.
-fn ends(page: &Page) -> Option<(Value, Value, usize)> {
+fn ends(page: &Page) -> Option<(Record, Record, usize)> {
     Some((page.records.first()?.clone(), page.records.last()?.clone(), page.records.len()))
 }
 
