@@ -12,7 +12,7 @@ use crate::lake::Lake;
 const EVENTS: &str = "ticketmaster/events";
 
 /// A run of `resource` by the built-in manifest without its rate: 1,300 requests at 5 a second are four minutes.
-fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
+pub(crate) fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
     let text = std::fs::read_to_string(function::root().join("shared/sources/ticketmaster.yaml")).unwrap();
     let unpaced: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("rate:")).collect();
     let file = lake.path().with_extension("yaml");
@@ -22,7 +22,7 @@ fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
         .with(&["--sources", file.to_str().unwrap()])
 }
 
-fn stored(lake: &Lake, table: &str) -> BTreeSet<String> {
+pub(crate) fn stored(lake: &Lake, table: &str) -> BTreeSet<String> {
     let rows = lake.query(table, "SELECT id FROM {table}");
     let count = rows.len();
     let ids: BTreeSet<String> = rows.into_iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();

@@ -14,6 +14,7 @@ mod eventzilla;
 mod growth;
 mod lake;
 mod limits;
+mod places;
 mod readers;
 mod readme;
 mod records;

@@ -205,21 +205,6 @@ fn a_check_says_what_the_run_then_needs_of_the_day_s_quota() {
 }
 
 #[test]
-fn what_lies_too_deep_is_said() {
-    // Venues have no date to be cut by.
-    let options = Options { events: 100, venues: Some(2_500), ..Options::default() };
-    let server = start_blocking(options).unwrap();
-    let lake = Lake::new();
-    let ended = reading("venues", &server, &lake).run();
-    assert_eq!((ended.code, &ended.report["status"]), (Some(4), &json!("incomplete")), "{}", ended.errors);
-    let slice = &ended.report["slices"]["incomplete"][0];
-    assert_eq!((&slice["name"], &slice["received"]), (&json!("all"), &json!(1000)));
-    assert!(slice["expected"].as_u64().unwrap() > 2_000, "{slice}");
-    assert_eq!(server.answered(400), 0, "what the API refuses is not asked for");
-    assert!(ended.report["records"]["new"].as_u64().unwrap() >= 1000, "what was read is stored");
-}
-
-#[test]
 fn a_class_is_named_and_found_in_what_is_stored() {
     let options = Options { events: 900, ..Options::default() };
     let truth = options.truth().unwrap();

@@ -1,10 +1,13 @@
 //! One run: request → plan → fetch → map → merge → report.
 
+mod cut;
 mod deep;
 mod estimate;
 mod lookup;
 mod parents;
 mod reading;
+
+pub(crate) use self::cut::Stored;
 
 use std::sync::Arc;
 use std::time::SystemTime;

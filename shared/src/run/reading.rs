@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 
 use super::PASSES;
+use super::cut::{Cutting, Stored};
 use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
@@ -38,6 +39,7 @@ pub(super) async fn read<'r>(
     report: &mut Report,
 ) -> Result<(), Stop> {
     let earlier = checkpoint.clone();
+    let stored = landing.stored();
     let mut reading = Reading {
         checkpoint,
         frontiers: HashMap::new(),
@@ -59,6 +61,7 @@ pub(super) async fn read<'r>(
         resource,
         plan,
         earlier: &earlier,
+        stored: &stored,
         skipped: Cell::new(0),
         numbers: Cell::new(plan.len()),
     };
@@ -94,6 +97,8 @@ struct Fetching<'f, 'r> {
     plan: &'f Plan<'f>,
     /// What an earlier invocation read.
     earlier: &'f Checkpoint,
+    /// Where values that queries are cut by are stored.
+    stored: &'f Stored<'f>,
     /// Queries of which it read all.
     skipped: Cell<usize>,
     /// The next number for a part of a query.
@@ -116,7 +121,20 @@ impl Fetching<'_, '_> {
             Query::Again(index, slice) => return self.reader.read(index, slice, news).await,
             Query::Planned(index) => index,
         };
-        match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
+        let limit = self.resource.endpoint.depth_limit;
+        let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
+        let cutting = Cutting {
+            reader: &self.reader,
+            resource: self.resource,
+            stored: self.stored,
+            earlier: self.earlier,
+            news,
+            numbers: &self.numbers,
+            skipped: &self.skipped,
+            limit: limit.unwrap_or(u64::MAX),
+            page: page.or(limit).unwrap_or(u64::MAX),
+        };
+        match (self.plan.slice(index), self.plan.cut_by(index), limit) {
             (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
             (Ok(slice), Some((time, from, to)), Some(limit)) => {
                 let frontier = self.earlier.frontier(&slice.name);
@@ -124,9 +142,17 @@ impl Fetching<'_, '_> {
                     return self.skipped.set(self.skipped.get() + 1);
                 }
                 let from = frontier.or(from);
-                let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
-                let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
-                deep.read(from, to, limit, page.unwrap_or(limit), WINDOWS).await;
+                Deep::new(&cutting, (index, slice), time).read(from, to, limit, cutting.page, WINDOWS).await;
+            }
+            (Ok(slice), None, Some(_)) if self.plan.is_cut_by_params() => {
+                let slice = Arc::new(slice);
+                match self.reader.first(&slice, news).await {
+                    Ok(Some(first)) => cutting.read(index, slice, first).await,
+                    ended => {
+                        let end = News::End(ended.map(|_| End::Reached));
+                        let _ = news.send(Message { index, slice, news: end }).await;
+                    }
+                }
             }
             (Ok(slice), ..) => self.reader.read(index, Arc::new(slice), news).await,
             (Err((name, reason)), ..) => {
@@ -174,7 +200,7 @@ impl Reading<'_, '_> {
                 News::Page(page) => records += page.records.len(),
                 News::End(Ok(_)) => failures = 0,
                 News::End(Err(_)) => failures += 1,
-                News::Covered { .. } => {}
+                News::Covered { .. } | News::Part(_) | News::Sum { .. } => {}
             }
             held.push(message);
             // An API that is down is to be noticed before all of it has been asked.
@@ -189,7 +215,7 @@ impl Reading<'_, '_> {
     async fn learn(&mut self, held: &mut Vec<Message>, last: bool) -> Result<(), Stop> {
         let sample = held.iter().filter_map(|message| match &message.news {
             News::Page(page) => Some(page.records.iter()),
-            News::End(_) | News::Covered { .. } => None,
+            _ => None,
         });
         self.landing.learn(sample.flatten());
         for message in held.drain(..) {
@@ -219,13 +245,42 @@ impl Reading<'_, '_> {
                 }
                 Ok(())
             }
+            News::Part(keys) => {
+                self.tallies.remove(&index);
+                if let Some(keys) = keys {
+                    self.failures = 0;
+                    self.plan_part(index);
+                    self.report.slices.whole += 1;
+                    self.checkpoint.finish_part(&slice.name, keys);
+                }
+                Ok(())
+            }
+            News::Sum { total, came, lack } => {
+                self.tallies.remove(&index);
+                self.failures = 0;
+                self.plan_part(index);
+                match lack {
+                    None => {
+                        self.count(Some(total));
+                        self.report.slices.whole += 1;
+                        self.checkpoint.finish(&slice.name);
+                    }
+                    Some(reason) => self.incomplete(&slice, Some(total), came, reason),
+                }
+                Ok(())
+            }
             News::End(end) => {
                 let tally = self.tallies.remove(&index).unwrap_or_default();
-                if index >= self.plan.len() && self.parts.insert(index) {
-                    self.report.slices.planned += 1;
-                }
+                self.plan_part(index);
                 self.end(index, &slice, tally, end, last)
             }
+        }
+    }
+
+    /// Takes note of a part that the plan did not know of.
+    fn plan_part(&mut self, index: usize) {
+        if index >= self.plan.len() && self.parts.insert(index) {
+            self.report.slices.planned += 1;
         }
     }
 
@@ -269,12 +324,12 @@ impl Reading<'_, '_> {
             End::Cut(_) if whole && tally.total.is_some() => return self.whole(index, slice, &tally),
             End::Cut(reason) => reason,
         };
-        self.incomplete(slice, &tally, reason);
+        self.incomplete(slice, tally.total, tally.distinct(), reason);
         Ok(())
     }
 
     fn whole(&mut self, index: usize, slice: &Slice, tally: &Tally) -> Result<(), Stop> {
-        self.count(tally);
+        self.count(tally.total);
         self.checkpoint.finish(&slice.name);
         self.report.slices.whole += 1;
         if let Some(newest) = tally.newest {
@@ -292,7 +347,7 @@ impl Reading<'_, '_> {
         if !of_the_slice || self.failures >= limit {
             return Err(Stop::Error(error));
         }
-        self.incomplete(slice, tally, error.to_string());
+        self.incomplete(slice, tally.total, tally.distinct(), error.to_string());
         Ok(())
     }
 
@@ -301,16 +356,16 @@ impl Reading<'_, '_> {
         self.blocked = true;
     }
 
-    fn incomplete(&mut self, slice: &Slice, tally: &Tally, reason: String) {
+    fn incomplete(&mut self, slice: &Slice, expected: Option<u64>, received: u64, reason: String) {
         self.block();
-        self.count(tally);
-        let (name, expected, received) = (slice.name.clone(), tally.total, tally.distinct());
+        self.count(expected);
+        let name = slice.name.clone();
         tracing::warn!(slice = name, expected, received, "{reason}");
         self.report.slices.incomplete.push(IncompleteSlice { name, expected, received, reason });
     }
 
-    fn count(&mut self, tally: &Tally) {
-        if let Some(total) = tally.total {
+    fn count(&mut self, total: Option<u64>) {
+        if let Some(total) = total {
             *self.report.expected.get_or_insert_default() += total;
         }
     }
