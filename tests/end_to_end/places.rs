@@ -65,13 +65,6 @@ fn every_venue_of_a_deep_result_arrives_once() {
     same(&stored(&lake, "ticketmaster/venues"), &truth.venue_ids());
     assert_eq!(report["expected"], json!(truth.venue_ids().len()));
     let first = ratio("venues", report, truth.venue_ids().len());
-    let mut by: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
-    for seen in server.requests() {
-        let names = seen.query.split('&').filter_map(|pair| pair.split('=').next());
-        let names: Vec<&str> = names.filter(|name| !["locale", "size", "sort", "unit", "radius"].contains(name)).collect();
-        *by.entry(names.join(" ")).or_default() += 1;
-    }
-    println!("{by:#?}");
     let again = reading("venues", &server, &lake).run();
     unchanged(complete(&again));
     let second = ratio("venues again", &again.report, truth.venue_ids().len());

@@ -134,6 +134,8 @@ pub struct Slices {
     pub then: Vec<Cut>,
     /// The parameters that turn the order round: from both of its ends a query gives twice the depth. Empty: there are none.
     pub reverse: BTreeMap<String, String>,
+    /// The parameters that give records in no order: the first page of one by name says nothing of the others. Empty: there are none.
+    pub sample: BTreeMap<String, String>,
 }
 
 /// The query parameters that bound a query in time, both ends inclusive.

@@ -107,6 +107,17 @@ impl Cutting<'_, '_> {
         Ok(())
     }
 
+    /// Records of `slice` in no order, where the API gives them so.
+    async fn sample(&self, slice: &Slice) -> Result<Option<First>, Stop> {
+        let params = &self.resource.slices.sample;
+        if params.is_empty() {
+            return Ok(None);
+        }
+        let mut mixed = slice.clone();
+        mixed.params.extend(params.clone());
+        self.probe(&Arc::new(mixed)).await
+    }
+
     /// The first page of a part; `None`: the API does not take the value. What it would have brought is missed where the numbers do not
     /// add up.
     async fn probe(&self, slice: &Arc<Slice>) -> Result<Option<First>, Stop> {
@@ -170,14 +181,19 @@ impl Cutting<'_, '_> {
         let level = Level { slice, total, uncounted, came: RefCell::new(came), lacking: RefCell::default() };
         level.came.borrow_mut().add(self.resource, first.records());
         self.take_earlier(&level);
-        let ways = self.ways(slice, first.records(), total).await.map_err(Stop::Error)?;
+        let sample = self.sample(slice).await?;
+        let records = sample.as_ref().map_or(first.records(), First::records);
+        level.came.borrow_mut().add(self.resource, records);
+        let ways = self.ways(slice, records, total).await.map_err(Stop::Error)?;
         if ways.is_empty() {
             // As far as the API serves it.
             let (came, _) = self.leaf(number, slice, first).await?;
             level.came.borrow_mut().extend(came);
             return Ok(self.sum(level, total));
         }
-        self.reader.hand_over(number, slice, first, self.news).await;
+        for first in [Some(first), sample].into_iter().flatten() {
+            self.reader.hand_over(number, slice, first, self.news).await;
+        }
         let mut least = total;
         for (rank, way) in ways.into_iter().enumerate() {
             let param = &self.resource.slices.then[way.cut()].param;

@@ -18,7 +18,7 @@ pub(super) fn slices(
     let Some(slices) = fields.fields("slices") else {
         return Slices::default();
     };
-    slices.only(&["time", "undated", "then", "reverse"]);
+    slices.only(&["time", "undated", "then", "reverse", "sample"]);
     let list = |name: &str| slices.get(name).and_then(|node| node.list()).unwrap_or_default();
     let cut = |node: &Node<'_>| cut(node, resources);
     let read = Slices {
@@ -26,6 +26,7 @@ pub(super) fn slices(
         undated: list("undated").iter().filter_map(undated).collect(),
         then: list("then").iter().filter_map(cut).collect(),
         reverse: texts(&slices, "reverse"),
+        sample: texts(&slices, "sample"),
     };
     let by_params = slices.get("then").or_else(|| slices.get("reverse"));
     if let (Some(node), Some(endpoint)) = (by_params, endpoint) {
