@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on ends where it stands")]
 
 mod aws;
+mod classes;
 mod deep;
 mod dlt;
 mod emulator;

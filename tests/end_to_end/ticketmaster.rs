@@ -77,6 +77,11 @@ fn every_recorded_id_arrives_once_and_nothing_is_rejected() {
     assert_eq!((&report["records"]["received"], &report["records"]["rejected"]), (&json!(17), &json!(0)));
     let counts = "SELECT count(DISTINCT segment_id), count(DISTINCT genre_id), count(DISTINCT sub_genre_id), count(DISTINCT id) = count(*) FROM {table}";
     assert_eq!(lake.query("ticketmaster/classifications", counts), [[json!(6), json!(124), json!(1086), json!(true)]]);
+    // No recorded id is at two places of the tree, so that the id alone is the key of the lookup.
+    let levels = "SELECT level, count(*), count(DISTINCT id) FROM {table} GROUP BY level ORDER BY level";
+    let rows = [("genre", 124), ("segment", 6), ("sub_genre", 1086), ("sub_type", 128), ("type", 11)];
+    let rows = rows.map(|(level, count)| vec![json!(level), json!(count), json!(count)]);
+    assert_eq!(lake.query("ticketmaster/classification_levels", levels), rows);
 }
 
 /// Values of recorded events, looked up in the record by hand, against what DuckDB reads in the seed's columns.

@@ -4,8 +4,8 @@
 //! again in the same way. The proof is a count at every level: the distinct keys that its parts brought, against the total that
 //! the API gives for it. What some values do not bring (a venue without a country) shows as a lack, which the next parameter fills.
 
-mod cells;
 mod came;
+mod cells;
 mod leaf;
 mod ways;
 
@@ -197,7 +197,12 @@ impl Cutting<'_, '_> {
         let mut least = total;
         for (rank, way) in ways.into_iter().enumerate() {
             let param = &self.resource.slices.then[way.cut()].param;
-            tracing::info!(slice = slice.name, total, came = level.came.borrow().len(), "too deep; cutting it by {param}");
+            tracing::info!(
+                slice = slice.name,
+                total,
+                came = level.came.borrow().len(),
+                "too deep; cutting it by {param}"
+            );
             match way {
                 Way::Values { cut, parts, rest } => {
                     self.values(&level, cut, parts, rank > 0).await?;
@@ -220,7 +225,12 @@ impl Cutting<'_, '_> {
                 continue;
             }
             // It may have shrunk meanwhile.
-            least = self.reader.first(slice, self.news).await?.as_ref().map_or(least, |first| least.min(self::total(first)));
+            least = self
+                .reader
+                .first(slice, self.news)
+                .await?
+                .as_ref()
+                .map_or(least, |first| least.min(self::total(first)));
             if level.came.borrow().len() >= least {
                 break;
             }
@@ -239,7 +249,10 @@ impl Cutting<'_, '_> {
         }
         let params: Vec<&str> = self.resource.slices.then.iter().map(|cut| cut.param.as_str()).collect();
         let mut reason = match params.as_slice() {
-            [] => format!("the API serves {} records of one query and no more; narrow it with `from` and `to` or `params`", self.capacity()),
+            [] => format!(
+                "the API serves {} records of one query and no more; narrow it with `from` and `to` or `params`",
+                self.capacity()
+            ),
             params => format!(
                 "its parts by {} have {} of {total} records: the others have none of the values that it can be cut by; narrow it with `params`",
                 params.join(", "),

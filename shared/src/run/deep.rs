@@ -44,11 +44,7 @@ struct Part {
 
 impl<'d, 'r> Deep<'d, 'r> {
     /// The query `root`, number `index` of its plan.
-    pub(super) fn new(
-        cutting: &'d Cutting<'d, 'r>,
-        (index, root): (usize, Slice),
-        time: &'d TimeParams,
-    ) -> Self {
+    pub(super) fn new(cutting: &'d Cutting<'d, 'r>, (index, root): (usize, Slice), time: &'d TimeParams) -> Self {
         let Cutting { reader, news, numbers, .. } = *cutting;
         Self { reader, cutting, root, time, news, numbers, own_number: Cell::new(Some(index)), windows: Cell::new(0) }
     }

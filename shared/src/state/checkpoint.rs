@@ -107,7 +107,8 @@ mod packed {
     type Parts = BTreeMap<String, Vec<u64>>;
 
     pub(super) fn serialize<S: Serializer>(parts: &Parts, serializer: S) -> Result<S::Ok, S::Error> {
-        let pack = |keys: &Vec<u64>| STANDARD.encode(keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<u8>>());
+        let pack =
+            |keys: &Vec<u64>| STANDARD.encode(keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<u8>>());
         let packed: BTreeMap<&String, String> = parts.iter().map(|(name, keys)| (name, pack(keys))).collect();
         packed.serialize(serializer)
     }

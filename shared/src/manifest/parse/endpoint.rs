@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::super::yaml::{Fields, Node};
 use super::super::{
-    Action, BodyTemplate, Column, Endpoint, Filter, Form, Lookup, Method, PageSize, Paginator, Parent, Place, ResponseAction,
-    Template, Total, ValueCheck,
+    Action, BodyTemplate, Column, Endpoint, Filter, Form, Lookup, Method, PageSize, Paginator, Parent, Place,
+    ResponseAction, Template, Total, ValueCheck,
 };
 use super::bind::Binding;
 use super::client::auths;

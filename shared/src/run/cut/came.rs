@@ -74,7 +74,8 @@ impl Came {
     /// How many have one of `values` by cut number `cut`.
     pub(super) fn having(&self, cut: usize, values: &[String]) -> u64 {
         let hashes: Vec<u64> = values.iter().map(|value| xxh3_64(value.as_bytes())).collect();
-        let has = |facts: &&Facts| facts.values.get(cut).copied().flatten().is_some_and(|value| hashes.contains(&value));
+        let has =
+            |facts: &&Facts| facts.values.get(cut).copied().flatten().is_some_and(|value| hashes.contains(&value));
         self.0.values().filter(has).count() as u64
     }
 

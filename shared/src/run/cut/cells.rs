@@ -52,7 +52,9 @@ impl Cutting<'_, '_> {
         let sample: Vec<Place> = level.came.borrow().places().collect();
         let mut frontier =
             Frontier { precision: cells.precision, next: Vec::new(), beyond: VecDeque::new(), listed: HashSet::new() };
-        frontier.listed.extend(self.earlier.parts(&level.slice.part_prefix(&cut.param)).map(|(cell, _)| cell.to_owned()));
+        frontier
+            .listed
+            .extend(self.earlier.parts(&level.slice.part_prefix(&cut.param)).map(|(cell, _)| cell.to_owned()));
         frontier.cut("", &sample);
         // Cells that were cut and hold no more than what came.
         let mut full: HashSet<String> = HashSet::new();
@@ -98,7 +100,14 @@ impl Cutting<'_, '_> {
     }
 
     /// Records in a circle; `u64::MAX` where the API does not count them all.
-    async fn has(&self, level: &Level<'_>, param: &str, cells: &Cells, cell: &str, circle: &Circle) -> Result<u64, Stop> {
+    async fn has(
+        &self,
+        level: &Level<'_>,
+        param: &str,
+        cells: &Cells,
+        cell: &str,
+        circle: &Circle,
+    ) -> Result<u64, Stop> {
         let slice = Arc::new(circle.asked(level, param, cells, cell));
         let total = self.probe(&slice).await?.as_ref().map_or(0, total);
         Ok(if self.is_uncounted(total) { u64::MAX } else { total })
@@ -171,7 +180,8 @@ mod tests {
     fn the_circles_of_the_cells_within_a_cell_cover_it() {
         for cell in ["9", "9q", "9q5", "u", "gcpvj", "p", "zz"] {
             let bounds = geohash::decode_bbox(cell).unwrap();
-            let circles: Vec<Circle> = LETTERS.chars().map(|letter| Circle::of(&format!("{cell}{letter}"), Unit::Mile)).collect();
+            let circles: Vec<Circle> =
+                LETTERS.chars().map(|letter| Circle::of(&format!("{cell}{letter}"), Unit::Mile)).collect();
             for x in 0..=20 {
                 for y in 0..=20 {
                     let part = |low: f64, high: f64, step: i32| low + (high - low) * f64::from(step) / 20.0;

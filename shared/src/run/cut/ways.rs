@@ -97,19 +97,21 @@ impl Cutting<'_, '_> {
     /// The ways to take `slice` of `total` records apart, `sample` of them: first the one that leaves out no record of the sample and needs
     /// the fewest queries, then, to fill what it lacks, the others from the fewest queries on.
     pub(super) async fn ways(&self, slice: &Slice, sample: &[Value], total: u64) -> Result<Vec<Way>, Error> {
-        let mut first: Option<((bool, usize), usize)> = None;
+        // What is not counted to its end is larger than it says.
+        let total = if self.is_uncounted(total) { 2 * total } else { total };
+        let mut first: Option<((bool, u64), usize)> = None;
         let mut ways = Vec::new();
         let mut later = Vec::new();
         for (index, cut) in self.resource.slices.then.iter().enumerate() {
             let given = slice.params.get(&cut.param);
-            let (way, leaves_out, takes_apart) = match &cut.by {
+            let (way, leaves_out, cost) = match &cut.by {
                 By::Cells(cells) => {
                     if given.is_some() || slice.params.contains_key(&cells.radius_param) {
                         continue;
                     }
                     let places: Vec<Place> = sample.iter().filter_map(|record| Place::of(cells, record)).collect();
                     let apart = places.iter().any(|place| *place != places[0]);
-                    (Way::Cells { cut: index }, places.len() < sample.len(), apart)
+                    (Way::Cells { cut: index }, places.len() < sample.len(), apart.then_some(u64::MAX))
                 }
                 By::Values(values) => {
                     // What the query asks for already is taken apart where it is a list, and left as it is where not.
@@ -126,23 +128,24 @@ impl Cutting<'_, '_> {
                         let parts = known.listed.chunks(bin).map(<[_]>::to_vec).collect();
                         later.push(Way::Values { cut: index, parts, rest: None });
                     }
-                    let parts = self.bins(values, &known.shares, total);
-                    let apart = parts.len() > 1;
+                    let (parts, cost) = self.bins(values, &known.shares, total);
+                    let cost = (parts.len() > 1).then_some(cost);
                     let rest = match &values.exclude {
                         // The values of a list are all that the query asks for.
                         Some(_) if only.is_some() => Some(Vec::new()),
                         Some(mark) => Some(known.names.iter().map(|value| format!("{mark}{value}")).collect()),
                         None => None,
                     };
-                    (Way::Values { cut: index, parts, rest }, known.leaves_out && rest_is_lost(values), apart)
+                    (Way::Values { cut: index, parts, rest }, known.leaves_out && rest_is_lost(values), cost)
                 }
             };
-            let rank = (leaves_out, way.queries());
             if way.queries() == 0 {
                 continue;
             }
-            if takes_apart && first.as_ref().is_none_or(|(least, _)| rank < *least) {
-                first = Some((rank, ways.len()));
+            if let Some(cost) = cost
+                && first.as_ref().is_none_or(|(least, _)| (leaves_out, cost) < *least)
+            {
+                first = Some(((leaves_out, cost), ways.len()));
             }
             ways.push(way);
         }
@@ -184,7 +187,11 @@ impl Cutting<'_, '_> {
         let listed = values.listed.iter().filter(|value| only.is_none() && !names.contains(*value));
         Ok(Known {
             listed: listed.filter(|value| !done.contains(value.as_str())).cloned().collect(),
-            shares: names.iter().filter(|name| !done.contains(name.as_str())).map(|name| (name.clone(), share(name))).collect(),
+            shares: names
+                .iter()
+                .filter(|name| !done.contains(name.as_str()))
+                .map(|name| (name.clone(), share(name)))
+                .collect(),
             leaves_out: values.path.is_none() || with < sample.len() as u64,
             names,
         })
@@ -220,12 +227,24 @@ impl Cutting<'_, '_> {
         Ok(counts)
     }
 
-    /// The values in parts that are expected to fit: each alone, or several together where the parameter takes a list.
-    fn bins(&self, values: &Values, shares: &BTreeMap<String, f64>, total: u64) -> Vec<Vec<String>> {
+    /// The values in parts that are expected to fit: each alone, or several together where the parameter takes a list; and the queries that
+    /// they are expected to need, those that are cut again as many as they are too deep.
+    fn bins(&self, values: &Values, shares: &BTreeMap<String, f64>, total: u64) -> (Vec<Vec<String>>, u64) {
         let mut largest: Vec<(&String, f64)> = shares.iter().map(|(value, share)| (value, *share)).collect();
         largest.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "numbers of records, and shares of them from 0 to 1"
+        )]
+        let queries = |share: f64| match (share * total as f64) as u64 {
+            records if records > self.capacity() => 1 + 2 * records / self.capacity(),
+            _ => 1,
+        };
         if !values.several {
-            return largest.into_iter().map(|(value, _)| vec![value.clone()]).collect();
+            let cost = largest.iter().map(|(_, share)| queries(*share)).sum();
+            return (largest.into_iter().map(|(value, _)| vec![value.clone()]).collect(), cost);
         }
         #[expect(clippy::cast_precision_loss, reason = "numbers of records")]
         let room = (self.capacity() * FILLED / 100) as f64 / total.max(1) as f64;
@@ -239,6 +258,7 @@ impl Cutting<'_, '_> {
                 None => bins.push((share, vec![value.clone()])),
             }
         }
+        let cost = bins.iter().map(|(share, _)| queries(*share)).sum();
         let mut bins: Vec<Vec<String>> = bins.into_iter().map(|(_, bin)| bin).collect();
         // What was expected to fit and did not is taken apart all the same.
         if let [bin] = bins.as_mut_slice()
@@ -247,7 +267,7 @@ impl Cutting<'_, '_> {
             let rest = bin.split_off(bin.len() / 2);
             bins.push(rest);
         }
-        bins
+        (bins, cost)
     }
 }
 
