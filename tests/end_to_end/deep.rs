@@ -22,7 +22,7 @@ pub(crate) fn reading(resource: &str, server: &Server, lake: &Lake) -> Function 
         .with(&["--sources", file.to_str().unwrap()])
 }
 
-fn stored(lake: &Lake, table: &str) -> BTreeSet<String> {
+pub(crate) fn stored(lake: &Lake, table: &str) -> BTreeSet<String> {
     let rows = lake.query(table, "SELECT id FROM {table}");
     let count = rows.len();
     let ids: BTreeSet<String> = rows.into_iter().map(|row| row[0].as_str().unwrap().to_owned()).collect();

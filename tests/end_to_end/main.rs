@@ -7,6 +7,7 @@
 
 mod aws;
 mod changes;
+mod classes;
 mod deep;
 mod dlt;
 mod emulator;
@@ -16,6 +17,7 @@ mod growth;
 mod lake;
 mod lambda;
 mod limits;
+mod places;
 mod queries;
 mod readers;
 mod readme;

@@ -22,7 +22,7 @@ use crate::plan::Slice;
 use crate::rejected::Rejected;
 use crate::report::Report;
 use crate::request::Request;
-use crate::run::Progress;
+use crate::run::{Progress, Stored};
 use crate::state::State;
 use crate::store::Store;
 use crate::time::Instant;
@@ -117,6 +117,11 @@ impl<'l> Landing<'l> {
         let table = Table::new(store, &manifest.name, resource, request.format);
         let table = if request.replay_rejected { table.insert_only() } else { table };
         (Mapper::new(resource), table)
+    }
+
+    /// The tables beside its own.
+    pub(crate) fn stored(&self) -> Stored<'l> {
+        Stored::new(self.store, self.manifest, self.request)
     }
 
     /// Whether the columns are still to be found, with [`Landing::learn`].

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Auth, JsonPath, Template};
+use super::{Auth, JsonPath, Template, ValueCheck};
 use crate::cursor::Cursor;
 
 /// How a resource is asked for.
@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub total: Option<Total>,
     /// Records that the API serves of one query, whatever its total.
     pub depth_limit: Option<u64>,
+    /// The total at which the API stops counting: where it says this much, there may be more.
+    pub total_limit: Option<u64>,
     /// How a run goes on from the last one.
     pub incremental: Option<Incremental>,
     /// What `--param` accepts, by name.
@@ -257,6 +259,8 @@ pub struct Filter {
     pub parent: Option<String>,
     /// Where its values are names that stand for ids.
     pub lookup: Option<Lookup>,
+    /// What its values must look like.
+    pub check: ValueCheck,
 }
 
 /// A stored table with names and ids.

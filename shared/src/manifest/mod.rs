@@ -4,8 +4,10 @@
 //! with its place. Built-in manifests lie in `shared/sources`; [`catalog`] finds them and a user's own.
 
 pub mod catalog;
+mod check;
 mod client;
 mod configure;
+mod cut;
 mod endpoint;
 mod parse;
 pub mod path;
@@ -16,7 +18,9 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
+pub use check::{Form, ValueCheck};
 pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting};
+pub use cut::{By, Cells, Cut, Unit, Values, ValuesFrom};
 pub use endpoint::{
     Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Lookup, Method,
     PageSize, Paginator, Place, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
@@ -135,8 +139,12 @@ pub struct Slices {
     pub time: Option<TimeParams>,
     /// Queries beside the dated one, for records that no dated window holds.
     pub undated: Vec<Undated>,
-    /// By other parameters, in order, where a single moment is too deep.
+    /// By other parameters, in order, where time does not cut it or a single moment is too deep.
     pub then: Vec<Cut>,
+    /// The parameters that turn the order round: from both of its ends a query gives twice the depth. Empty: there are none.
+    pub reverse: BTreeMap<String, String>,
+    /// The parameters that give records in no order: the first page of one by name says nothing of the others. Empty: there are none.
+    pub sample: BTreeMap<String, String>,
 }
 
 /// The query parameters that bound a query in time, both ends inclusive.
@@ -174,17 +182,6 @@ pub struct Undated {
     pub time: Option<TimeParams>,
 }
 
-/// A parameter that a query can be cut by: one query for each value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
-    /// Its name.
-    pub param: String,
-    /// Where a record's value lies.
-    pub path: JsonPath,
-    /// Whether it takes several values, with commas.
-    pub several: bool,
-}
-
 /// Records of another resource that lie inside a record: they are stored in that resource's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Harvest {
@@ -201,6 +198,8 @@ pub struct Level {
     pub name: String,
     /// From the level above (the record, for the first).
     pub path: JsonPath,
+    /// Whether it is a row also where there are levels below it.
+    pub row: bool,
 }
 
 /// A column of the stored table.

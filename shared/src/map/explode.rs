@@ -1,11 +1,12 @@
-//! One record into many: a tree into one record a leaf, with everything above it.
+//! One record into many: a tree into one record a leaf, and one for each level that is to have its own, with everything above it.
 
 use serde_json::{Map, Value, json};
 
 use crate::manifest::path::Step;
 use crate::manifest::{JsonPath, Level};
 
-/// Where a row's record holds `id` and `name` of the deepest level that it reached.
+/// Where a row's record holds `id` and `name` of the deepest level that it reached, that level's own name as `level`, and the same of
+/// the level above as `parent`.
 pub(super) const LEAF: &str = "leaf";
 
 /// The leaves of `record` by the first of `ways` whose first level it has; `None` when it has none.
@@ -19,27 +20,36 @@ pub(super) fn explode(ways: &[Vec<Level>], record: &Value) -> Option<Vec<Value>>
         let base = without(record, &first.path);
         let mut leaves = Vec::new();
         for top in tops {
-            descend(first, top, below, base.clone(), &mut leaves);
+            descend(first, top, below, (base.clone(), &Value::Null), &mut leaves);
         }
         Some(leaves)
     })
 }
 
-fn descend(level: &Level, object: &Value, below: &[Level], mut base: Map<String, Value>, leaves: &mut Vec<Value>) {
+fn descend(
+    level: &Level,
+    object: &Value,
+    below: &[Level],
+    (mut base, parent): (Map<String, Value>, &Value),
+    leaves: &mut Vec<Value>,
+) {
     let next = below.first();
     let own = next.map_or_else(|| object.as_object().cloned().unwrap_or_default(), |next| without(object, &next.path));
     base.insert(level.name.clone(), Value::Object(own));
+    let leaf = json!({"id": object.get("id"), "name": object.get("name"), "level": level.name});
+    let children = below.first().map(|next| objects(&next.path, object)).unwrap_or_default();
+    if children.is_empty() || level.row {
+        let mut row = base.clone();
+        let mut own = leaf.clone();
+        own["parent"] = parent.clone();
+        row.insert(LEAF.into(), own);
+        leaves.push(Value::Object(row));
+    }
     if let Some((next, deeper)) = below.split_first() {
-        let children = objects(&next.path, object);
-        if !children.is_empty() {
-            for child in children {
-                descend(next, child, deeper, base.clone(), leaves);
-            }
-            return;
+        for child in children {
+            descend(next, child, deeper, (base.clone(), &leaf), leaves);
         }
     }
-    base.insert(LEAF.into(), json!({"id": object.get("id"), "name": object.get("name")}));
-    leaves.push(Value::Object(base));
 }
 
 fn objects<'v>(path: &JsonPath, value: &'v Value) -> Vec<&'v Value> {

@@ -4,10 +4,10 @@
 //! there and what is new or changed is written (`partition`). Nothing here knows which API the rows came from.
 
 mod buffer;
+mod distinct;
 mod history;
 mod jsonl;
 mod name;
-mod pairs;
 mod parquet;
 mod part;
 mod partition;

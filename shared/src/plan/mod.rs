@@ -16,7 +16,7 @@ pub use self::filter::values;
 pub use self::slice::{Part, Slice};
 use crate::cursor::Cursor;
 use crate::error::{Fault, Faults};
-use crate::manifest::{CursorKind, Manifest, Resource, TimeParams, Undated, nearest};
+use crate::manifest::{CursorKind, Manifest, PageSize, Place, Resource, TimeEnds, TimeParams, Undated, nearest};
 use crate::request::Request;
 use crate::state::Watermarks;
 
@@ -266,13 +266,39 @@ fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     if request.page_size.is_some() && most_in_a_page(resource).is_none() {
         fault("page_size", format!("`{}` of {} takes none", resource.name, request.source));
     }
+    for (name, text) in &request.params {
+        let wrong = endpoint.filters.get(name).and_then(|filter| filter.check.fault(text));
+        if let Some(message) = wrong {
+            fault(&format!("params.{name}"), message);
+        }
+    }
     for name in request.params.keys().filter(|name| !endpoint.filters.contains_key(*name)) {
         let known: Vec<&str> = endpoint.filters.keys().map(String::as_str).collect();
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let message = format!("`{}` does not take it; it takes: {list}{}", resource.name, nearest(name, &known));
+        let hint = instead(name, resource).unwrap_or_else(|| nearest(name, &known));
+        let message = format!("`{}` does not take it; it takes: {list}{hint}", resource.name);
         fault(&format!("params.{name}"), message);
     }
     faults
+}
+
+/// What to give instead of a parameter that the run itself sets.
+fn instead(name: &str, resource: &Resource) -> Option<String> {
+    let endpoint = &resource.endpoint;
+    let ends = resource.slices.time.as_ref().map(|time| &time.ends);
+    let times = match ends {
+        Some(TimeEnds::Pair { start_param, end_param }) => vec![start_param, end_param],
+        Some(TimeEnds::Range { param }) => vec![param],
+        None => Vec::new(),
+    };
+    if times.iter().any(|param| *param == name) {
+        return Some(". The run sets it: give `from` and `to`".into());
+    }
+    if matches!(&endpoint.page_size, Some(PageSize { place: Place::Query(param), .. }) if param == name) {
+        return Some(". The run sets it: give `page_size`".into());
+    }
+    let undated = resource.slices.undated.iter().any(|undated| undated.params.contains_key(name));
+    (undated || endpoint.params.contains_key(name)).then(|| ". The manifest sets it".into())
 }
 
 /// Records that one page can have at most; `None`: the manifest does not say.

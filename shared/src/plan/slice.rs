@@ -114,6 +114,11 @@ impl Plan<'_> {
         self.query(index)?.time
     }
 
+    /// Whether its queries are cut by their parameters where time does not cut them.
+    pub fn is_cut_by_params(&self) -> bool {
+        !self.resource.slices.then.is_empty() || !self.resource.slices.reverse.is_empty()
+    }
+
     /// What a placeholder stands for.
     fn value(&self, name: &str, rows: &[ParentRow], start: Option<Cursor>) -> Option<Value> {
         if let Some(setting) = name.strip_prefix("settings.") {
@@ -196,9 +201,14 @@ impl Slice {
     /// The same query for some values of a parameter.
     pub fn with(&self, param: &str, values: &[String]) -> Self {
         let mut slice = self.clone();
-        slice.name = format!("{} {param}={}", slice.name, values.join(","));
+        slice.name = format!("{}{}", self.part_prefix(param), values.join(","));
         slice.params.insert(param.to_owned(), values.join(","));
         slice
+    }
+
+    /// What the names of the parts begin with that this query is cut into by `param`.
+    pub fn part_prefix(&self, param: &str) -> String {
+        format!("{} {param}=", self.name)
     }
 }
 

@@ -80,14 +80,15 @@ async fn first_pages<'r>(api: &'r Api<'r>, resource: &'r Resource, plan: &Plan<'
             Some(News::Page(page)) => {
                 let total = page.total.ok_or("the API does not say how much there is")?;
                 let size = (page.records.len() as u64).max(1);
-                // What is cut by time is read whole, whatever one query gives.
-                let limit = resource.endpoint.depth_limit.filter(|_| plan.cut_by(index).is_none());
+                // What is cut is read whole, whatever one query gives.
+                let is_cut = plan.cut_by(index).is_some() || plan.is_cut_by_params();
+                let limit = resource.endpoint.depth_limit.filter(|_| !is_cut);
                 let served = limit.map_or(total, |limit| total.min(limit));
                 records += total;
                 requests += served.div_ceil(size).max(1) + u64::from(ends_empty(resource));
             }
             Some(News::End(Err(stop))) => return Err(stop.to_string()),
-            Some(News::End(Ok(_)) | News::Covered { .. }) | None => requests += 1,
+            Some(_) | None => requests += 1,
         }
     }
     Ok((records, requests))

@@ -1,10 +1,13 @@
 //! Names in `params` that stand for ids: found in a table that is stored.
 
 use crate::error::{Error, Fault, Faults};
-use crate::manifest::{Lookup, Manifest, Resource, nearest};
+use crate::manifest::{Lookup, Manifest, Resource};
 use crate::merge::Table;
 use crate::request::Request;
 use crate::store::Store;
+
+/// Names that a message offers instead of one that is not stored.
+const MOST_NEAR: usize = 5;
 
 /// The request with the ids of the names in its `params`, where `resource` says that they are names.
 pub(super) async fn resolve(
@@ -21,7 +24,10 @@ pub(super) async fn resolve(
         };
         let known = known(lookup, request, manifest, store).await?;
         if known.is_empty() {
-            let message = format!("`{text}` cannot be looked up: no `{}` are stored; read them first", lookup.resource);
+            let message = format!(
+                "`{text}` cannot be looked up: no `{}` are stored; read them first: resource --source {} --resource {} --lake {}",
+                lookup.resource, request.source, lookup.resource, request.lake
+            );
             faults.push(Fault::new(format!("params.{name}"), message));
             continue;
         }
@@ -42,7 +48,12 @@ async fn known(
 ) -> Result<Vec<(String, String)>, Error> {
     let resource = super::resource(manifest, &lookup.resource)?;
     let table = Table::new(store, &manifest.name, resource, request.format);
-    Ok(table.pairs(&lookup.name, &lookup.id).await?.into_iter().collect())
+    let rows = table.distinct(&[&lookup.name, &lookup.id]).await?;
+    let pair = |mut row: Vec<Option<String>>| {
+        let id = row.pop()??;
+        Some((row.pop()??, id))
+    };
+    Ok(rows.into_keys().filter_map(pair).collect())
 }
 
 /// The ids of the names in `text`, with commas. A name with `-` before it is left out by the API, and so is its id. Several ids can
@@ -58,11 +69,33 @@ fn ids(text: &str, known: &[(String, String)]) -> Result<String, String> {
             .collect();
         if found.is_empty() {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(format!("no `{name}` is stored{}", nearest(name, &names)));
+            return Err(format!("no `{name}` is stored{}", near(name, &names)));
         }
         ids.extend(found);
     }
     Ok(ids.join(","))
+}
+
+/// The stored names that are most like `name`, the likest first.
+fn near(name: &str, names: &[&str]) -> String {
+    let lower = name.to_lowercase();
+    let mut like: Vec<(bool, usize, &str)> = names
+        .iter()
+        .map(|known| {
+            let known_lower = known.to_lowercase();
+            let holds = known_lower.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == lower);
+            (!holds, strsim::damerau_levenshtein(&lower, &known_lower), *known)
+        })
+        .filter(|(other, distance, known)| !other || *distance <= 1 + known.len() / 3)
+        .collect();
+    like.sort_unstable();
+    like.dedup();
+    let like: Vec<String> = like.into_iter().take(MOST_NEAR).map(|(_, _, known)| format!("`{known}`")).collect();
+    match like.as_slice() {
+        [] => String::new(),
+        [one] => format!(". Did you mean {one}?"),
+        several => format!(". Did you mean one of {}?", several.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +108,10 @@ mod tests {
         assert_eq!(ids("jazz", &known).as_deref(), Ok("1"));
         assert_eq!(ids("Rock, -Jazz", &known).as_deref(), Ok("2,3,-1"));
         assert!(ids("Jaz", &known).unwrap_err().contains("Did you mean `Jazz`?"));
+        let known = ["Acid Jazz", "Jazz", "Jizz", "Opera"].map(|name| (name.to_owned(), "1".to_owned()));
+        let message = ids("Rock,jazzy", &known).unwrap_err();
+        assert_eq!(message, "no `Rock` is stored");
+        let message = ids("jazzy", &known).unwrap_err();
+        assert_eq!(message, "no `jazzy` is stored. Did you mean one of `Jazz`, `Jizz`?");
     }
 }

@@ -143,7 +143,7 @@ async fn ask(
                     landing.page(page, &message.slice, &mut tally).boxed_local().await?;
                 }
                 News::End(end) => return end,
-                News::Covered { .. } => {}
+                News::Covered { .. } | News::Part(_) | News::Sum { .. } => {}
             }
         }
         Ok(End::Reached)

@@ -1,5 +1,6 @@
 //! One run: request → plan → fetch → map → merge → report.
 
+mod cut;
 mod deep;
 mod ended;
 mod estimate;
@@ -8,6 +9,8 @@ mod missing;
 mod parents;
 mod reading;
 mod refresh;
+
+pub(crate) use self::cut::Stored;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -111,7 +111,7 @@ impl<'p> Taking<'p> {
                             page.records.iter().for_each(|record| self.take(&record.value(), &mut tally));
                         }
                         News::End(end) => return end,
-                        News::Covered { .. } => {}
+                        News::Covered { .. } | News::Part(_) | News::Sum { .. } => {}
                     }
                 }
                 Ok(End::Reached)

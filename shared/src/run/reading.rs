@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::PASSES;
+use super::cut::{Cutting, Stored};
 use super::deep::Deep;
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
@@ -45,6 +46,7 @@ pub(super) async fn read<'r>(
     if resource.endpoint.depth_limit.is_some() && (0..plan.len()).any(|index| plan.cut_by(index).is_some()) {
         calendars.load().await;
     }
+    let stored = landing.stored();
     let mut reading = Reading {
         checkpoint,
         open: HashMap::new(),
@@ -66,6 +68,7 @@ pub(super) async fn read<'r>(
         plan,
         earlier: &earlier,
         calendars: RefCell::new(calendars),
+        stored: &stored,
         skipped: Cell::new(0),
         numbers: Cell::new(plan.len()),
     };
@@ -103,6 +106,8 @@ struct Fetching<'f, 'r, 's> {
     earlier: &'f Checkpoint,
     /// When the records of its queries start.
     calendars: RefCell<&'f mut Calendars<'s>>,
+    /// Where values that queries are cut by are stored.
+    stored: &'f Stored<'f>,
     /// Queries of which it read all.
     skipped: Cell<usize>,
     /// The next number for a part of a query.
@@ -125,22 +130,44 @@ impl Fetching<'_, '_, '_> {
             Query::Again(index, slice) => return self.reader.read(index, slice, news).await,
             Query::Planned(index) => index,
         };
-        match (self.plan.slice(index), self.plan.cut_by(index), self.resource.endpoint.depth_limit) {
+        let limit = self.resource.endpoint.depth_limit;
+        let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
+        let cutting = Cutting {
+            reader: &self.reader,
+            resource: self.resource,
+            stored: self.stored,
+            earlier: self.earlier,
+            news,
+            numbers: &self.numbers,
+            skipped: &self.skipped,
+            limit: limit.unwrap_or(u64::MAX),
+            page: page.or(limit).unwrap_or(u64::MAX),
+        };
+        match (self.plan.slice(index), self.plan.cut_by(index), limit) {
             (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
             (Ok(slice), Some((time, from, to)), Some(limit)) => {
                 let gaps = self.earlier.gaps(&slice.name, from, to);
                 if gaps.is_empty() {
                     return self.skipped.set(self.skipped.get() + 1);
                 }
-                let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
                 let name = self.plan.calendar_name(index, &slice).map(str::to_owned);
-                let deep = Deep::new(&self.reader, self.resource, (index, slice), time, news, &self.numbers);
+                let deep = Deep::new(&cutting, (index, slice), time);
                 for (from, to) in gaps {
-                    let sweep = Sweep::new(from, to, limit, page.unwrap_or(limit));
+                    let sweep = Sweep::new(from, to, limit, cutting.page);
                     let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
-                    let calendar = deep.read(sweep.with_calendar(calendar), limit, WINDOWS).await;
+                    let calendar = deep.read(sweep.with_calendar(calendar), WINDOWS).await;
                     if let (Some(name), Some(calendar)) = (&name, calendar) {
                         self.calendars.borrow_mut().note(name, calendar);
+                    }
+                }
+            }
+            (Ok(slice), None, Some(_)) if self.plan.is_cut_by_params() => {
+                let slice = Arc::new(slice);
+                match self.reader.first(&slice, news).await {
+                    Ok(Some(first)) => cutting.read(index, slice, first).await,
+                    ended => {
+                        let end = News::End(ended.map(|_| End::Reached));
+                        let _ = news.send(Message { index, slice, news: end }).await;
                     }
                 }
             }
@@ -191,7 +218,7 @@ impl Reading<'_, '_> {
                 News::Page(page) => records += page.records.len(),
                 News::End(Ok(_)) => failures = 0,
                 News::End(Err(_)) => failures += 1,
-                News::Covered { .. } => {}
+                News::Covered { .. } | News::Part(_) | News::Sum { .. } => {}
             }
             held.push(message);
             // An API that is down is to be noticed before all of it has been asked.
@@ -206,7 +233,7 @@ impl Reading<'_, '_> {
     async fn learn(&mut self, held: &mut Vec<Message>, last: bool) -> Result<(), Stop> {
         let sample = held.iter().filter_map(|message| match &message.news {
             News::Page(page) => Some(page.records.iter()),
-            News::End(_) | News::Covered { .. } => None,
+            _ => None,
         });
         let sample: Vec<Cow<'_, Value>> = sample.flatten().map(Record::value).collect();
         self.landing.learn(sample.iter().map(AsRef::as_ref));
@@ -244,13 +271,45 @@ impl Reading<'_, '_> {
                 }
                 Ok(())
             }
+            News::Part(keys) => {
+                self.tallies.remove(&index);
+                if let Some(keys) = keys {
+                    self.failures = 0;
+                    self.plan_part(index);
+                    self.report.slices.whole += 1;
+                    self.checkpoint.finish_part(&slice.name, keys);
+                }
+                Ok(())
+            }
+            News::Sum { total, came, lack } => {
+                self.tallies.remove(&index);
+                self.failures = 0;
+                self.plan_part(index);
+                match lack {
+                    None => {
+                        self.count(Some(total));
+                        self.report.slices.whole += 1;
+                        match &slice.part_of {
+                            Some(window) => self.settle(index, window),
+                            None => self.checkpoint.finish(&slice.name),
+                        }
+                    }
+                    Some(reason) => self.incomplete(index, &slice, Some(total), came, reason),
+                }
+                Ok(())
+            }
             News::End(end) => {
                 let tally = self.tallies.remove(&index).unwrap_or_default();
-                if index >= self.plan.len() && self.parts.insert(index) {
-                    self.report.slices.planned += 1;
-                }
+                self.plan_part(index);
                 self.end(index, &slice, tally, end, last)
             }
+        }
+    }
+
+    /// Takes note of a part that the plan did not know of.
+    fn plan_part(&mut self, index: usize) {
+        if index >= self.plan.len() && self.parts.insert(index) {
+            self.report.slices.planned += 1;
         }
     }
 
@@ -295,12 +354,12 @@ impl Reading<'_, '_> {
             End::Cut(_) if whole && tally.total.is_some() => return self.whole(index, slice, &tally),
             End::Cut(reason) => reason,
         };
-        self.incomplete(index, slice, &tally, reason);
+        self.incomplete(index, slice, tally.total, tally.distinct(), reason);
         Ok(())
     }
 
     fn whole(&mut self, index: usize, slice: &Slice, tally: &Tally) -> Result<(), Stop> {
-        self.count(tally);
+        self.count(tally.total);
         tracing::debug!(slice = slice.name, expected = tally.total, received = tally.distinct(), "the slice is whole");
         match &slice.part_of {
             Some(window) => self.settle(index, window),
@@ -322,7 +381,7 @@ impl Reading<'_, '_> {
         if !of_the_slice || self.failures >= limit {
             return Err(Stop::Error(error));
         }
-        self.incomplete(index, slice, tally, error.to_string());
+        self.incomplete(index, slice, tally.total, tally.distinct(), error.to_string());
         Ok(())
     }
 
@@ -343,17 +402,17 @@ impl Reading<'_, '_> {
         }
     }
 
-    fn incomplete(&mut self, index: usize, slice: &Slice, tally: &Tally, reason: String) {
+    fn incomplete(&mut self, index: usize, slice: &Slice, expected: Option<u64>, received: u64, reason: String) {
         self.leave_open(index, slice);
         self.checkpoint.leave(&slice.name);
-        self.count(tally);
-        let (name, expected, received) = (slice.name.clone(), tally.total, tally.distinct());
+        self.count(expected);
+        let name = slice.name.clone();
         tracing::warn!(slice = name, expected, received, "{reason}");
         self.report.slices.incomplete.push(IncompleteSlice { name, expected, received, reason });
     }
 
-    fn count(&mut self, tally: &Tally) {
-        if let Some(total) = tally.total {
+    fn count(&mut self, total: Option<u64>) {
+        if let Some(total) = total {
             *self.report.expected.get_or_insert_default() += total;
         }
     }

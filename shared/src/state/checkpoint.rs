@@ -30,6 +30,10 @@ pub struct Checkpoint {
     /// By a slice's name: how far it was read.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     places: BTreeMap<String, Place>,
+    /// By the name of a part of a query that is cut by its parameters, which is whole: the hashes of its records' keys. Parts can have
+    /// records in common, so that numbers of records could not be added up.
+    #[serde(default, with = "packed", skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<String, Vec<u64>>,
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
@@ -68,6 +72,7 @@ impl Checkpoint {
             slices: BTreeSet::new(),
             covered: BTreeMap::new(),
             places: BTreeMap::new(),
+            parts: BTreeMap::new(),
             newest: None,
             seen: None,
         }
@@ -85,7 +90,7 @@ impl Checkpoint {
 
     /// Whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
-        self.slices.is_empty() && self.covered.is_empty() && self.places.is_empty()
+        self.slices.is_empty() && self.covered.is_empty() && self.places.is_empty() && self.parts.is_empty()
     }
 
     /// Takes note that the slice called `name` is whole.
@@ -126,6 +131,18 @@ impl Checkpoint {
         ranges.splice(begin..end, [(from, to)]);
     }
 
+    /// Takes note that the part called `name` is whole, with its records' `keys`.
+    pub fn finish_part(&mut self, name: &str, keys: Vec<u64>) {
+        self.parts.insert(name.to_owned(), keys);
+    }
+
+    /// The names and keys of the parts that are whole and whose name begins with `prefix`; what follows it is one word.
+    pub fn parts<'c>(&'c self, prefix: &'c str) -> impl Iterator<Item = (&'c str, &'c [u64])> {
+        let from = self.parts.range(prefix.to_owned()..);
+        let named = from.map_while(move |(name, keys)| Some((name.strip_prefix(prefix)?, keys.as_slice())));
+        named.filter(|(word, _)| !word.contains(' '))
+    }
+
     /// Whether the query called `name` is whole from `from` to `to`.
     pub fn covers(&self, name: &str, from: Option<i64>, to: Option<i64>) -> bool {
         self.has(name) || self.gaps(name, from, to).is_empty()
@@ -153,6 +170,37 @@ impl Checkpoint {
         }
         gaps.push((open(at), open(last)));
         gaps
+    }
+}
+
+/// Numbers as the Base64 of their bytes: a third of their decimal digits.
+mod packed {
+    use std::collections::BTreeMap;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    type Parts = BTreeMap<String, Vec<u64>>;
+
+    pub(super) fn serialize<S: Serializer>(parts: &Parts, serializer: S) -> Result<S::Ok, S::Error> {
+        let pack =
+            |keys: &Vec<u64>| STANDARD.encode(keys.iter().flat_map(|key| key.to_le_bytes()).collect::<Vec<u8>>());
+        let packed: BTreeMap<&String, String> = parts.iter().map(|(name, keys)| (name, pack(keys))).collect();
+        packed.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Parts, D::Error> {
+        let packed = BTreeMap::<String, String>::deserialize(deserializer)?;
+        let unpack = |(name, text): (String, String)| {
+            let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+            let (keys, rest) = bytes.as_chunks::<8>();
+            if !rest.is_empty() {
+                return Err(D::Error::custom("the keys of a part are cut off"));
+            }
+            Ok((name, keys.iter().map(|key| u64::from_le_bytes(*key)).collect()))
+        };
+        packed.into_iter().map(unpack).collect()
     }
 }
 

@@ -92,6 +92,17 @@ pub enum News {
         /// Its last; `None`: to the end.
         to: Option<i64>,
     },
+    /// A part of a query that is cut by its parameters was read; with the hashes of its records' keys where they are all of it.
+    Part(Option<Vec<u64>>),
+    /// A query that is cut by its parameters was read: `came` of `total` records, and why not all, where it is not.
+    Sum {
+        /// Records that the API says the query has.
+        total: u64,
+        /// Distinct records that came of its parts.
+        came: u64,
+        /// Why they are not all of it.
+        lack: Option<String>,
+    },
 }
 
 /// What an answer says beside its records.
@@ -172,11 +183,51 @@ impl<'r> Reader<'r> {
         slice: Arc<Slice>,
         first: First,
         news: &mpsc::Sender<Message>,
-        observe: &dyn Fn(&[Record]),
+        observe: &dyn Fn(&Page),
     ) {
-        let reading = Reading { reader: self, slice: &slice, news, index, observe, resumption: None };
-        let end = reading.by(&self.endpoint.paginator, Some(first.0)).await;
+        let end = self.pages(index, &slice, first, news, observe).await;
         let _ = news.send(Message { index, slice, news: News::End(end) }).await;
+    }
+
+    /// As [`Reader::rest`]; gives the end instead of handing it over.
+    pub async fn pages(
+        &self,
+        index: usize,
+        slice: &Arc<Slice>,
+        first: First,
+        news: &mpsc::Sender<Message>,
+        observe: &dyn Fn(&Page),
+    ) -> Result<End, Stop> {
+        let reading = Reading { reader: self, slice, news, index, observe, resumption: None };
+        reading.by(&self.endpoint.paginator, Some(first.0)).await
+    }
+
+    /// Hands `first` over, of a slice that is read no further.
+    pub async fn hand_over(&self, index: usize, slice: &Arc<Slice>, first: First, news: &mpsc::Sender<Message>) {
+        self.send(index, slice, first.0.page, news).await;
+    }
+
+    /// The records of `slice` from number `size * number` to before `size * (number + 1)`, counted from 0; `None`: the manifest ignores the
+    /// answer, or its paginator does not count.
+    pub async fn read_page(
+        &self,
+        index: usize,
+        slice: &Arc<Slice>,
+        (number, size): (u64, u64),
+        news: &mpsc::Sender<Message>,
+    ) -> Result<Option<Page>, Stop> {
+        let reading = Reading { reader: self, slice, news, index, observe: &|_| {}, resumption: None };
+        Ok(reading.numbered(number, size).await?.map(|read| read.page))
+    }
+
+    /// Hands a page of `slice` over.
+    pub async fn send(&self, index: usize, slice: &Arc<Slice>, page: Page, news: &mpsc::Sender<Message>) {
+        Reading { reader: self, slice, news, index, observe: &|_| {}, resumption: None }.send(page).await;
+    }
+
+    /// Requests that can be on their way at a time.
+    pub fn in_flight(&self) -> usize {
+        self.api.in_flight()
     }
 }
 
@@ -202,7 +253,7 @@ struct Reading<'r, 's> {
     slice: &'s Arc<Slice>,
     news: &'s mpsc::Sender<Message>,
     index: usize,
-    observe: &'s dyn Fn(&[Record]),
+    observe: &'s dyn Fn(&Page),
     resumption: Option<&'s Resumption>,
 }
 
@@ -304,7 +355,7 @@ impl<'r> Reading<'r, '_> {
 
     /// Hands a page over.
     async fn send(&self, page: Page) -> Wanted {
-        (self.observe)(&page.records);
+        (self.observe)(&page);
         let message = Message { index: self.index, slice: Arc::clone(self.slice), news: News::Page(page) };
         if self.news.send(message).await.is_ok() { Wanted::Yes } else { Wanted::No }
     }

@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{End, Facts, Position, Read, Reading, Resumption, Wanted, count, ends, more, put};
 use crate::fetch::Stop;
-use crate::manifest::{Place, RangeEnd};
+use crate::manifest::{Paginator, Place, RangeEnd};
 
 impl Reading<'_, '_> {
     /// Advances by what was received: a server may give fewer than asked. Ends at an empty page, or where the answer says.
@@ -86,6 +86,26 @@ impl Reading<'_, '_> {
         let mut call = self.call();
         put(&mut call, place, number.into());
         self.page(&call, number - base, &|_, body, none| range_facts(end, body, none)).await
+    }
+
+    /// The page of `size` records that has `number` such pages before it; `None`: the paginator does not count, or the manifest ignores
+    /// the answer.
+    pub(super) async fn numbered(&self, number: u64, size: u64) -> Result<Option<Read>, Stop> {
+        match &self.reader.endpoint.paginator {
+            Paginator::Offset { offset, offset_place, limit_place, end, .. } => {
+                let base = u64::from(*offset == 1);
+                self.at_offset(base, base + number * size, size, (offset_place, limit_place), end).await
+            }
+            Paginator::PageNumber { base_page, page_place, end, .. } => {
+                let mut call = self.call();
+                if let Some(page) = &self.reader.endpoint.page_size {
+                    put(&mut call, &page.place, size.into());
+                }
+                put(&mut call, page_place, (base_page + number).into());
+                self.page(&call, number, &|_, body, none| range_facts(end, body, none)).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// With a number of pages known from the first, the rest is asked for several at a time, in order; without, one by one

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::super::yaml::{Fields, Node};
 use super::super::{
-    Action, BodyTemplate, Column, Endpoint, Filter, Lookup, Method, PageSize, Paginator, Parent, Place, ResponseAction,
-    Template, Total,
+    Action, BodyTemplate, Column, Endpoint, Filter, Form, Lookup, Method, PageSize, Paginator, Parent, Place,
+    ResponseAction, Template, Total, ValueCheck,
 };
 use super::bind::Binding;
 use super::client::auths;
@@ -16,7 +16,7 @@ use super::incremental::incremental;
 use super::paginator::paginator;
 use super::{Context, json_path, optional_path};
 
-pub(super) const KEYS: [&str; 17] = [
+pub(super) const KEYS: [&str; 18] = [
     "path",
     "method",
     "params",
@@ -31,6 +31,7 @@ pub(super) const KEYS: [&str; 17] = [
     "total_path",
     "total_header",
     "depth_limit",
+    "total_limit",
     "filters",
     "response_actions",
     "batch",
@@ -118,6 +119,7 @@ pub(super) fn endpoint(
         page_size: page_size(&fields),
         total: total(&fields),
         depth_limit: fields.get("depth_limit").and_then(|node| node.integer(1..=u64::MAX)),
+        total_limit: fields.get("total_limit").and_then(|node| node.integer(1..=u64::MAX)),
         incremental: cursor,
         filters,
         response_actions: response_actions(&fields),
@@ -221,7 +223,7 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
     let mut filters = BTreeMap::new();
     for (name, node) in fields.fields("filters").iter().flat_map(Fields::members) {
         let Some(filter) = node.fields() else { continue };
-        filter.only(&["list", "params", "json", "parent", "lookup"]);
+        filter.only(&["list", "params", "json", "parent", "lookup", "one_of", "format"]);
         let parent = filter.get("parent").and_then(|node| {
             let field = node.text()?;
             let known = binding.parent.borrow().as_ref().is_some_and(|(_, fields)| fields.contains(&field));
@@ -240,10 +242,31 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
                 json: json_body(&filter, &check),
                 parent,
                 lookup: lookup(&filter, binding.resources),
+                check: value_check(&filter),
             },
         );
     }
     filters
+}
+
+/// `one_of` and `format`: what the values must look like.
+fn value_check(filter: &Fields<'_>) -> ValueCheck {
+    let forms = Form::ALL.map(|form| (form.name(), form));
+    let nodes = filter.get("one_of").and_then(|node| node.list()).unwrap_or_default();
+    let text = |node: &Node<'_>| match node.json()? {
+        Value::Array(_) | Value::Object(_) | Value::Null => {
+            node.fault("must be a text, a number, true or false");
+            None
+        }
+        scalar => Some(super::super::template::plain(&scalar)),
+    };
+    if let Some(node) = filter.get("one_of").filter(|_| nodes.is_empty()) {
+        node.fault("must name at least one value");
+    }
+    ValueCheck {
+        one_of: nodes.iter().filter_map(text).collect(),
+        form: filter.get("format").and_then(|node| node.one_of(&forms)),
+    }
 }
 
 fn lookup(filter: &Fields<'_>, resources: &[String]) -> Option<Lookup> {

@@ -6,6 +6,7 @@ mod endpoint;
 mod incremental;
 mod paginator;
 mod refresh;
+mod slices;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +92,9 @@ fn manifest(root: &Node<'_>, file: &str) -> Option<Manifest> {
             node.fault(format!("depends on itself: {}", cycle.join(" → ")));
         }
     }
+    for (resource, node) in resources.iter().zip(&nodes).filter(|_| resources.len() == nodes.len()) {
+        slices::check_values(node, resource, &resources);
+    }
     take_over_types(&mut resources);
     Some(Manifest { name: name?, client: client?, settings, values: BTreeMap::new(), resources })
 }
@@ -170,7 +174,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let primary_key = primary_key(&fields, disposition.map(|of| of.disposition));
     key_columns(node, &primary_key, parent.as_ref(), &mut columns);
     let partition = table::partition(&fields, &columns);
-    let slices = table::slices(&fields);
+    let slices = slices::slices(&fields, endpoint.as_ref(), parent.as_ref(), context.resources);
     let explode = table::explode(&fields);
     let harvest = table::harvest(&fields, name.as_deref().unwrap_or_default(), context.resources);
     let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref(), parent.as_ref());

@@ -4,7 +4,8 @@ use super::super::yaml::{Fields, Node};
 use super::super::{
     Announced, Column, Confirm, DataType, Endpoint, Near, Parent, Refresh, Slices, Vanished, WriteDisposition, nearest,
 };
-use super::table::{OWN_COLUMNS, time_params};
+use super::slices::time_params;
+use super::table::OWN_COLUMNS;
 use super::{identifier, strings, texts};
 
 /// The longest span, in days.

@@ -2,10 +2,9 @@
 
 use super::super::yaml::{Fields, Node};
 use super::super::{
-    Column, Cut, DataType, Harvest, JsonPath, Level, PART_BYTES, PartitionField, Slices, TimeEnds, TimeParams,
-    Transform, Undated, WriteDisposition, nearest,
+    Column, DataType, Harvest, JsonPath, Level, PART_BYTES, PartitionField, Transform, WriteDisposition, nearest,
 };
-use super::{identifier, json_path, optional_path, texts_of};
+use super::{identifier, json_path};
 
 /// Columns that the engine adds.
 pub(super) const OWN_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
@@ -173,49 +172,6 @@ fn transform(node: &Node<'_>) -> Option<Transform> {
     ])
 }
 
-pub(super) fn slices(fields: &Fields<'_>) -> Slices {
-    let Some(slices) = fields.fields("slices") else {
-        return Slices::default();
-    };
-    slices.only(&["time", "undated", "then"]);
-    let list = |name: &str| slices.get(name).and_then(|node| node.list()).unwrap_or_default();
-    Slices {
-        time: slices.fields("time").and_then(|time| time_params(&time, &[])),
-        undated: list("undated").iter().filter_map(undated).collect(),
-        then: list("then").iter().filter_map(cut).collect(),
-    }
-}
-
-/// The parameters of a range of time, in fields that may have `others` beside.
-pub(super) fn time_params(fields: &Fields<'_>, others: &[&str]) -> Option<TimeParams> {
-    fields.only(&[&["start_param", "end_param", "range_param", "path"], others].concat());
-    let ends = match fields.get("range_param") {
-        Some(node) => TimeEnds::Range { param: node.text()? },
-        None => TimeEnds::Pair {
-            start_param: fields.required("start_param")?.text()?,
-            end_param: fields.required("end_param")?.text()?,
-        },
-    };
-    Some(TimeParams { ends, path: optional_path(fields, "path") })
-}
-
-fn undated(node: &Node<'_>) -> Option<Undated> {
-    let fields = node.fields()?;
-    fields.only(&["params", "time"]);
-    let params = fields.required("params").and_then(|node| node.fields()).as_ref().map(texts_of)?;
-    Some(Undated { params, time: fields.fields("time").and_then(|time| time_params(&time, &[])) })
-}
-
-fn cut(node: &Node<'_>) -> Option<Cut> {
-    let fields = node.fields()?;
-    fields.only(&["param", "path", "several"]);
-    Some(Cut {
-        param: fields.required("param")?.text()?,
-        path: json_path(&fields.required("path")?)?,
-        several: fields.get("several").map_or(Some(false), |node| node.boolean())?,
-    })
-}
-
 pub(super) fn explode(fields: &Fields<'_>) -> Vec<Vec<Level>> {
     let ways = fields.get("explode").and_then(|node| node.list()).unwrap_or_default();
     ways.iter()
@@ -249,6 +205,10 @@ pub(super) fn harvest(fields: &Fields<'_>, own: &str, resources: &[String]) -> V
 
 fn level(node: &Node<'_>) -> Option<Level> {
     let fields = node.fields()?;
-    fields.only(&["as", "path"]);
-    Some(Level { name: identifier(&fields.required("as")?)?, path: json_path(&fields.required("path")?)? })
+    fields.only(&["as", "path", "row"]);
+    Some(Level {
+        name: identifier(&fields.required("as")?)?,
+        path: json_path(&fields.required("path")?)?,
+        row: fields.get("row").map_or(Some(false), |node| node.boolean())?,
+    })
 }
