@@ -86,8 +86,9 @@ impl Cutting<'_, '_> {
     pub(super) async fn read(&self, index: usize, slice: Arc<Slice>, first: First) {
         let news = match self.gather(index, &slice, first, true).boxed_local().await {
             Ok(Gathered { total, came, proof }) => {
+                let uncounted = matches!(proof, Proof::Unknown);
                 let lack = if let Proof::Lacks(reason) = proof { Some(reason) } else { None };
-                News::Sum { total, came: came.len(), lack }
+                News::Sum { total, came: came.len(), lack, uncounted }
             }
             Err(stop) => News::End(Err(stop)),
         };

@@ -281,10 +281,17 @@ impl Reading<'_, '_> {
                 }
                 Ok(())
             }
-            News::Sum { total, came, lack } => {
+            News::Sum { total, came, lack, uncounted } => {
                 self.tallies.remove(&index);
                 self.failures = 0;
                 self.plan_part(index);
+                if uncounted {
+                    let limit = self.resource.endpoint.total_limit.unwrap_or_default();
+                    self.report.warnings.push(format!(
+                        "the API counts no further than {limit}: `{}` is whole by its parts, each of which is, and by nothing more found by any other parameter",
+                        slice.name
+                    ));
+                }
                 match lack {
                     None => {
                         self.count(Some(total));

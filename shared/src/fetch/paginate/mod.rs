@@ -102,6 +102,8 @@ pub enum News {
         came: u64,
         /// Why they are not all of it.
         lack: Option<String>,
+        /// Whether the API counts no further than its own limit: then `total` is what came, all ways to ask having been gone.
+        uncounted: bool,
     },
 }
 

@@ -51,7 +51,7 @@ impl Cutting<'_, '_> {
                 self.mend(number, slice, &pass, &came, &whole).await?;
             }
             if known > self.limit && !whole() {
-                self.from_behind(number, slice, &pass, &came, &whole).await?;
+                self.backwards(number, slice, &pass, &came, &whole).await?;
             }
             if whole() {
                 return Ok((came.into_inner(), true));
@@ -67,7 +67,7 @@ impl Cutting<'_, '_> {
     }
 
     /// Reads what is left of `slice` in the reverse order.
-    async fn from_behind(
+    async fn backwards(
         &self,
         number: usize,
         slice: &Slice,
