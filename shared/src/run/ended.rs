@@ -120,7 +120,7 @@ impl Ended<'_> {
         // Windows that begin now are begun anew by the next run: what does not add up today must not keep them in the past.
         let anew = ended && self.plan.as_ref().is_some_and(Plan::is_changes);
         if complete || anew || landing.discarded || checkpoint.is_empty() {
-            return landing.state.keep(None).await;
+            return landing.state.forget(&checkpoint.request).await;
         }
         self.keep_for_another(landing, &mut checkpoint).await
     }
@@ -128,7 +128,7 @@ impl Ended<'_> {
     /// Keeps what another invocation needs to go on.
     async fn keep_for_another(&self, landing: &mut Landing<'_>, checkpoint: &mut Checkpoint) -> Result<(), Error> {
         missing::keep(landing, self.resource, checkpoint).await?;
-        landing.state.keep(Some(checkpoint)).await
+        landing.state.keep(checkpoint).await
     }
 }
 

@@ -259,7 +259,7 @@ impl Reading<'_, '_> {
                 }
                 if flushed == Flushed::Yes {
                     // What has ended by now is stored.
-                    self.landing.state.keep(Some(self.checkpoint)).await?;
+                    self.landing.state.keep(self.checkpoint).await?;
                 }
                 Ok(())
             }

@@ -47,6 +47,9 @@ struct Layout {
     partition: Vec<String>,
 }
 
+/// Readings that are kept: more than run side by side. Of an older one, what is stored is read again, to no effect.
+const MOST_CHECKPOINTS: usize = 16;
+
 /// Fields of a later version are kept as they are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stored {
@@ -61,9 +64,9 @@ struct Stored {
     /// The last complete run that left no records of its range out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
-    /// A reading that was cut short.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Checkpoint>,
+    /// Readings that were cut short, one for each request; the one that was kept last behind the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checkpoints: Vec<Checkpoint>,
     /// Of a resource that is refreshed in parts: when each was last read whole.
     #[serde(default, skip_serializing_if = "Marks::is_empty")]
     refresh: Marks,
@@ -118,7 +121,7 @@ fn next(stored: Option<&Stored>, resource: &Resource, format: Format) -> Result<
             watermark: None,
             parents: BTreeMap::new(),
             last: None,
-            checkpoint: None,
+            checkpoints: Vec::new(),
             refresh: Marks::default(),
             rest,
         }));
@@ -291,16 +294,37 @@ impl<'s> State<'s> {
 
     /// The reading of `request` that was cut short, if it can go on at `now`.
     pub fn checkpoint(&self, request: &str, now: Instant) -> Option<Checkpoint> {
-        self.stored()?.checkpoint.clone().filter(|checkpoint| checkpoint.goes_on(request, now))
+        self.stored()?.checkpoints.iter().find(|checkpoint| checkpoint.goes_on(request, now)).cloned()
     }
 
-    /// Keeps how far a reading has come; `None`: it is complete.
-    pub async fn keep(&mut self, checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
-        // One that names nothing is none.
-        let checkpoint = checkpoint.filter(|checkpoint| !checkpoint.is_empty());
+    /// Keeps how far a reading has come, beside those of other requests: a schedule and the windows of a backfill run side by side.
+    pub async fn keep(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        if checkpoint.is_empty() {
+            return self.forget(&checkpoint.request).await;
+        }
         self.change(|stored| {
-            let changed = stored.filter(|stored| stored.checkpoint.as_ref() != checkpoint);
-            Ok(changed.map(|stored| Stored { checkpoint: checkpoint.cloned(), ..stored.clone() }))
+            let changed = stored.filter(|stored| !stored.checkpoints.contains(checkpoint));
+            Ok(changed.map(|stored| {
+                let mut next = stored.clone();
+                next.checkpoints.retain(|other| other.request != checkpoint.request);
+                next.checkpoints.push(checkpoint.clone());
+                let most = next.checkpoints.len().saturating_sub(MOST_CHECKPOINTS);
+                next.checkpoints.drain(..most);
+                next
+            }))
+        })
+        .await
+    }
+
+    /// Forgets how far the reading of `request` has come: it is complete, or begins anew.
+    pub async fn forget(&mut self, request: &str) -> Result<(), Error> {
+        self.change(|stored| {
+            let changed = stored.filter(|stored| stored.checkpoints.iter().any(|other| other.request == request));
+            Ok(changed.map(|stored| {
+                let mut next = stored.clone();
+                next.checkpoints.retain(|other| other.request != request);
+                next
+            }))
         })
         .await
     }

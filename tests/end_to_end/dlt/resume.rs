@@ -112,3 +112,25 @@ fn a_cursor_that_the_api_forgot_begins_again() {
     let asked: Vec<String> = stub.take().iter().map(|request| request.param("cursor").to_owned()).collect();
     assert_eq!(asked[3..7], ["1-30", "1-30", "", "2-10"], "{asked:?}");
 }
+
+#[test]
+fn readings_of_different_requests_do_not_begin_each_other_anew() {
+    let stub = stub(|request| page(request, RECORDS, 10));
+    let endpoint = json!({
+        "path": "events", "data_selector": "events", "filters": {"kind": {}},
+        "paginator": {"type": "offset", "limit": 10},
+    });
+    let mine = Mine::json(&events(&stub, &endpoint));
+    let some = |kind: &str| mine.reading("events").with(&["--param", &format!("kind={kind}"), "--max-requests", "4"]);
+    for kind in ["a", "b", "a", "b"] {
+        ended(&some(kind), 3, &[]);
+    }
+    let asked: Vec<(String, usize)> =
+        stub.take().iter().map(|request| (request.param("kind").to_owned(), request.number("offset"))).collect();
+    let of = |kind: &str| -> Vec<usize> {
+        asked.iter().filter(|(other, _)| other == kind).map(|(_, offset)| *offset).collect()
+    };
+    for kind in ["a", "b"] {
+        assert_eq!(of(kind), [0, 10, 20, 30, 30, 40, 50, 60]);
+    }
+}
