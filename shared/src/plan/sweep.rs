@@ -197,6 +197,15 @@ impl Sweep {
         if deep { Verdict::Moment } else { Verdict::Read }
     }
 
+    /// Leaves a window that could not be read: the next begins behind it, and nothing was learned.
+    pub fn passed(&mut self, window: Window) {
+        let to = window.to.unwrap_or(LATEST).min(LATEST);
+        self.cover(to, 0.0);
+        self.at = (to < self.last()).then(|| to + 1);
+        self.below = self.last();
+        self.tries = 0;
+    }
+
     /// Takes in the starts of all records of a window.
     pub fn read(&mut self, window: Window, starts: &[i64]) {
         self.recorder.read(window.from.unwrap_or(EARLIEST).max(EARLIEST), starts);

@@ -83,7 +83,7 @@ impl<'d, 'r> Deep<'d, 'r> {
                 ended => {
                     let stop = matches!(ended, Err(Stop::Limit(_)));
                     self.end(slice, ended.map(|_| End::Reached)).await;
-                    sweep.borrow_mut().answered(window, 0, &[]);
+                    sweep.borrow_mut().passed(window);
                     if stop {
                         return None;
                     }

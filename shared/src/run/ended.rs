@@ -8,7 +8,7 @@ use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::fetch::Stop;
 use crate::landing::Landing;
-use crate::manifest::Resource;
+use crate::manifest::{Resource, WriteDisposition};
 use crate::plan::Plan;
 use crate::report::{Report, Status};
 use crate::request::Request;
@@ -118,7 +118,8 @@ impl Ended<'_> {
             due.note(&mut landing.state, complete, is_whole).await?;
         }
         // Windows that begin now are begun anew by the next run: what does not add up today must not keep them in the past.
-        let anew = ended && self.plan.as_ref().is_some_and(Plan::is_changes);
+        let anew = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
+            || self.resource.write_disposition == WriteDisposition::Replace;
         if complete || anew || landing.discarded || checkpoint.is_empty() {
             return landing.state.forget(&checkpoint.request).await;
         }

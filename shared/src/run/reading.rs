@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Record, Stop};
 use crate::landing::{Flushed, Landing, Tally};
-use crate::manifest::Resource;
+use crate::manifest::{Resource, WriteDisposition};
 use crate::plan::sweep::Sweep;
 use crate::plan::{Part, Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
@@ -32,6 +32,7 @@ const MOST_FAILURES: u32 = 5;
 const SAMPLE: usize = 200;
 
 /// Reads every slice of `plan`, whose parents' records have `watermarks`.
+#[expect(clippy::too_many_arguments, reason = "both sides of a reading meet here, each with what it keeps")]
 pub(super) async fn read<'r>(
     api: &'r Api<'r>,
     resource: &'r Resource,
@@ -257,7 +258,9 @@ impl Reading<'_, '_> {
                 if let Some(place) = place {
                     self.checkpoint.stand(&slice.name, place);
                 }
-                if flushed == Flushed::Yes {
+                // What replaces a table is read in one go.
+                let goes_on = self.resource.write_disposition != WriteDisposition::Replace;
+                if flushed == Flushed::Yes && goes_on {
                     // What has ended by now is stored.
                     self.landing.state.keep(self.checkpoint).await?;
                 }

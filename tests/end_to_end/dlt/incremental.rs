@@ -248,6 +248,7 @@ fn a_partial_run_leaves_the_watermark() {
     ended(&mine.reading("events").with(&["--max-requests", "2"]), 3, &["max_requests of 2 is used up"]);
     stub.take();
     let report = mine.reading("events").complete();
-    assert_eq!((stub.take().len(), &report["watermark"]), (4, &json!("20")));
+    // The last page that was read, again, and the two behind it.
+    assert_eq!((stub.take().len(), &report["watermark"]), (3, &json!("20")));
     assert_eq!(mine.ids("events").len(), 20);
 }
