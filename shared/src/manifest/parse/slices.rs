@@ -139,3 +139,44 @@ pub(super) fn check_values(node: &Node<'_>, resource: &Resource, resources: &[Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::Manifest;
+
+    /// The faults of a manifest whose one resource has these `slices`.
+    fn faults(endpoint: &str, slices: &str) -> String {
+        let text = format!(
+            "client: {{base_url: \"https://api.example\", paginator: {{type: page_number, total_path: pages}}}}\nresources:\n  - name: shops\n    primary_key: id\n    endpoint: {{path: shops{endpoint}}}\n    columns: {{id: {{data_type: text}}, country: {{data_type: text}}}}\n    slices: {slices}\n"
+        );
+        Manifest::parse("test.yaml", &text).err().map(|faults| faults.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_a_cut_needs_is_said_with_its_place() {
+        let deep = ", depth_limit: 100, total_path: total";
+        let whole = "{reverse: {order: down}, sample: {order: none}, then: [{param: country, path: country, values_from: {resource: shops, column: country}, values: [DE]}]}";
+        assert_eq!(faults(deep, whole), "");
+        for (endpoint, slices, message) in [
+            ("", "{reverse: {order: down}}", "needs the endpoint's `depth_limit` and `total_path`"),
+            (deep, "{then: [{param: country}]}", "`country` has no values to cut by"),
+            (deep, "{then: [{path: country}]}", "param"),
+            (deep, "{then: [{param: c, values_from: {resource: shop, column: country}}]}", "Did you mean `shops`?"),
+            (deep, "{then: [{param: c, values_from: {resource: shops, column: county}}]}", "Did you mean `country`?"),
+            (deep, "{then: [{param: c, values: [DE], exclude: \"-\"}]}", "goes with `several: true` alone"),
+            (
+                deep,
+                "{then: [{param: at, geohash: {latitude: lat, longitude: lon, radius_param: r, unit: feet}}]}",
+                "`feet` is not one of km, miles",
+            ),
+            (
+                ", depth_limit: 100, total_path: total, paginator: {type: cursor}",
+                "{reverse: {order: down}}",
+                "`page_number` and `offset` alone",
+            ),
+        ] {
+            let said = faults(endpoint, slices);
+            assert!(said.contains(message) && said.contains("test.yaml:"), "{slices}: {said}");
+        }
+    }
+}
