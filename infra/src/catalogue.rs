@@ -1,4 +1,4 @@
-//! The tables as a CloudFormation template: Glue tables whose partitions Athena computes (partition projection: no crawler, no
+//! The tables as a `CloudFormation` template: Glue tables whose partitions Athena computes (partition projection: no crawler, no
 //! `MSCK REPAIR TABLE`), and the named queries.
 
 use std::fmt::Write;

@@ -90,7 +90,7 @@ impl Lambda {
         let function = variables.iter().fold(function, |function, (name, value)| function.env(name, value));
         let mut child = function.start();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let output = child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
+        let output = child.stdout.take().expect("a function is started with its standard output piped");
         let kept = Arc::clone(&lines);
         let reader = std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).for_each(|line| kept.lock().unwrap().push(line));
