@@ -4,3 +4,4 @@ CREATE OR REPLACE VIEW ticketmaster_events_history AS SELECT * FROM read_parquet
 CREATE OR REPLACE VIEW ticketmaster_venues AS SELECT * FROM read_parquet(getvariable('lake') || '/ticketmaster/venues/**/*.parquet', hive_partitioning = true, union_by_name = true);
 CREATE OR REPLACE VIEW ticketmaster_attractions AS SELECT * FROM read_parquet(getvariable('lake') || '/ticketmaster/attractions/**/*.parquet', hive_partitioning = true, union_by_name = true);
 CREATE OR REPLACE VIEW ticketmaster_classifications AS SELECT * FROM read_parquet(getvariable('lake') || '/ticketmaster/classifications/**/*.parquet', hive_partitioning = true, union_by_name = true);
+CREATE OR REPLACE VIEW ticketmaster_classification_levels AS SELECT * FROM read_parquet(getvariable('lake') || '/ticketmaster/classification_levels/**/*.parquet', hive_partitioning = true, union_by_name = true);

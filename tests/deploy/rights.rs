@@ -92,7 +92,8 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
         let server = sandbox(source);
         let of_source = functions.iter().filter(|(_, description)| description["environment"]["SOURCE"] == source);
         for (name, description) in of_source {
-            if name == "TicketmasterEvents" {
+            let looks_up = name == "TicketmasterEvents" || name == "TicketmasterAttractions";
+            if looks_up {
                 // Names are looked up in them.
                 let classifications = deployed(&functions["TicketmasterClassifications"], name, &aws, &recorder);
                 at(&classifications, source, &server.base_url).complete();
@@ -113,7 +114,7 @@ fn each_function_may_do_what_it_does_and_nothing_else() {
                     }
                 }
             }
-            if name == "TicketmasterEvents" {
+            if looks_up {
                 known.clone().with(&["--param", "segment=Music"]).run();
             }
             // A record without its key is kept aside, and read from there again.
