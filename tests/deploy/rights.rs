@@ -55,7 +55,8 @@ fn keyless(request: &Request, events: bool) -> Response {
 fn deployed(description: &Value, lake: &str, aws: &Aws, recorder: &Recorder) -> Function {
     let mut function = Function::new(description["binary"].as_str().unwrap());
     for (name, value) in description["environment"].as_object().unwrap() {
-        function = function.env(name, value.as_str().unwrap());
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        function = function.env(name, &text);
     }
     if description["binary"] == "resource" {
         function = function.with(&["--resource", "all"]);
