@@ -4,6 +4,7 @@ mod cut;
 mod deep;
 mod ended;
 mod estimate;
+mod fetching;
 mod lookup;
 mod missing;
 mod parents;

@@ -5,25 +5,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::PASSES;
-use super::cut::{Cutting, Stored};
-use super::deep::Deep;
+use super::fetching::{Fetching, Query};
 use crate::error::Error;
 use crate::fetch::paginate::{End, Message, News, Reader};
 use crate::fetch::{Api, Record, Stop};
 use crate::landing::{Flushed, Landing, Tally};
 use crate::manifest::{Resource, WriteDisposition};
-use crate::plan::sweep::Sweep;
 use crate::plan::{Part, Plan, Slice};
 use crate::report::{IncompleteSlice, Report};
-use crate::state::{Calendars, Checkpoint, Place, Watermarks};
+use crate::state::{Calendars, Checkpoint, Watermarks};
 
-/// Windows of one query that are read at a time: the next one's first page comes while the last one's others do.
-const WINDOWS: usize = 2;
 /// Pages that wait to be mapped while more are on their way.
 const PAGES_AHEAD: usize = 1;
 /// Slices that fail one after the other before the API counts as down: each request was tried several times by then.
@@ -87,101 +82,6 @@ pub(super) async fn read<'r>(
     }
     reading.report.slices.earlier = fetching.skipped.get();
     reading.stopped.map_or(Ok(()), |reason| Err(Stop::Limit(reason)))
-}
-
-/// A query that is to be read.
-enum Query {
-    /// By its number in the plan. It is made when its turn comes: a plan can have a hundred thousand.
-    Planned(usize),
-    /// One that was read and did not add up.
-    Again(usize, Arc<Slice>),
-}
-
-/// The side that asks the API.
-struct Fetching<'f, 'r, 's> {
-    reader: Reader<'r>,
-    api: &'r Api<'r>,
-    resource: &'r Resource,
-    plan: &'f Plan<'f>,
-    /// What an earlier invocation read.
-    earlier: &'f Checkpoint,
-    /// When the records of its queries start.
-    calendars: RefCell<&'f mut Calendars<'s>>,
-    /// Where values that queries are cut by are stored.
-    stored: &'f Stored<'f>,
-    /// Queries of which it read all.
-    skipped: Cell<usize>,
-    /// The next number for a part of a query.
-    numbers: Cell<usize>,
-}
-
-impl Fetching<'_, '_, '_> {
-    /// Reads `pending`, several side by side.
-    async fn read(&self, pending: Vec<Query>, news: mpsc::Sender<Message>) {
-        let news = &news;
-        let side_by_side = if pending.len() > 1 { self.api.in_flight() } else { 1 };
-        stream::iter(pending).for_each_concurrent(side_by_side, async |query| self.query(query, news).await).await;
-    }
-
-    async fn query(&self, query: Query, news: &mpsc::Sender<Message>) {
-        if news.is_closed() {
-            return;
-        }
-        let index = match query {
-            Query::Again(index, slice) => return self.reader.read(index, slice, news).await,
-            Query::Planned(index) => index,
-        };
-        let limit = self.resource.endpoint.depth_limit;
-        let page = self.api.page_size().or(self.resource.endpoint.page_size.as_ref().map(|size| size.maximum));
-        let cutting = Cutting {
-            reader: &self.reader,
-            resource: self.resource,
-            stored: self.stored,
-            earlier: self.earlier,
-            news,
-            numbers: &self.numbers,
-            skipped: &self.skipped,
-            limit: limit.unwrap_or(u64::MAX),
-            page: page.or(limit).unwrap_or(u64::MAX),
-        };
-        match (self.plan.slice(index), self.plan.cut_by(index), limit) {
-            (Ok(slice), ..) if self.earlier.has(&slice.name) => self.skipped.set(self.skipped.get() + 1),
-            (Ok(slice), Some((time, from, to)), Some(limit)) => {
-                let gaps = self.earlier.gaps(&slice.name, from, to);
-                if gaps.is_empty() {
-                    return self.skipped.set(self.skipped.get() + 1);
-                }
-                let name = self.plan.calendar_name(index, &slice).map(str::to_owned);
-                let deep = Deep::new(&cutting, (index, slice), time);
-                for (from, to) in gaps {
-                    let sweep = Sweep::new(from, to, limit, cutting.page);
-                    let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
-                    let calendar = deep.read(sweep.with_calendar(calendar), WINDOWS).await;
-                    if let (Some(name), Some(calendar)) = (&name, calendar) {
-                        self.calendars.borrow_mut().note(name, calendar);
-                    }
-                }
-            }
-            (Ok(slice), None, Some(_)) if self.plan.is_cut_by_params() => {
-                let slice = Arc::new(slice);
-                match self.reader.first(&slice, news).await {
-                    Ok(Some(first)) => cutting.read(index, slice, first).await,
-                    ended => {
-                        let end = News::End(ended.map(|_| End::Reached));
-                        let _ = news.send(Message { index, slice, news: end }).await;
-                    }
-                }
-            }
-            (Ok(slice), ..) => {
-                let resumption = self.earlier.place(&slice.name).map(Place::resumption);
-                self.reader.resume(index, Arc::new(slice), resumption.as_ref(), news).await;
-            }
-            (Err((name, reason)), ..) => {
-                let slice = Arc::new(Slice { name, ..Slice::default() });
-                let _ = news.send(Message { index, slice, news: News::End(Ok(End::Cut(reason))) }).await;
-            }
-        }
-    }
 }
 
 struct Reading<'s, 'l> {
