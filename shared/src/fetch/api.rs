@@ -105,7 +105,7 @@ impl<'a> Api<'a> {
     pub async fn answer<T>(
         &self,
         call: &Call<'a>,
-        read: impl Fn(&HeaderMap, &[u8]) -> Result<T, String>,
+        read: impl Fn(&HeaderMap, &Bytes) -> Result<T, String>,
     ) -> Result<Option<T>, Stop> {
         let authenticator = self.authenticator(call.endpoint);
         let mut attempt = 0;

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -16,8 +17,9 @@ use crate::manifest::path::Step;
 /// A record of a page.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// As it came.
-    Text(Box<RawValue>),
+    /// As it came: a stretch of its page's bytes, which are kept as long as any of its records. Blocks of each record's own would
+    /// leave the heap in pieces that no page fits in.
+    Text(Bytes),
     /// Decoded with the page that it was found in.
     Value(Value),
 }
@@ -44,7 +46,7 @@ impl Record {
     pub fn at(&self, path: &JsonPath) -> Option<Value> {
         match self {
             Self::Text(text) if !path.is_many() => {
-                Pick(path.steps()).deserialize(&mut serde_json::Deserializer::from_str(text.get())).ok()?
+                Pick(path.steps()).deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()?
             }
             record => path.first(&record.value()).cloned(),
         }
@@ -54,27 +56,28 @@ impl Record {
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Text(text), Self::Text(other)) => text.get() == other.get(),
+            (Self::Text(text), Self::Text(other)) => text == other,
             (one, other) => one.value() == other.value(),
         }
     }
 }
 
-fn decoded(text: &RawValue) -> Value {
-    serde_json::from_str(text.get()).unwrap_or_else(|_| Value::String(text.get().to_owned()))
+fn decoded(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
 }
 
 /// Decodes an answer but for the list at `path`, of which the elements come as texts; there the answer has an empty list.
-pub(super) fn envelope(body: &[u8], path: &JsonPath) -> Result<(Value, Vec<Record>), serde_json::Error> {
+pub(super) fn envelope(body: &Bytes, path: &JsonPath) -> Result<(Value, Vec<Record>), serde_json::Error> {
     let mut records = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let rest = Envelope { steps: path.steps(), records: &mut records }.deserialize(&mut reader)?;
+    let rest = Envelope { page: body, steps: path.steps(), records: &mut records }.deserialize(&mut reader)?;
     reader.end()?;
     Ok((rest, records))
 }
 
 /// A value whose list at the end of `steps` is taken out.
 struct Envelope<'s> {
+    page: &'s Bytes,
     steps: &'s [Step],
     records: &'s mut Vec<Record>,
 }
@@ -99,7 +102,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
         while let Some(name) = members.next_key::<String>()? {
             let value = match self.steps.split_first() {
                 Some((Step::Field(field), steps)) if *field == name => {
-                    members.next_value_seed(Envelope { steps, records: self.records })?
+                    members.next_value_seed(Envelope { page: self.page, steps, records: self.records })?
                 }
                 _ => members.next_value()?,
             };
@@ -110,8 +113,8 @@ impl<'de> Visitor<'de> for Envelope<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let Some((step, steps)) = self.steps.split_first() else {
-            while let Some(text) = elements.next_element()? {
-                self.records.push(Record::Text(text));
+            while let Some(text) = elements.next_element::<&RawValue>()? {
+                self.records.push(Record::Text(self.page.slice_ref(text.get().as_bytes())));
             }
             return Ok(Value::Array(Vec::new()));
         };
@@ -119,7 +122,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
         loop {
             let next = match step {
                 Step::Index(index) if *index == rest.len() => {
-                    elements.next_element_seed(Envelope { steps, records: self.records })?
+                    elements.next_element_seed(Envelope { page: self.page, steps, records: self.records })?
                 }
                 _ => elements.next_element()?,
             };
@@ -267,22 +270,22 @@ mod tests {
     fn the_list_is_taken_out_and_the_rest_stays() {
         let body =
             json!({"a": [{"b": [1.5, {"c": null}], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}});
-        let bytes = serde_json::to_vec(&body).unwrap();
+        let bytes = Bytes::from(serde_json::to_vec(&body).unwrap());
         let (rest, records) = envelope(&bytes, &path("a[0].b")).unwrap();
         assert_eq!(records, [Record::Value(json!(1.5)), Record::Value(json!({"c": null}))]);
         assert_eq!(rest, json!({"a": [{"b": [], "d": "x"}, 7], "page": {"total": 2, "more": true, "low": -1}}));
         for absent in ["x", "a[5].b", "a[1].b", "page.total"] {
             assert_eq!(envelope(&bytes, &path(absent)).unwrap(), (body.clone(), vec![]), "{absent}");
         }
-        assert!(envelope(b"{\"a\": [1, 2}", &path("a")).is_err());
-        assert!(envelope(b"[1] x", &path("$")).is_err());
+        assert!(envelope(&Bytes::from("{\"a\": [1, 2}"), &path("a")).is_err());
+        assert!(envelope(&Bytes::from("[1] x"), &path("$")).is_err());
     }
 
     #[test]
     fn a_place_is_found_in_a_text_as_in_a_value() {
         let record =
             json!({"id": "1", "dates": {"start": {"at": "t"}, "x": 1}, "list": [{"n": 1}, {"n": [2]}], "none": null});
-        let text = Record::Text(serde_json::value::to_raw_value(&record).unwrap());
+        let text = Record::Text(serde_json::to_vec(&record).unwrap().into());
         for place in ["id", "dates.start.at", "dates.start", "list[1].n", "list[2].n", "list[*].n", "id.x", "none", "$"]
         {
             assert_eq!(text.at(&path(place)), path(place).first(&record).cloned(), "{place}");
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_no_value_can_hold_stays_a_text() {
-        let (_, records) = envelope(br#"[{"id": 1e999}]"#, &path("$")).unwrap();
+        let (_, records) = envelope(&Bytes::from(r#"[{"id": 1e999}]"#), &path("$")).unwrap();
         assert_eq!(records[0].value().as_ref(), &json!(r#"{"id": 1e999}"#));
     }
 }

@@ -82,9 +82,9 @@ fn place(table: &Table<'_>, folder: &str) -> String {
 
 /// What a partition holds of some rows.
 struct Comparison {
-    parts: Vec<Part>,
-    /// By part: position of a stored version that differs, and the row that replaces it.
-    updates: Vec<HashMap<u64, u32>>,
+    /// The last part, and those before it with a stored version that differs: its position, and the row that replaces it. The others
+    /// are let go, since a footer takes a megabyte where there are a hundred columns.
+    parts: Vec<(Part, HashMap<u64, u32>)>,
     /// Rows with nothing to write.
     settled: HashSet<u32>,
     /// Rows that replace a version: its `synced_at` and `first_seen_at` (0 where no history wants them).
@@ -92,8 +92,7 @@ struct Comparison {
 }
 
 async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -> Result<Comparison, Error> {
-    let parts = open_parts(table, folder).await?;
-    let mut updates: Vec<HashMap<u64, u32>> = vec![HashMap::new(); parts.len()];
+    let mut parts: Vec<(Part, HashMap<u64, u32>)> = Vec::new();
     let mut settled = HashSet::new();
     let mut replaced = HashMap::new();
     let wanted: HashMap<&str, u32> = rows.iter().map(|&row| (batch.keys[row as usize].as_str(), row)).collect();
@@ -102,7 +101,10 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
         stamps.extend([own::SYNCED_AT, own::FIRST_SEEN_AT]);
     }
     stamps.extend(table.mark.as_deref());
-    for (part, updates) in parts.iter().zip(&mut updates) {
+    for listed in table.store.list(&format!("{folder}/part-")).await? {
+        let Some(name) = Name::of(table, folder, &listed.key)? else { continue };
+        let Some(part) = Part::open(table, name, &listed).await? else { continue };
+        let mut updates = HashMap::new();
         part.scan(table, &stamps, |key, stored| {
             let Some(&row) = wanted.get(key) else { return };
             // One that was missing is there again, and its mark goes.
@@ -117,8 +119,10 @@ async fn compare(table: &Table<'_>, folder: &str, batch: &Batch, rows: &[u32]) -
             }
         })
         .await?;
+        parts.pop_if(|(_, updates)| updates.is_empty());
+        parts.push((part, updates));
     }
-    Ok(Comparison { parts, updates, settled, replaced })
+    Ok(Comparison { parts, settled, replaced })
 }
 
 enum Attempt {
@@ -136,7 +140,7 @@ async fn attempt(
     recorded: Option<&Recorded>,
     merged: &mut Merged,
 ) -> Result<Attempt, Error> {
-    let Comparison { parts, updates, settled, replaced } = compare(table, folder, batch, pending).await?;
+    let Comparison { parts, settled, replaced } = compare(table, folder, batch, pending).await?;
     merged.unchanged += settled.len() as u64;
     pending.retain(|row| !settled.contains(row));
     if let (Some(history), Some(recorded)) = (&table.history, recorded) {
@@ -151,7 +155,7 @@ async fn attempt(
     let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !replaced.contains_key(row)).collect();
 
     let last = parts.len().checked_sub(1);
-    for (position, (part, updates)) in parts.iter().zip(&updates).enumerate() {
+    for (position, (part, updates)) in parts.iter().enumerate() {
         let open = Some(position) == last && !part.sealed;
         let added: &[u32] = if open { &inserts } else { &[] };
         if updates.is_empty() && added.is_empty() {
@@ -169,7 +173,7 @@ async fn attempt(
         inserts.retain(|row| !landed.contains(row));
         pending.retain(|row| !landed.contains(row));
     }
-    let mut number = parts.last().map_or(0, |part| part.name.number + 1);
+    let mut number = parts.last().map_or(0, |(part, _)| part.name.number + 1);
     while !inserts.is_empty() {
         let rewrite = part::begin(table, batch, &inserts)?;
         let count = rewrite.inserted;
@@ -181,16 +185,6 @@ async fn attempt(
         number += 1;
     }
     Ok(Attempt::Done)
-}
-
-async fn open_parts(table: &Table<'_>, folder: &str) -> Result<Vec<Part>, Error> {
-    let mut parts = Vec::new();
-    for listed in table.store.list(&format!("{folder}/part-")).await? {
-        if let Some(name) = Name::of(table, folder, &listed.key)? {
-            parts.extend(Part::open(table, name, &listed).await?);
-        }
-    }
-    Ok(parts)
 }
 
 /// Writes a part and counts it; false when somebody else was first.

@@ -3,7 +3,7 @@
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Bytes of parts that are rewritten side by side. A part of more is rewritten alone.
-const BYTES: u32 = 12 << 20;
+const BYTES: u32 = 8 << 20;
 /// Parts that are encoded at once. A writer has 95 KB of compressor for each column, 12 MB for an event's 131; encoding keeps the one
 /// thread busy, and what waits for the store are the writes, which overlap.
 const WRITERS: usize = 1;

@@ -110,13 +110,17 @@ impl Reading<'_, '_> {
     async fn land(&mut self, mut received: mpsc::Receiver<Message>, last: bool) -> Result<(), Stop> {
         let mut held = Vec::new();
         let (mut records, mut failures) = (0, 0);
-        while let Some(message) = received.recv().await {
+        while let Some(mut message) = received.recv().await {
             if !self.landing.needs_sample() {
                 self.take(message, last).await?;
                 continue;
             }
-            match &message.news {
-                News::Page(page) => records += page.records.len(),
+            match &mut message.news {
+                News::Page(page) => {
+                    records += page.records.len();
+                    // It waits here, and those after it are wanted.
+                    page.room = None;
+                }
                 News::End(Ok(_)) => failures = 0,
                 News::End(Err(_)) => failures += 1,
                 News::Covered { .. } | News::Part(_) | News::Sum { .. } => {}

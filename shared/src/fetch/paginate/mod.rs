@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::records;
 use super::{Api, Body, Call, Record, Stop, record};
@@ -31,6 +31,8 @@ pub struct Page {
     pub request: String,
     /// Where it lies, to be asked for again; `None` of a page that only the one before it leads to.
     pub at: Option<Position>,
+    /// Its place among those that are read ahead, given back when it is used up.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Where a page lies in its slice.
@@ -135,6 +137,8 @@ pub struct Reader<'r> {
     selector: OnceLock<JsonPath>,
     /// How the next page is asked for, once the first answer has shown it.
     detected: OnceLock<Paginator>,
+    /// For pages that are read ahead: on their way, or waiting for those before them or to be stored. A page of events has 2.3 MB.
+    room: Arc<Semaphore>,
 }
 
 impl<'r> Reader<'r> {
@@ -146,6 +150,7 @@ impl<'r> Reader<'r> {
             resource: &resource.name,
             selector: OnceLock::new(),
             detected: OnceLock::new(),
+            room: Arc::new(Semaphore::new(api.in_flight())),
         }
     }
 
@@ -346,7 +351,10 @@ impl<'r> Reading<'r, '_> {
                 Ok((texts.into_iter().chain(values).collect(), total, facts))
             })
             .await?;
-        Ok(read.map(|(records, total, facts)| Read { page: Page { records, total, request, at: None }, facts }))
+        Ok(read.map(|(records, total, facts)| Read {
+            page: Page { records, total, request, at: None, room: None },
+            facts,
+        }))
     }
 
     /// Whether a page's records can stay texts: nothing beside them is looked for among them.

@@ -1,8 +1,10 @@
 //! By offset and by page number: places that the reader counts up itself.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{End, Facts, Position, Read, Reading, Resumption, Wanted, count, ends, more, put};
+use super::{End, Facts, Page, Position, Read, Reading, Resumption, Wanted, count, ends, more, put};
 use crate::fetch::Stop;
 use crate::manifest::{Paginator, Place, RangeEnd};
 
@@ -166,7 +168,12 @@ impl Reading<'_, '_> {
             }
             let ahead = if known.is_some() && !in_order { self.reader.api.in_flight() } else { 1 };
             let mut batch = stream::iter(read..until)
-                .map(async |number| self.at_number(base, base + number, place, end).await)
+                .map(async |number| {
+                    // In the pages' order, so that none waits for one that has no room. Never closed: there always is some.
+                    let room = Arc::clone(&self.reader.room).acquire_owned().await.ok();
+                    let read = self.at_number(base, base + number, place, end).await?;
+                    Ok::<_, Stop>(read.map(|read| Read { page: Page { room, ..read.page }, ..read }))
+                })
                 .buffered(ahead)
                 .boxed_local();
             while let Some(answer) = batch.try_next().await? {
