@@ -53,7 +53,7 @@ impl Place {
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(environment["AWS_REGION"].clone()))
-            .endpoint_url(&proxy.endpoint)
+            .endpoint_url(proxy.endpoint())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         Self::Bucket(Box::new(Bucket { aws, proxy, config, lakes: AtomicUsize::new(0) }))
@@ -83,7 +83,7 @@ impl Lake<'_> {
             Self::Directory(root) => Function::reading("sales", "see_tickets", root.path()),
             Self::Bucket { bucket, prefix } => {
                 let function = Function::reading("sales", "see_tickets", format!("s3://lake/{prefix}"));
-                bucket.aws.grant(function).env("AWS_ENDPOINT_URL", &bucket.proxy.endpoint)
+                bucket.aws.grant(function).env("AWS_ENDPOINT_URL", bucket.proxy.endpoint())
             }
         };
         function.against("see_tickets", &server.base_url, KEY)

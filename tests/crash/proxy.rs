@@ -1,15 +1,14 @@
-//! S3 with the manners that `moto_server` lacks: a proxy before it, HTTP by hand.
+//! S3 with the manners that `moto_server` lacks: a proxy before it.
 //!
 //! It lets one request through at a time, because moto compares an `ETag` in one step and writes in another, where S3 does both
 //! in one; it passes on only requests that have come whole, because moto would store half of one whose sender was killed; and
 //! it answers some writes as S3 does under load.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+
+use sandbox::proxy::{self, Request};
 
 /// What becomes of one PUT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,125 +38,69 @@ pub(crate) struct Written {
 
 /// A running proxy; it stops when it is dropped.
 pub(crate) struct Proxy {
-    pub(crate) endpoint: String,
-    address: SocketAddr,
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-struct Shared {
-    upstream: String,
-    script: Box<Script>,
-    turn: Mutex<()>,
-    puts: Mutex<BTreeMap<String, usize>>,
-    written: Mutex<Vec<Written>>,
-    stopped: AtomicBool,
+    proxy: proxy::Proxy,
+    written: Arc<Mutex<Vec<Written>>>,
 }
 
 impl Proxy {
     /// A proxy before `endpoint` that does to each PUT what `script` says of its path and of how often that was put before.
     pub(crate) fn start(endpoint: &str, script: impl Fn(&str, usize) -> Fate + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared {
-            upstream: endpoint.strip_prefix("http://").unwrap().to_owned(),
+        let written = Arc::<Mutex<Vec<Written>>>::default();
+        let manners = Manners {
             script: Box::new(script),
             turn: Mutex::default(),
             puts: Mutex::default(),
-            written: Mutex::default(),
-            stopped: AtomicBool::new(false),
-        });
-        let serving = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
-                if serving.stopped.load(Ordering::Acquire) {
-                    break;
-                }
-                let shared = Arc::clone(&serving);
-                // A client that was killed closes its connection: an error here is its business.
-                thread::spawn(move || stream.and_then(|stream| shared.serve(&stream)));
-            }
-        });
-        Self { endpoint: format!("http://{address}"), address, shared, thread: Some(thread) }
+            written: Arc::clone(&written),
+        };
+        let proxy = proxy::Proxy::start(endpoint, move |request| manners.answer(request));
+        Self { proxy: proxy.unwrap(), written }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.proxy.endpoint
     }
 
     /// Every PUT so far.
     pub(crate) fn written(&self) -> Vec<Written> {
-        self.shared.written.lock().unwrap().clone()
+        self.written.lock().unwrap().clone()
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Release);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+struct Manners {
+    script: Box<Script>,
+    turn: Mutex<()>,
+    puts: Mutex<BTreeMap<String, usize>>,
+    written: Arc<Mutex<Vec<Written>>>,
 }
 
-impl Shared {
-    /// One request, and the end of its connection.
-    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
-        let mut client = stream;
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => {
-                    length = value.trim().parse().map_err(io::Error::other)?;
-                    head.push_str(&line);
-                }
-                "connection" => {}
-                "expect" => client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?,
-                _ if line == "\r\n" => break,
-                _ => head.push_str(&line),
-            }
+impl Manners {
+    fn answer(&self, request: &Request) -> io::Result<Vec<u8>> {
+        if request.method() != "PUT" {
+            return self.pass(request);
         }
-        head.push_str("Connection: close\r\n\r\n");
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let mut words = head.split(' ');
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        if method != "PUT" {
-            return client.write_all(&self.pass(&head, &body)?);
-        }
-        let path = target.split('?').next().unwrap_or_default().to_owned();
         let fate = {
             let mut puts = self.puts.lock().unwrap();
-            let before = puts.entry(path.clone()).or_default();
+            let before = puts.entry(request.path().to_owned()).or_default();
             *before += 1;
-            (self.script)(&path, *before - 1)
+            (self.script)(request.path(), *before - 1)
         };
         let answer = match fate {
             Fate::Conflict | Fate::Failed => None,
-            Fate::Passed | Fate::AnsweredWrongly | Fate::AnswerLost => Some(self.pass(&head, &body)?),
+            Fate::Passed | Fate::AnsweredWrongly | Fate::AnswerLost => Some(self.pass(request)?),
         };
         let status = answer.as_ref().and_then(|answer| str::from_utf8(answer.get(9..12)?).ok()?.parse().ok());
         self.written.lock().unwrap().push(Written { status, fate });
-        match (fate, answer) {
-            (Fate::Passed, Some(answer)) => client.write_all(&answer),
-            (Fate::AnswerLost, _) => Ok(()),
-            (Fate::Conflict, _) => client.write_all(&error("409 Conflict", "ConditionalRequestConflict")),
-            _ => client.write_all(&error("500 Internal Server Error", "InternalError")),
-        }
+        Ok(match (fate, answer) {
+            (Fate::Passed, Some(answer)) => answer,
+            (Fate::AnswerLost, _) => Vec::new(),
+            (Fate::Conflict, _) => error("409 Conflict", "ConditionalRequestConflict"),
+            _ => error("500 Internal Server Error", "InternalError"),
+        })
     }
 
-    fn pass(&self, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+    fn pass(&self, request: &Request) -> io::Result<Vec<u8>> {
         let _turn = self.turn.lock().unwrap();
-        let mut upstream = TcpStream::connect(&self.upstream)?;
-        upstream.write_all(head.as_bytes())?;
-        upstream.write_all(body)?;
-        let mut answer = Vec::new();
-        upstream.read_to_end(&mut answer)?;
-        Ok(answer)
+        request.pass()
     }
 }
 

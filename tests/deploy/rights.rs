@@ -61,7 +61,7 @@ fn deployed(description: &Value, lake: &str, aws: &Aws, recorder: &Recorder) -> 
     if description["binary"] == "resource" {
         function = function.with(&["--resource", "all"]);
     }
-    aws.grant(function).env("AWS_ENDPOINT_URL", &recorder.endpoint).env("LAKE", &format!("s3://lake/{lake}"))
+    aws.grant(function).env("AWS_ENDPOINT_URL", recorder.endpoint()).env("LAKE", &format!("s3://lake/{lake}"))
 }
 
 fn at(function: &Function, source: &str, base_url: &str) -> Function {

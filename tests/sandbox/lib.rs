@@ -27,6 +27,7 @@ pub mod eventzilla;
 mod faults;
 pub mod filled;
 pub mod function;
+pub mod proxy;
 pub mod runtime;
 pub mod see_tickets;
 mod server;
