@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::aws::Aws;
 use crate::cli;
 use crate::error::{Error, Faults};
-use crate::fetch;
+use crate::fetch::Http;
 use crate::report::Report;
 use crate::request::Draft;
 use crate::run::{self, Clients, Progress};
@@ -43,13 +43,12 @@ pub fn main(entity: Option<&'static str>) -> ExitCode {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
     let lambda = settings.in_lambda();
-    let app = runtime
-        .map_err(|error| Error::Runtime(error.to_string()))
-        .and_then(|runtime| App::new(entity, settings).map(|app| (runtime, app)));
-    match app {
-        Ok((runtime, app)) if lambda => runtime.block_on(app.serve()),
-        Ok((runtime, app)) => runtime.block_on(cli::run(&app, std::env::args_os())),
+    let app = App::new(entity, settings);
+    match runtime {
+        Ok(runtime) if lambda => runtime.block_on(app.serve()),
+        Ok(runtime) => runtime.block_on(cli::run(&app, std::env::args_os())),
         Err(error) => {
+            let error = Error::Runtime(error.to_string());
             tracing::error!("{error}");
             ExitCode::from(error.exit_code())
         }
@@ -58,11 +57,11 @@ pub fn main(entity: Option<&'static str>) -> ExitCode {
 
 impl App {
     /// The function that reads `entity`, as `settings` say.
-    pub fn new(entity: Option<&'static str>, settings: Settings) -> Result<Self, Error> {
+    pub fn new(entity: Option<&'static str>, settings: Settings) -> Self {
         let aws = Arc::new(Aws::default());
         let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        let clients = Clients { http: fetch::http_client()?, aws, secrets, settings: settings.clone() };
-        Ok(Self { entity, settings, clients, cold: Cell::new(true) })
+        let clients = Clients { http: Http::default(), aws, secrets, settings: settings.clone() };
+        Self { entity, settings, clients, cold: Cell::new(true) }
     }
 
     /// Carries out a request, from its draft on.

@@ -6,7 +6,7 @@ use sandbox::Server;
 use sandbox::see_tickets::{Options, Truth, start};
 use ticketlake::aws::Aws;
 use ticketlake::error::Error;
-use ticketlake::fetch;
+use ticketlake::fetch::Http;
 use ticketlake::report::Report;
 use ticketlake::request::{Draft, Request};
 use ticketlake::run::{Clients, Progress, run_into};
@@ -43,7 +43,7 @@ impl Sales {
                 .collect();
         let aws = Arc::new(Aws::default());
         let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        let clients = Clients { http: fetch::http_client().unwrap(), aws, secrets, settings: settings.clone() };
+        let clients = Clients { http: Http::default(), aws, secrets, settings: settings.clone() };
         Self { server, truth, clients, settings }
     }
 

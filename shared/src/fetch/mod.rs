@@ -8,6 +8,7 @@ mod api;
 mod auth;
 mod call;
 mod failure;
+mod http;
 pub mod limits;
 pub mod paginate;
 mod record;
@@ -19,22 +20,12 @@ use std::time::{Duration, SystemTime};
 
 pub use self::api::Api;
 pub use self::call::{Body, Call};
+pub use self::http::Http;
 pub use self::record::Record;
-use crate::error::{Error, chain};
+use crate::error::Error;
 
 /// How much of an error's body is told.
 const DETAIL_CHARS: usize = 300;
-
-/// One HTTP client for every source: connections idle for longer than this do not outlive a frozen Lambda.
-pub fn http_client() -> Result<reqwest::Client, Error> {
-    reqwest::Client::builder()
-        .user_agent(concat!("ticketlake/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(10))
-        .pool_idle_timeout(Duration::from_secs(30))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| Error::Runtime(format!("the HTTP client could not be built: {}", chain(&error))))
-}
 
 /// Why fetching stopped: an error, or a limit that the next run does not have.
 #[derive(Debug)]

@@ -56,7 +56,8 @@ async fn count(
     ledger: Ledger<'_>,
 ) -> Result<(u64, u64), String> {
     let budget = Budget { attempts: 1, ..budget };
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
+    let http = clients.http.client().map_err(|error| error.to_string())?;
+    let api = Api::new(http, &clients.secrets, manifest, budget, Some(ledger));
     let counted = first_pages(&api, resource, plan).await;
     api.close().await.map_err(|error| error.to_string())?;
     counted

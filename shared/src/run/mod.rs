@@ -27,7 +27,7 @@ pub use self::refresh::Refreshed;
 use crate::aws::Aws;
 use crate::error::{Error, Faults};
 use crate::fetch::limits::Ledger;
-use crate::fetch::{Api, Budget, Stop};
+use crate::fetch::{Api, Budget, Http, Stop};
 use crate::landing::{Harvesting, Landing};
 use crate::manifest::{Manifest, Resource, WriteDisposition, catalog, nearest};
 use crate::plan::{self, Estimate, ParentRow, Plan};
@@ -48,7 +48,7 @@ const ALL: &str = "all";
 #[derive(Debug)]
 pub struct Clients {
     /// For the APIs.
-    pub http: reqwest::Client,
+    pub http: Http,
     /// For S3 and Secrets Manager.
     pub aws: Arc<Aws>,
     /// The keys.
@@ -243,7 +243,7 @@ async fn fill(
     if watched.is_some() {
         missing::remember(&mut landing, &mut checkpoint, report).await?;
     }
-    let api = Api::new(&clients.http, &clients.secrets, manifest, budget, Some(ledger));
+    let api = Api::new(clients.http.client()?, &clients.secrets, manifest, budget, Some(ledger));
     let mut calendars = Calendars::new(store, &manifest.name, &resource.name);
     let (plan, read) = match Box::pin(with_parents(&api, request, manifest, resource, plan, &watermarks, report)).await
     {
