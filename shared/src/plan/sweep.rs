@@ -12,6 +12,7 @@
 //! about 950 records varies by 31, and a window must leave room for that. A second sweep takes 1.011 where nothing has changed,
 //! 1.019 with 1 % changed and 1.032 to 1.040 with 5 %; of an even calendar 1.007, 1.011 to 1.015 and 1.022 to 1.028.
 
+mod blind;
 mod cut;
 mod known;
 #[cfg(test)]
@@ -96,6 +97,10 @@ pub struct Sweep {
     below: i64,
     /// Windows from `at` on that were too deep.
     tries: u32,
+    /// The present.
+    now: Option<i64>,
+    /// Whether the records of what is too deep do not tell when they start.
+    blind: bool,
 }
 
 /// Seconds, 8 weeks, from which on a range has every weekday about as often.
@@ -123,7 +128,15 @@ impl Sweep {
             ahead: Vec::new(),
             below: last,
             tries: 0,
+            now: None,
+            blind: false,
         }
+    }
+
+    /// The same of records that, where they do not tell when they start, are thought to do so about `now`, in seconds since 1970.
+    pub fn about(mut self, now: i64) -> Self {
+        self.now = Some(now);
+        self
     }
 
     /// The same, cut by what an earlier run read, as far as that still holds.
@@ -177,6 +190,7 @@ impl Sweep {
             let exact = total < SATURATED;
             let mut sample = sample.to_vec();
             sample.sort_unstable();
+            self.blind = sample.is_empty();
             let long = sample.first().zip(sample.last()).is_some_and(|(first, last)| last - first > EVEN);
             if !exact && long {
                 self.density.sampled(&sample);

@@ -83,7 +83,7 @@ impl Fetching<'_, '_, '_> {
                 let name = self.plan.calendar_name(index, &slice).map(str::to_owned);
                 let deep = Deep::new(&cutting, (index, slice), time);
                 for (from, to) in gaps {
-                    let sweep = Sweep::new(from, to, limit, cutting.page);
+                    let sweep = Sweep::new(from, to, limit, cutting.page).about(chrono::Utc::now().timestamp());
                     let calendar = name.as_ref().and_then(|name| self.calendars.borrow().of(name).cloned());
                     let calendar = deep.read(sweep.with_calendar(calendar), WINDOWS).await;
                     if let (Some(name), Some(calendar)) = (&name, calendar) {

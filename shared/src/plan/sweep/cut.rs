@@ -29,6 +29,9 @@ impl Sweep {
         if let Some(to) = self.cut_as_known(at) {
             return to;
         }
+        if let Some(now) = self.now.filter(|_| self.blind) {
+            return self.cut_blind(at, now);
+        }
         let Some(stretch) = self.ahead.first() else { return self.last() };
         let all: f64 = self.ahead.iter().map(Stretch::estimate).sum();
         let goes_on = at == self.first() && self.density.is_level();
@@ -40,7 +43,8 @@ impl Sweep {
             };
         }
         let exact = self.ahead.iter().all(|stretch| stretch.exact);
-        if all <= if exact { self.limit } else { LAST_WINDOWS * self.limit } {
+        // Asked for once: as a part of it is too deep, so is all of it.
+        if exact && all <= self.limit || !exact && self.tries == 0 && all <= LAST_WINDOWS * self.limit {
             return self.last();
         }
         self.best(at).unwrap_or_else(|| self.middle(at))
