@@ -10,7 +10,7 @@ use sandbox::ticketmaster::{Options, start_blocking};
 use crate::lake::Lake;
 use crate::reading::{ATTRACTIONS, EVENTS, HISTORY, VENUES, alone, assert_same_rows, events, ids};
 
-/// Events, 12 MB of which are a flush: about 2,000.
+/// Events, 10 MB of which are a flush: about 1,700.
 const COUNT: usize = 30_000;
 /// Requests that a kill costs at most: a flush of 10 pages, of which none is full to its end, two windows that were not whole at
 /// the flush before, what was on its way, and what finds the windows anew.

@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::time::Instant;
 
 /// Rows are merged when they take about this much memory, in bytes. A third more is reserved for them, and the rest of a run takes 60 MB.
-const FLUSH_BYTES: usize = 12 << 20;
+const FLUSH_BYTES: usize = 10 << 20;
 
 /// Whether everything that was handed over so far is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

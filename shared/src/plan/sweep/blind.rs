@@ -1,13 +1,15 @@
 //! Cutting where records do not tell when they start: by how many there are alone.
 //!
 //! When an event was announced stands in no record of Ticketmaster's, and a query from the year 1 to 9999 halved again and again
-//! takes a dozen requests to come near the present. So records are thought to lie about now, ever fewer with the distance, until
-//! totals say better.
+//! takes a dozen requests to come near the present. So records are thought to lie before now, ever fewer with the distance, and hardly
+//! any after it, until totals say better.
 
 use super::{Stretch, Sweep};
 
-/// Half of all records are thought to lie within this many seconds, half a year, of now.
+/// Half of what lies before now is thought to lie within this many seconds, half a year, of it.
 const NEAR: f64 = 182.5 * 86_400.0;
+/// How many times fewer are thought to lie after now.
+const AHEAD: f64 = 50.0;
 /// How full a window is to come, in parts of the limit: within a stretch whose records are counted, only their spread is unknown.
 const FILL: f64 = 0.85;
 
@@ -18,13 +20,17 @@ impl Sweep {
         if all <= self.limit && self.ahead.iter().all(|stretch| stretch.exact) {
             return self.last();
         }
-        // The quantile of a Cauchy distribution, but for its factor.
-        let place = |second: i64| ((second - now) as f64 / NEAR).atan();
+        // Cauchy's distribution, but for a factor, and the place of a quantile in it.
+        let quantile = |second: i64| {
+            let quantile = ((second - now) as f64 / NEAR).atan();
+            if quantile > 0.0 { quantile / AHEAD } else { quantile }
+        };
+        let place = |quantile: f64| NEAR * if quantile > 0.0 { quantile * AHEAD } else { quantile }.tan();
         let (mut wanted, mut begin) = (FILL * self.limit, at);
         for Stretch { to, total, .. } in &self.ahead {
             if *total > wanted {
-                let (first, last) = (place(begin), place(*to));
-                let end = now as f64 + NEAR * (first + (last - first) * wanted / total).tan();
+                let (first, last) = (quantile(begin), quantile(*to));
+                let end = now as f64 + place(first + (last - first) * wanted / total);
                 return (end as i64).clamp(begin, (to - 1).max(begin));
             }
             wanted -= total;
