@@ -97,7 +97,7 @@ pub struct Sweep {
     below: i64,
     /// Windows from `at` on that were too deep.
     tries: u32,
-    /// The present.
+    /// About when records are looked for that do not tell when they start.
     now: Option<i64>,
     /// Whether the records of what is too deep do not tell when they start.
     blind: bool,
