@@ -1,0 +1,110 @@
+//! What can go wrong between a query and its pages.
+
+/// Why an API could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API's key could not be read.
+    #[error("the secret `{name}` of {origin} could not be read: {reason}")]
+    Secret {
+        /// The name that the manifest gives it.
+        name: String,
+        /// Where it was looked for: a Secrets Manager id or an environment variable's name.
+        origin: String,
+        /// What happened, and what to do.
+        reason: String,
+    },
+    /// The API refused the key, and refused it again after it was read anew.
+    #[error("{source_name} refused the key with status {status}: {detail}. Check the secret: {origin}")]
+    Unauthorized {
+        /// The source whose API answered.
+        source_name: String,
+        /// 401 or 403.
+        status: u16,
+        /// The API's own words, without the key.
+        detail: String,
+        /// Where the key came from.
+        origin: String,
+    },
+    /// The API's rate or quota was still exhausted after every retry.
+    #[error(
+        "{source_name} still answers 429 after {attempts} attempts: {detail}. Wait for the quota to renew, or ask for a larger one"
+    )]
+    Throttled {
+        /// The source whose API answered.
+        source_name: String,
+        /// Requests sent for this one page.
+        attempts: u32,
+        /// The API's own words, without the key.
+        detail: String,
+    },
+    /// The API refused the request or kept failing.
+    #[error("{source_name} {request}: {detail}")]
+    Api {
+        /// The source whose API answered.
+        source_name: String,
+        /// Method and path, without the query (which may hold the key).
+        request: String,
+        /// Status and the API's own words, without the key.
+        detail: String,
+        /// Whether a later run may succeed: true for 5xx and lost connections, false for 4xx.
+        retryable: bool,
+    },
+    /// The answer is not what the manifest says it is.
+    #[error("{source_name} {request}: {detail}")]
+    Decode {
+        /// The source whose API answered.
+        source_name: String,
+        /// Method and path.
+        request: String,
+        /// What was expected and what came.
+        detail: String,
+    },
+    /// The requests that runs share could not be reserved.
+    #[error(transparent)]
+    Quota(Box<dyn std::error::Error + Send + Sync>),
+    /// The process could not send any request.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// Why reading stopped: an error, or a limit that the next run does not have.
+#[derive(Debug)]
+pub enum Stop {
+    /// The run is out of requests, time or quota: what was read is good, the rest remains.
+    Limit(String),
+    /// Something is wrong.
+    Error(Error),
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Limit(reason) => f.write_str(reason),
+            Self::Error(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Throttled { .. } => Self::Limit(error.to_string()),
+            error => Self::Error(error),
+        }
+    }
+}
+
+/// An error's text with the text of each of its causes, outermost first, none repeated.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}

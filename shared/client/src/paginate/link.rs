@@ -1,0 +1,118 @@
+//! Links to the next page: found in a header, resolved against the request, followed only where the key may go.
+
+use std::collections::BTreeMap;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, LINK};
+
+use crate::call::Call;
+
+/// The target of the `Link` header with relation `rel` (RFC 8288).
+pub(super) fn with_rel(headers: &HeaderMap, rel: &str) -> Option<String> {
+    let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(links)
+        .find(|(_, rels)| rels.iter().any(|known| known.eq_ignore_ascii_case(rel)))
+        .map(|(target, _)| target)
+}
+
+/// The targets in a `Link` header's value, each with its relations.
+fn links(value: &str) -> Vec<(String, Vec<String>)> {
+    let mut links = Vec::new();
+    let mut rest = value;
+    while let Some(open) = rest.find('<') {
+        let Some(close) = rest[open..].find('>').map(|at| open + at) else { break };
+        let target = rest[open + 1..close].trim().to_owned();
+        let after = &rest[close + 1..];
+        // Parameters reach to the comma before the next `<`.
+        let end = after.find('<').map_or(after.len(), |next| after[..next].rfind(',').unwrap_or(next));
+        let rels = after[..end].split(';').filter_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches([',', '"', ' ']).to_owned())
+        });
+        let rels = rels.flat_map(|rels| rels.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+        links.push((target, rels));
+        rest = &after[end..];
+    }
+    links
+}
+
+/// The address and the query of `link`, as it stands in the answer to `call`. An error where it leads to another host: the key goes
+/// with the request, and no answer may choose who gets it.
+pub(super) fn resolve(
+    base_url: &str,
+    call: &Call<'_>,
+    link: &str,
+) -> Result<(String, BTreeMap<String, String>), String> {
+    let base = Url::parse(base_url).map_err(|error| format!("`{base_url}` is no address: {error}"))?;
+    let current = if call.target.contains("://") {
+        Url::parse(&call.target)
+    } else {
+        Url::parse(&format!("{}/{}", base_url.trim_end_matches('/'), call.target.trim_start_matches('/')))
+    };
+    let current = current.map_err(|error| format!("`{}` is no address: {error}", call.target))?;
+    let link = expand(link, &call.params);
+    let mut next =
+        current.join(&link).map_err(|error| format!("the next page's link `{link}` is no address: {error}"))?;
+    if next.origin() != current.origin() && next.origin() != base.origin() {
+        return Err(format!(
+            "the next page's link leads to {}, not to {}: it is not followed, the key is not sent there. Where that is right, give it as `base_url`",
+            next.origin().ascii_serialization(),
+            current.origin().ascii_serialization()
+        ));
+    }
+    let pairs: Vec<(String, String)> = next.query_pairs().into_owned().collect();
+    let params: BTreeMap<String, String> = pairs.iter().cloned().collect();
+    // A parameter that stands twice cannot be a map's: then the link stays as it is.
+    if params.len() == pairs.len() {
+        next.set_query(None);
+        return Ok((next.into(), params));
+    }
+    Ok((next.into(), BTreeMap::new()))
+}
+
+/// Fills a URI template's form expressions, `{?a,b}` and `{&a,b}` (RFC 6570), from the request's own parameters: Ticketmaster's
+/// links are such templates.
+fn expand(link: &str, params: &BTreeMap<String, String>) -> String {
+    let mut expanded = String::new();
+    let mut rest = link;
+    while let Some(open) = rest.find('{') {
+        let Some(close) = rest[open..].find('}').map(|at| open + at) else { break };
+        expanded.push_str(&rest[..open]);
+        let expression = rest[open + 1..close].trim_start_matches(['?', '&']);
+        for name in expression.split(',').map(|name| name.trim_end_matches('*')) {
+            let Some(value) = params.get(name) else { continue };
+            expanded.push(if expanded.contains('?') { '&' } else { '?' });
+            expanded.extend([name, "="]);
+            expanded.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        rest = &rest[close + 1..];
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_header_s_relations_are_told_apart() {
+        let mut headers = HeaderMap::new();
+        let value = "<https://a.example/x?page=1,2>; rel=\"first\", <https://a.example/x?after=Y>; rel=\"next last\"; title=\"a, b\"";
+        headers.insert(LINK, value.parse().unwrap());
+        headers.append(LINK, "</rel>; rel=prev".parse().unwrap());
+        assert_eq!(with_rel(&headers, "next").as_deref(), Some("https://a.example/x?after=Y"));
+        assert_eq!(with_rel(&headers, "first").as_deref(), Some("https://a.example/x?page=1,2"));
+        assert_eq!(with_rel(&headers, "prev").as_deref(), Some("/rel"));
+        assert_eq!(with_rel(&headers, "up"), None);
+    }
+
+    #[test]
+    fn a_template_is_filled_from_the_request() {
+        let params = [("sort".to_owned(), "id,asc".to_owned())].into();
+        assert_eq!(expand("/e.json?page=1&size=2{&sort}", &params), "/e.json?page=1&size=2&sort=id%2Casc");
+        assert_eq!(expand("/e.json{?page,size}", &params), "/e.json");
+    }
+}

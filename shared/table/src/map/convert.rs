@@ -1,0 +1,138 @@
+//! From a JSON value to a cell of a declared type: what says the same in another notation fits, what must be guessed does not.
+
+use chrono::{Datelike, NaiveDate};
+use serde_json::{Number, Value};
+
+use super::{Cell, DECIMAL};
+use manifest::DataType;
+use manifest::time;
+
+/// The value as `data_type` holds it; `None` when it does not fit. Null is the caller's.
+pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
+    match (data_type, value) {
+        (DataType::Json, value) => Some(Cell::Text(value.to_string())),
+        (DataType::Text, Value::String(text)) => Some(Cell::Text(text.clone())),
+        (DataType::Text, Value::Number(_) | Value::Bool(_)) => Some(Cell::Text(value.to_string())),
+        (DataType::Double, Value::Number(number)) => number.as_f64().map(Cell::Double),
+        (DataType::Double, Value::String(text)) => {
+            number_in(text)?.parse().ok().filter(|number: &f64| number.is_finite()).map(Cell::Double)
+        }
+        (DataType::Bigint, Value::Number(number)) => whole(number).map(Cell::Bigint),
+        (DataType::Bigint, Value::String(text)) => number_in(text)?.parse().ok().map(Cell::Bigint),
+        (DataType::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
+        (DataType::Bool, Value::String(text)) => match text.trim() {
+            text if text.eq_ignore_ascii_case("true") => Some(Cell::Bool(true)),
+            text if text.eq_ignore_ascii_case("false") => Some(Cell::Bool(false)),
+            _ => None,
+        },
+        (DataType::Timestamp, Value::String(text)) => {
+            time::parse_instant(text).map(|instant| Cell::Timestamp(instant.timestamp_micros()))
+        }
+        (DataType::Date, Value::String(text)) => {
+            let day =
+                time::parse_day(text).or_else(|| time::parse_instant(text).map(|instant| instant.date_naive()))?;
+            Some(Cell::Date(days(day)))
+        }
+        (DataType::Decimal, Value::Number(number)) => decimal(&number.to_string()).map(Cell::Decimal),
+        (DataType::Decimal, Value::String(text)) => decimal(number_in(text)?).map(Cell::Decimal),
+        _ => None,
+    }
+}
+
+/// Days since 1970.
+pub(super) fn days(day: NaiveDate) -> i32 {
+    day.num_days_from_ce() - NaiveDate::default().num_days_from_ce()
+}
+
+/// The text when it is a plain number: not `inf`, `nan`, hexadecimal or with thousands marks.
+fn number_in(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    (plain && !text.is_empty()).then_some(text)
+}
+
+/// Also a whole number written with a point, `2.0`, where a double holds it exactly.
+fn whole(number: &Number) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(number) = number.as_i64() {
+        return Some(number);
+    }
+    let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT)?;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
+    Some(number as i64)
+}
+
+/// Digits without rounding: a value with more than nine digits after the point does not fit.
+fn decimal(text: &str) -> Option<i128> {
+    let scale = usize::from(DECIMAL.1.unsigned_abs());
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (digits, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let shift = i32::try_from(scale).ok()? + exponent - i32::try_from(fraction.len()).ok()?;
+    let value: i128 = digits.parse().ok()?;
+    let value = if shift >= 0 {
+        value.checked_mul(10_i128.checked_pow(shift.unsigned_abs())?)?
+    } else {
+        let unit = 10_i128.checked_pow(shift.unsigned_abs())?;
+        (value % unit == 0).then_some(value / unit)?
+    };
+    (value < 10_i128.pow(u32::from(DECIMAL.0))).then_some(sign * value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_says_the_same_fits() {
+        for (data_type, value, expected) in [
+            (DataType::Text, json!("a"), Cell::Text("a".into())),
+            (DataType::Text, json!(12), Cell::Text("12".into())),
+            (DataType::Double, json!("34.0522"), Cell::Double(34.0522)),
+            (DataType::Double, json!(7), Cell::Double(7.0)),
+            (DataType::Bigint, json!(2.0), Cell::Bigint(2)),
+            (DataType::Bigint, json!("-3"), Cell::Bigint(-3)),
+            (DataType::Bool, json!("True"), Cell::Bool(true)),
+            (DataType::Timestamp, json!("1970-01-01T01:00:00.5+01:00"), Cell::Timestamp(500_000)),
+            (DataType::Date, json!("1970-01-02"), Cell::Date(1)),
+            (DataType::Date, json!("1969-12-31T10:00:00Z"), Cell::Date(-1)),
+            (DataType::Decimal, json!(19.99), Cell::Decimal(19_990_000_000)),
+            (DataType::Decimal, json!("-1.5e2"), Cell::Decimal(-150_000_000_000)),
+            (DataType::Json, json!({"b": 1, "a": [null]}), Cell::Text(r#"{"a":[null],"b":1}"#.into())),
+        ] {
+            assert_eq!(cell(data_type, &value), Some(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_guessed_does_not() {
+        for (data_type, value) in [
+            (DataType::Text, json!(["a"])),
+            (DataType::Double, json!("n/a")),
+            (DataType::Double, json!("1,200.50")),
+            (DataType::Double, json!("inf")),
+            (DataType::Bigint, json!(2.5)),
+            (DataType::Bigint, json!("two")),
+            (DataType::Bigint, json!(1e300)),
+            (DataType::Bool, json!(1)),
+            (DataType::Timestamp, json!(1_700_000_000)),
+            (DataType::Date, json!("31/12/2024")),
+            (DataType::Decimal, json!("0.0000000001")),
+            (DataType::Decimal, json!("1e40")),
+        ] {
+            assert_eq!(cell(data_type, &value), None, "{value}");
+        }
+    }
+}

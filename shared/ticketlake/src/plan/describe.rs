@@ -1,0 +1,58 @@
+//! The plan as `--check` prints it.
+
+use serde_json::{Value, json};
+
+use super::Plan;
+use manifest::PartitionField;
+
+/// What a run is expected to need.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Estimate {
+    /// Records that the API says it has, or that the last run received.
+    pub records: Option<u64>,
+    /// Requests.
+    pub requests: Option<u64>,
+    /// Seconds, at the rate that the API allows.
+    pub seconds: Option<u64>,
+    /// The share of the longest limit that the requests are, in percent.
+    pub quota_percent: Option<f64>,
+    /// Where the numbers come from, or why there are none.
+    pub basis: String,
+}
+
+impl Plan<'_> {
+    /// The plan with what it is expected to need.
+    pub fn describe(&self, estimate: &Estimate) -> Value {
+        let (request, client, resource) = (self.request, &self.manifest.client, self.resource);
+        let path = resource.endpoint.path.to_string();
+        let address =
+            if path.contains("://") { path } else { format!("{}/{}", client.base_url, path.trim_start_matches('/')) };
+        let slices: Vec<String> = match &resource.parent {
+            Some(parent) => vec![match parent.batch {
+                Some(size) => format!("one for every {size} records of `{}`", parent.resource),
+                None => format!("one for each record of `{}`", parent.resource),
+            }],
+            None => (0..self.len())
+                .map(|index| self.slice(index).map_or_else(|(name, _)| name, |slice| slice.name))
+                .collect(),
+        };
+        let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
+        json!({
+            "source": request.source,
+            "resource": resource.name,
+            "lake": request.lake.to_string(),
+            "format": request.format.name(),
+            "request": format!("{} {address}", resource.endpoint.method.name()),
+            "from": self.start.map(|start| start.to_string()),
+            "to": self.end.map(|end| end.to_string()),
+            "slices": slices,
+            "estimate": estimate,
+            "depth_limit": resource.endpoint.depth_limit,
+            "rate": client.rate.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "primary_key": resource.primary_key,
+            "partition": resource.partition.iter().map(partition).collect::<Vec<_>>(),
+            "columns": resource.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
+            "notes": resource.notes,
+        })
+    }
+}

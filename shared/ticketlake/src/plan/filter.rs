@@ -1,0 +1,62 @@
+//! `--param`: conditions that a user adds to the query.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use client::Body;
+use manifest::template::plain;
+use manifest::{Filter, Template};
+
+/// Templates as texts; those whose placeholder has no value are left out.
+pub(super) fn rendered(
+    params: &BTreeMap<String, Template>,
+    bind: &dyn Fn(&str) -> Option<Value>,
+) -> BTreeMap<String, String> {
+    params.iter().filter_map(|(name, template)| Some((name.clone(), plain(&template.render(bind)?)))).collect()
+}
+
+/// The values in a filter's text.
+pub fn values(filter: &Filter, text: &str) -> Vec<Value> {
+    if filter.list {
+        text.split(',').map(|element| Value::from(element.trim())).collect()
+    } else {
+        vec![Value::from(text)]
+    }
+}
+
+/// Adds what `filter`, called `name`, says with the value `text`.
+pub(super) fn apply(
+    filter: &Filter,
+    name: &str,
+    text: &str,
+    params: &mut BTreeMap<String, String>,
+    body: &mut Option<Body>,
+) {
+    let value = if filter.list { Value::Array(values(filter, text)) } else { Value::from(text) };
+    let bind = |_: &str| Some(value.clone());
+    if filter.params.is_empty() && filter.json.is_none() {
+        params.insert(name.to_owned(), plain(&value));
+    }
+    params.extend(rendered(&filter.params, &bind));
+    if let Some(addition) = filter.json.as_ref().and_then(|json| json.render(&bind)) {
+        if !matches!(body, Some(Body::Json(_))) {
+            *body = Some(Body::Json(json!({})));
+        }
+        if let Some(Body::Json(base)) = body {
+            graft(base, addition);
+        }
+    }
+}
+
+/// Lays `addition` over `base`, object by object.
+fn graft(base: &mut Value, addition: Value) {
+    match (base, addition) {
+        (Value::Object(base), Value::Object(addition)) => {
+            for (name, value) in addition {
+                graft(base.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (base, addition) => *base = addition,
+    }
+}

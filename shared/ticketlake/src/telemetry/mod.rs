@@ -1,0 +1,69 @@
+//! Logs and metrics: JSON lines in Lambda, readable lines on a terminal.
+
+pub mod metrics;
+
+use std::io;
+
+use json_subscriber::JsonLayer;
+use lambda_runtime::Context;
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
+
+use manifest::Settings;
+
+/// What `service` says in logs, unless `POWERTOOLS_SERVICE_NAME` says something else; the metrics' namespace.
+pub const SERVICE: &str = "ticketlake";
+
+/// Starts logging as `settings` say: `AWS_LAMBDA_LOG_LEVEL`, then `RUST_LOG`; `info` in Lambda, else `warn`.
+///
+/// Lambda's own subscriber leaves the time away, and a JSON line without one counts as `INFO` whatever its level
+/// (AWS Lambda developer guide, "Log level filtering"); so this one keeps it. Libraries log at `info` at most: below that, HTTP
+/// clients print headers and addresses, and a key may ride in either.
+pub fn init(settings: &Settings) {
+    let lambda = settings.in_lambda();
+    let asked = settings.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| settings.get("RUST_LOG"));
+    let fallback = if lambda { LevelFilter::INFO } else { LevelFilter::WARN };
+    let level = asked.and_then(|level| level.to_lowercase().parse().ok()).unwrap_or(fallback);
+    let targets = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target("ticketlake", level);
+    // A second start in one process, as in tests, keeps the first subscriber.
+    let _ = if lambda {
+        registry().with(lines(settings).with_filter(targets)).try_init()
+    } else {
+        let lines = fmt::layer().without_time().with_target(false).with_writer(io::stderr);
+        registry().with(lines.with_filter(targets)).try_init()
+    };
+}
+
+/// JSON lines with the names that Powertools for AWS Lambda has ("Standard structured keys"): those of the event and of its spans
+/// are members of the line itself, so that a query needs no path.
+fn lines<S>(settings: &Settings) -> JsonLayer<S>
+where
+    S: tracing::Subscriber + for<'span> registry::LookupSpan<'span>,
+{
+    let mut lines = JsonLayer::stdout();
+    lines.with_timer("timestamp", SystemTime);
+    lines.with_level("level");
+    lines.with_target("location");
+    lines.add_static_field("service", settings.get("POWERTOOLS_SERVICE_NAME").unwrap_or(SERVICE).into());
+    lines.with_top_level_flattened_span_list();
+    lines.with_flattened_event();
+    lines
+}
+
+/// What every line of an invocation says of it.
+pub fn invocation(context: &Context, cold_start: bool) -> Span {
+    tracing::info_span!(
+        "invocation",
+        function_name = context.env_config.function_name,
+        function_memory_size = context.env_config.memory,
+        function_arn = context.invoked_function_arn,
+        function_request_id = context.request_id,
+        xray_trace_id = context.xray_trace_id,
+        cold_start,
+    )
+}
