@@ -1,9 +1,10 @@
 //! The manifests that come with ticketlake.
 
-use crate::{Faults, Manifest};
+use crate::fault::Faults;
+use crate::source::Manifest;
 
-/// File name and text of each.
-const BUILT_IN: [(&str, &str); 4] = [
+/// The file name and the text of each built-in manifest.
+pub(crate) const BUILT_IN: [(&str, &str); 4] = [
     ("eventzilla.yaml", include_str!("../sources/eventzilla.yaml")),
     ("see_tickets.yaml", include_str!("../sources/see_tickets.yaml")),
     ("ticketmaster.yaml", include_str!("../sources/ticketmaster.yaml")),
@@ -19,7 +20,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 ///
-/// The faults of the manifest. A test keeps every built-in manifest without one.
+/// The faults of the manifest. A test proves that no built-in manifest has any.
 pub fn find(source: &str) -> Option<Result<Manifest, Faults>> {
     let (file, text) = BUILT_IN.iter().find(|(file, _)| file.trim_end_matches(".yaml") == source)?;
     Some(Manifest::parse(file, text))

@@ -1,87 +1,87 @@
-//! How an API is reached: its address, its key, its limits.
+//! How an API is reached: its address, its authentication, its rate limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::Rate;
+use crate::rate::Rate;
 
 /// How an API is reached.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The address that paths are appended to, without a closing `/`. May hold `{settings.NAME}`.
+    /// The address that paths are appended to, without a `/` at its end. It may hold `{settings.NAME}`.
     pub base_url: String,
-    /// Sent with every request. Values may hold `{settings.NAME}`.
+    /// The headers of every request, by name. Their values may hold `{settings.NAME}`.
     pub headers: BTreeMap<String, String>,
-    /// How the key is sent: the first of these whose secrets there are; empty: no key.
+    /// The ways to send the key. The first one is used whose secrets are all given. If it is empty, no key is sent.
     pub auth: Vec<Auth>,
-    /// How much the API allows.
+    /// How many requests the API allows.
     pub rate: Rate,
 }
 
-/// A value that differs from one user of a source to the next and is no secret: `XURRENT_ACCOUNT`.
+/// A value that each user of a source chooses and that is not secret, such as `XURRENT_ACCOUNT`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
-    /// Taken where the variable is not set; `None`: it must be.
+    /// The value if the variable is not set. If it is `None`, the variable must be set.
     pub default: Option<String>,
-    /// The values allowed; empty: any.
+    /// The values allowed. If it is empty, every value is.
     pub one_of: Vec<String>,
-    /// What it means.
+    /// A text that says what the setting means.
     pub description: Option<String>,
 }
 
-/// How an API's key is sent (dlt's `auth`). Keys themselves are only named: see [`crate::secret`].
+/// One way to send an API's key (dlt's `auth`). It holds the names of secrets, never secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// `Authorization: Bearer <token>`.
+    /// The header `Authorization: Bearer <token>`.
     Bearer {
-        /// The secret's name.
+        /// The name of the secret that is the token.
         token: String,
     },
-    /// In a header or a query parameter of any name.
+    /// A header or a query parameter of any name.
     ApiKey {
-        /// The secret's name.
+        /// The name of the secret that is the key.
         api_key: String,
-        /// Where it goes.
+        /// Where the key goes.
         placement: KeyPlacement,
     },
-    /// `Authorization: Basic <username:password>`.
+    /// The header `Authorization: Basic <username:password>`.
     HttpBasic {
-        /// The part before the colon.
+        /// The user's name.
         username: Credential,
-        /// The part after it.
+        /// The user's password.
         password: Credential,
     },
-    /// A token that is asked for with a client's id and secret (RFC 6749, 4.4).
+    /// A token that is requested with a client's id and secret (RFC 6749, 4.4).
     ClientCredentials(ClientCredentials),
 }
 
-/// The client credentials grant.
+/// A client credentials grant (RFC 6749, 4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
-    /// Where the token is asked for. May hold `{settings.NAME}`; the variable `<SOURCE>_TOKEN_URL` replaces it.
+    /// The address that gives tokens. It may hold `{settings.NAME}`. The variable `<SOURCE>_TOKEN_URL` replaces it.
     pub access_token_url: String,
     /// The client's id.
     pub client_id: Credential,
-    /// The name of the client's secret.
+    /// The name of the secret that is the client's secret.
     pub client_secret: String,
-    /// The name of a token to begin with, where there is one.
+    /// The name of the secret that is a token to begin with.
     pub access_token: Option<String>,
-    /// Sent with the request for a token, for example `scope`.
+    /// The fields that are sent with the request for a token, for example `scope`.
     pub request_data: BTreeMap<String, String>,
-    /// How long a token lives whose answer does not say so.
+    /// The time after which a token expires if the response does not say so.
     pub default_expiration: Duration,
 }
 
-/// A value that may be secret or not.
+/// A value that is written in the manifest, or a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// As written.
+    /// The value itself.
     Literal(String),
     /// The secret of this name.
     Secret(String),
 }
 
-/// Where an API's key goes in a request.
+/// Where a request holds the API's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPlacement {
     /// The header of this name.
@@ -91,7 +91,7 @@ pub enum KeyPlacement {
 }
 
 impl Auth {
-    /// The names of its secrets, without those that it can do without.
+    /// The names of the secrets that this way needs. A token to begin with is not among them.
     pub fn secrets(&self) -> Vec<&str> {
         match self {
             Self::Bearer { token } => vec![token],
@@ -107,7 +107,7 @@ impl Auth {
 }
 
 impl Credential {
-    /// The secret's name, if it is one.
+    /// The name of the secret; `None` if the value is not secret.
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::Literal(_) => None,

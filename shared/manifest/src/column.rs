@@ -1,57 +1,59 @@
 //! The columns of a resource's table, and how its rows are partitioned.
 
-use crate::JsonPath;
+use std::fmt;
+
+use crate::path::JsonPath;
 
 /// A column of the stored table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// Its name in the file.
+    /// The name of the column in the stored file.
     pub name: String,
-    /// Where its value lies in the record.
+    /// Where a record holds the value.
     pub path: JsonPath,
-    /// Its type.
+    /// The type of the value, or of each value of a list.
     pub data_type: DataType,
-    /// Whether it is a list of that type.
+    /// Whether the column is a list of values of that type.
     pub list: bool,
-    /// Whether a change in it alone is no change of the record: counters, copies of other entities.
+    /// Whether a change of this value alone is no change of the record, as for counters and copies of other records.
     pub volatile: bool,
-    /// What it means, where the name does not say it all.
+    /// A text that says what the column means.
     pub description: Option<String>,
 }
 
-/// A column's type, by dlt's name.
+/// The type of a column, with dlt's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataType {
-    /// UTF-8.
+    /// UTF-8 text.
     Text,
-    /// 64-bit floating point.
+    /// A 64-bit floating-point number.
     Double,
     /// True or false.
     Bool,
-    /// UTC, microseconds.
+    /// An instant in UTC, in microseconds.
     Timestamp,
     /// A day.
     Date,
-    /// 64-bit signed integer.
+    /// A 64-bit signed integer.
     Bigint,
-    /// 38 digits, 9 of them after the point: dlt's default.
+    /// A decimal number of 38 digits, 9 of them after the point, as is dlt's default.
     Decimal,
     /// Any JSON value, as its compact text with sorted keys.
     Json,
 }
 
 impl DataType {
-    /// Every type.
+    /// All types.
     pub const ALL: [Self; 8] =
         [Self::Text, Self::Double, Self::Bool, Self::Timestamp, Self::Date, Self::Bigint, Self::Decimal, Self::Json];
 
-    /// The type of that name.
+    /// Finds the type with dlt's name `name`.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|data_type| data_type.name() == name)
     }
 
-    /// dlt's name for it.
-    pub fn name(self) -> &'static str {
+    /// dlt's name of the type.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Double => "double",
@@ -65,36 +67,37 @@ impl DataType {
     }
 }
 
-/// One level of folders: a value that a record's key never changes.
+/// One level of partitions. Its value must never change for a record's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionField {
-    /// The folder's name before the `=`.
+    /// The name before the `=` of a folder's name.
     pub name: String,
-    /// The column it is computed from.
+    /// The column that the value is computed from.
     pub from: String,
-    /// How.
+    /// How the value is computed.
     pub transform: Transform,
 }
 
-/// Iceberg's partition transforms.
+/// A partition transform, as Iceberg defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
     /// The value itself.
     Identity,
-    /// `2026`, in UTC.
+    /// The year in UTC: `2026`.
     Year,
-    /// `2026-11`, in UTC.
+    /// The month in UTC: `2026-11`.
     Month,
-    /// `2026-11-21`, in UTC.
+    /// The day in UTC: `2026-11-21`.
     Day,
-    /// `2026-11-21-03`, in UTC.
+    /// The hour in UTC: `2026-11-21-03`.
     Hour,
-    /// 32-bit Murmur3 of the value, modulo N (Iceberg's table spec, appendix B).
+    /// The 32-bit Murmur3 hash of the value, modulo this number (Iceberg's table specification, appendix B).
     Bucket(u32),
 }
 
-impl std::fmt::Display for Transform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Transform {
+    /// Writes the transform as a manifest does: `bucket[8]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("identity"),
             Self::Year => f.write_str("year"),

@@ -1,19 +1,24 @@
-//! A manifest with the values of its settings: an account, a region.
+//! Fills in the settings of a manifest, such as an account or a region.
 
-use crate::Settings;
-use crate::{Auth, Manifest};
-use crate::{Fault, Faults};
+use crate::client::Auth;
+use crate::fault::{Fault, Faults};
+use crate::settings::Settings;
+use crate::source::Manifest;
 
 impl Manifest {
-    /// The same manifest with its settings filled in from `settings`, and its addresses replaced where a variable or
-    /// `base_url` says so. An error names every variable that is missing or has a value that is not allowed.
+    /// Returns the manifest with the values of its settings from `settings`. `base_url` replaces the address of the API, and the
+    /// variable `<SOURCE>_TOKEN_URL` that of tokens.
+    ///
+    /// # Errors
+    ///
+    /// A fault for each variable that is missing or has a value that is not allowed.
     pub fn configure(mut self, base_url: Option<&str>, settings: &Settings) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         for (name, setting) in &self.settings {
             let variable = Settings::variable(&self.name, name);
             let Some(value) = settings.get(&variable).map(str::to_owned).or_else(|| setting.default.clone()) else {
-                let meaning = setting.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-                faults.push(Fault::new(variable, format!("is not set; {} needs it{meaning}", self.name)));
+                let description = setting.description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+                faults.push(Fault::new(variable, format!("is not set; {} needs it{description}", self.name)));
                 continue;
             };
             if !setting.one_of.is_empty() && !setting.one_of.contains(&value) {
@@ -31,9 +36,9 @@ impl Manifest {
         };
         fill(&mut self.client.base_url);
         self.client.headers.values_mut().for_each(fill);
-        let own = self.resources.iter_mut().filter_map(|resource| resource.endpoint.auth.as_mut()).flatten();
+        let endpoint_auths = self.resources.iter_mut().filter_map(|resource| resource.endpoint.auth.as_mut()).flatten();
         let token_url = settings.get(&Settings::variable(&self.name, "token_url"));
-        for auth in self.client.auth.iter_mut().chain(own) {
+        for auth in self.client.auth.iter_mut().chain(endpoint_auths) {
             if let Auth::ClientCredentials(grant) = auth {
                 fill(&mut grant.access_token_url);
                 if let Some(url) = token_url {

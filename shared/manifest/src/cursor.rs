@@ -1,26 +1,47 @@
-//! How far an incremental resource has come: an instant or a number.
+//! Cursors: the values that order a resource's records and say how far it has been read.
 
 use std::fmt;
 
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::time::{self, Instant};
-use crate::{CursorFormat, CursorKind, Incremental};
 
-/// A cursor's value. Values of one resource are all of one kind.
+/// The value of a cursor. All cursors of one resource are of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cursor {
-    /// A moment.
+    /// An instant in UTC.
     Instant(Instant),
     /// A whole number.
     Number(i64),
 }
 
+/// The kind of value that a cursor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CursorKind {
+    /// A day or an instant, read with [`crate::time::parse_instant`].
+    Instant,
+    /// A whole number: an id, or seconds since 1970.
+    Number,
+}
+
+/// How a request writes an instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CursorFormat {
+    /// RFC 3339, to the second: `2026-11-21T10:00:00Z`.
+    #[default]
+    Rfc3339,
+    /// The day: `2026-11-21`.
+    Date,
+    /// Seconds since 1970.
+    Epoch,
+    /// Milliseconds since 1970.
+    EpochMs,
+}
+
 impl Cursor {
-    /// The cursor of kind `kind` in `value`; `None` when it holds none.
+    /// Reads the cursor of kind `kind` from a record's value; `None` if the value is no such cursor.
     pub fn of(value: &Value, kind: CursorKind) -> Option<Self> {
         match (kind, value) {
             (CursorKind::Instant, Value::String(text)) => time::parse_instant(text).map(Self::Instant),
@@ -30,12 +51,12 @@ impl Cursor {
         }
     }
 
-    /// The cursor that `text`, as [`Cursor`] displays it, stands for.
+    /// Reads the cursor of kind `kind` from a text as [`Cursor`] displays it; `None` if the text is no such cursor.
     pub fn parse(text: &str, kind: CursorKind) -> Option<Self> {
         Self::of(&Value::from(text), kind)
     }
 
-    /// The moment, if it is one.
+    /// The instant; `None` if the cursor is a number.
     pub fn instant(self) -> Option<Instant> {
         match self {
             Self::Instant(instant) => Some(instant),
@@ -43,19 +64,7 @@ impl Cursor {
         }
     }
 
-    /// So many seconds or units before it (after it, where the cursor goes down).
-    pub fn less_lag(self, incremental: &Incremental) -> Self {
-        let lag = i64::try_from(incremental.lag).unwrap_or(i64::MAX / 1000);
-        let lag = if incremental.descending { -lag } else { lag };
-        match self {
-            Self::Instant(instant) => Self::Instant(
-                TimeDelta::try_seconds(lag).and_then(|lag| instant.checked_sub_signed(lag)).unwrap_or(instant),
-            ),
-            Self::Number(number) => Self::Number(number.saturating_sub(lag)),
-        }
-    }
-
-    /// As a request holds it.
+    /// Writes the cursor as a request holds it. `format` is how an instant is written.
     pub fn written(self, format: CursorFormat) -> Value {
         match (self, format) {
             (Self::Number(number), _) => number.into(),
@@ -65,18 +74,10 @@ impl Cursor {
             (Self::Instant(instant), CursorFormat::EpochMs) => instant.timestamp_millis().into(),
         }
     }
-
-    /// The one of the two that is further, in the direction of `incremental`.
-    pub fn further(self, other: Option<Self>, incremental: &Incremental) -> Self {
-        match other {
-            Some(other) if incremental.descending => self.min(other),
-            Some(other) => self.max(other),
-            None => self,
-        }
-    }
 }
 
 impl fmt::Display for Cursor {
+    /// Writes an instant in RFC 3339, and a number in digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Instant(instant) => f.write_str(&time::format_instant(*instant)),

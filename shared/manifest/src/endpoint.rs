@@ -1,58 +1,61 @@
-//! How a resource is asked for.
+//! The request for a resource's records, and what the API's responses mean.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::Cursor;
-use crate::{Auth, JsonPath, Template, ValueCheck};
+use crate::client::Auth;
+use crate::incremental::Incremental;
+use crate::path::JsonPath;
+use crate::template::Template;
+use crate::value_check::ValueCheck;
 
-/// How a resource is asked for.
+/// The request for a resource's records, and what the API's responses mean.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Appended to the base URL, or a whole `https://` address. Values that fill a placeholder are percent-encoded.
+    /// The path below the base URL, or a whole `https://` address. The value of a placeholder is percent-encoded.
     pub path: Template,
     /// The HTTP method.
     pub method: Method,
-    /// Query parameters.
+    /// The query parameters, by name.
     pub params: BTreeMap<String, Template>,
-    /// The body.
+    /// The body of the request.
     pub body: Option<BodyTemplate>,
-    /// Headers; they go before the client's of the same name.
+    /// The headers, by name. They replace those of the client with the same name.
     pub headers: BTreeMap<String, Template>,
-    /// How the key is sent here; `None`: as the client says.
+    /// The ways to send the key to this endpoint. If it is `None`, those of the client apply.
     pub auth: Option<Vec<Auth>>,
-    /// Where the records lie in the answer; `None`: found in the first answer, see [`client::records`].
+    /// Where the body of a response holds the records. If it is `None`, the first response decides.
     pub data_selector: Option<JsonPath>,
-    /// How the next page is asked for.
+    /// How pages follow each other.
     pub paginator: Paginator,
-    /// The parameter that says how many records a page has.
+    /// The parameter that sets how many records a page has.
     pub page_size: Option<PageSize>,
-    /// Where the answer says how many records the query has.
+    /// Where a response holds the number of records of the whole query.
     pub total: Option<Total>,
-    /// Records that the API serves of one query, whatever its total.
+    /// The number of records that the API serves of one query, whatever its total.
     pub depth_limit: Option<u64>,
-    /// The total at which the API stops counting: where it says this much, there may be more.
+    /// The total at which the API stops counting: this total means this many records or more.
     pub total_limit: Option<u64>,
-    /// How a run goes on from the last one.
+    /// How a run continues where the runs before it ended.
     pub incremental: Option<Incremental>,
-    /// What `--param` accepts, by name.
+    /// The conditions that a user may add with `--param`, by name.
     pub filters: BTreeMap<String, Filter>,
-    /// What certain answers mean, in order.
+    /// What certain responses mean. The first entry that fits a response decides.
     pub response_actions: Vec<ResponseAction>,
 }
 
-/// The HTTP method of a read.
+/// The HTTP method of a request for records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// GET.
+    /// The method GET.
     Get,
-    /// POST, for the reports that take their query as a body.
+    /// The method POST, for APIs that take a query as a body.
     Post,
 }
 
 impl Method {
-    /// As it stands in a request line.
+    /// The name of the method in a request.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -61,117 +64,118 @@ impl Method {
     }
 }
 
-/// A request's body before its placeholders are filled.
+/// The body of a request before its placeholders are filled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BodyTemplate {
-    /// dlt's `json`.
+    /// A JSON body (dlt's `json`).
     Json(Template),
-    /// dlt's `data`: a mapping is sent as a form, a text as it is.
+    /// Another body (dlt's `data`): a mapping is sent as a form, a text as it is.
     Data(Template),
 }
 
-/// How the next page is asked for (dlt's names).
+/// How pages follow each other, with dlt's names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Paginator {
-    /// As the first answer suggests.
+    /// The first response decides, by dlt's rules.
     Auto,
-    /// One request has everything.
+    /// One response holds all records.
     SinglePage,
-    /// By a link in the answer.
+    /// The body of a response holds the address of the next page.
     JsonLink {
-        /// Where the link lies.
+        /// Where the body holds the address.
         next_url_path: JsonPath,
     },
-    /// By a link in the `Link` header (RFC 8288).
+    /// The header `Link` of a response (RFC 8288) holds the address of the next page.
     HeaderLink {
-        /// The relation's name: `next`.
+        /// The relation of the link to the next page, for example `next`.
         rel: String,
     },
-    /// By a cursor in a header.
+    /// A header of a response holds the page token of the next page.
     HeaderCursor {
-        /// The header's name.
+        /// The name of the header.
         header: String,
-        /// The query parameter that takes it.
+        /// The query parameter that takes the page token.
         param: String,
     },
-    /// By a cursor in the answer.
+    /// The body of a response holds the page token of the next page.
     Cursor {
-        /// Where the cursor lies.
+        /// Where the body holds the page token.
         cursor_path: JsonPath,
-        /// Where it goes.
+        /// Where a request holds the page token.
         place: ParamLocation,
-        /// Whether a page without records is the last.
+        /// Whether a page without records is the last one.
         stop_after_empty_page: bool,
-        /// Where the answer says whether there is more.
+        /// Where the body says whether there are more pages.
         has_more_path: Option<JsonPath>,
     },
-    /// By the number of records before it; advances by what was received.
+    /// A request names the number of records before the page. It advances by the number of records received.
     Offset {
-        /// Records asked for.
+        /// The number of records that are requested with one page.
         limit: u64,
-        /// The first offset.
+        /// The offset of the first page.
         offset: u64,
-        /// Where the offset goes.
+        /// Where a request holds the offset.
         offset_place: ParamLocation,
-        /// Where the limit goes.
+        /// Where a request holds the limit.
         limit_place: ParamLocation,
-        /// Where it ends.
+        /// What ends the pages. The total is a number of records.
         end: RangeEnd,
     },
-    /// By its number.
+    /// A request names the number of the page.
     PageNumber {
         /// The number of the API's first page.
         base_page: u64,
-        /// The number to begin with.
+        /// The number of the page to begin with.
         page: u64,
-        /// Where the number goes.
+        /// Where a request holds the number of the page.
         page_place: ParamLocation,
-        /// Where it ends.
+        /// What ends the pages. The total is a number of pages.
         end: RangeEnd,
     },
 }
 
-/// Where a reading by offset or page number ends: the first of these that says so.
+/// What ends the pages by offset or by page number: the first of these that says so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RangeEnd {
-    /// Where the answer says how many records (by offset) or pages (by page number) there are.
+    /// Where a response says how many records (by offset) or pages (by page number) there are.
     pub total: Option<RangeTotal>,
-    /// The offset or page number to stop before.
+    /// The offset or the page number to stop before.
     pub maximum: Option<u64>,
-    /// Whether a page without records is the last.
+    /// Whether a page without records is the last one.
     pub stop_after_empty_page: bool,
-    /// Where the answer says whether there is more.
+    /// Where the body of a response says whether there are more pages.
     pub has_more_path: Option<JsonPath>,
 }
 
-/// Where an answer says how much there is.
+/// Where a response says how many records or pages there are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RangeTotal {
-    /// The place.
+    /// The place in the body.
     pub path: JsonPath,
-    /// Whether an answer without it is an error: where the manifest names it. dlt's default, `total`, is taken where it is there.
+    /// Whether a response without the number is an error, because the manifest names the place. dlt's default place, `total`, is used
+    /// only if it is there.
     pub required: bool,
 }
 
-/// Where an answer says how many records the whole query has.
+/// Where a response holds the number of records of the whole query.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Total {
-    /// In its body.
+    /// This place in the body.
     Path(JsonPath),
-    /// In the header of this name.
+    /// The header of this name.
     Header(String),
 }
 
-/// The parameter that says how many records a page has.
+/// The parameter that sets how many records a page has.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PageSize {
-    /// Where it goes.
+    /// Where a request holds the number of records.
     pub place: ParamLocation,
-    /// The most that the API gives, and what is asked for unless the request says less.
+    /// The most records that a page can have. This many are requested unless the request of the run says fewer.
     pub maximum: u64,
 }
 
-/// Where a value goes in a request.
+/// Where a request holds a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum ParamLocation {
     /// The query parameter of this name.
@@ -180,120 +184,53 @@ pub enum ParamLocation {
     Body(String),
 }
 
-/// How a run goes on from the last one: records at or after a cursor's value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Incremental {
-    /// Where a record's cursor lies.
-    pub cursor_path: JsonPath,
-    /// What kind of value it is.
-    pub kind: CursorKind,
-    /// Where the first run begins; `None`: at the API's first record.
-    pub initial_value: Option<Cursor>,
-    /// Where every run ends unless the request says so; with it the watermark stays.
-    pub end_value: Option<Cursor>,
-    /// Seconds (for instants) or units (for numbers) before the watermark that are read again, for records that change after they appear.
-    pub lag: u64,
-    /// What happens to a record without a cursor.
-    pub missing: CursorMissing,
-    /// The order in which the API gives records, by cursor: reading ends where it leaves the range.
-    pub row_order: Option<RowOrder>,
-    /// Whether the cursor goes down from run to run (dlt's `last_value_func: min`).
-    pub descending: bool,
-    /// How `{incremental.*}` is written.
-    pub format: CursorFormat,
-    /// The query parameters of the range's ends, for the configurations that name them apart (dlt's deprecated `start_param`, `end_param`).
-    pub params: (Option<String>, Option<String>),
-}
-
-/// What kind of value a cursor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CursorKind {
-    /// A day or an instant, read with [`crate::time::parse_instant`].
-    Instant,
-    /// A whole number: an id, or seconds since 1970.
-    Number,
-}
-
-/// What happens to a record without a cursor (dlt's `on_cursor_value_missing`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CursorMissing {
-    /// The run ends with an error.
-    Raise,
-    /// It is stored.
-    Include,
-    /// It is left out, and counted.
-    Exclude,
-}
-
-/// The order of an API's records by their cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowOrder {
-    /// Oldest first.
-    Asc,
-    /// Newest first.
-    Desc,
-}
-
-/// How an instant is written in a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CursorFormat {
-    /// `2026-11-21T10:00:00Z`.
-    #[default]
-    Rfc3339,
-    /// `2026-11-21`.
-    Date,
-    /// Seconds since 1970.
-    Epoch,
-    /// Milliseconds since 1970.
-    EpochMs,
-}
-
 /// A condition that a user may add with `--param NAME=VALUE`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// Whether the value is a comma-separated list.
+    /// Whether the value is a list, written with commas.
     pub list: bool,
-    /// Query parameters it adds; empty and no body: the parameter of its own name.
+    /// The query parameters that the filter sets, by name. If it is empty and `json` is `None`, the filter sets the parameter of its own
+    /// name.
     pub params: BTreeMap<String, Template>,
-    /// What it adds to the JSON body.
+    /// The members that the filter adds to the JSON body.
     pub json: Option<Template>,
-    /// The field of the parent resource whose values it gives, instead of those that the parent has.
+    /// The field of the parent's records that the user's values replace.
     pub parent: Option<String>,
-    /// Where its values are names that stand for ids.
+    /// The stored table in which the user's value is a name, and that has the id to send.
     pub lookup: Option<Lookup>,
-    /// What its values must look like.
+    /// How the values must be written.
     pub check: ValueCheck,
 }
 
 /// A stored table with names and ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// The resource whose table it is.
+    /// The name of the resource whose table it is.
     pub resource: String,
-    /// The column of names.
+    /// The column with the names.
     pub name: String,
-    /// The column of ids.
+    /// The column with the ids.
     pub id: String,
 }
 
-/// What an answer means that has this status and holds this text.
+/// What a response with a certain status and content means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseAction {
-    /// The status; `None`: any.
+    /// The HTTP status of the response; `None` means any.
     pub status_code: Option<u16>,
-    /// A part of its body; `None`: any.
+    /// A text that the body contains; `None` means any body.
     pub content: Option<String>,
-    /// What to do.
+    /// What to do with such a response.
     pub action: Action,
 }
 
-/// What to do with an answer.
+/// What to do with a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Take it for an answer without records. After the first page that is the end only where the API's numbers agree.
+    /// Take the response for one without records. After the first page this ends the query only if the API's total agrees.
     Ignore,
-    /// Ask again, like after a 503.
+    /// Send the request again, as after a status 503.
     Retry,
-    /// Do not ask again.
+    /// Do not send the request again.
     Fail,
 }

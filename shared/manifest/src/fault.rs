@@ -1,30 +1,32 @@
-//! What is wrong with a request, a setting or a manifest.
+//! Faults: mistakes in a request, a setting or a manifest.
 
 use std::fmt;
 
-/// One thing wrong with a request, a setting or a manifest: where it is, what it is, what would be right.
+/// A mistake in a request, a setting or a manifest: where it is, what it is, and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where: a request field (`from`), a variable (`LAKE`), or a manifest's place (`see_tickets.yaml:12:5 resources[0].name`).
+    /// Where the mistake is: a field of the request (`from`), a variable (`LAKE`), or a position in a manifest
+    /// (`see_tickets.yaml:12:5 resources[0].name`).
     pub place: String,
-    /// What is wrong, with the value allowed.
+    /// What is wrong, and what is allowed.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault at `place`.
+    /// A fault at `place` with the message `message`.
     pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self { place: place.into(), message: message.into() }
     }
 }
 
 impl fmt::Display for Fault {
+    /// Writes the place and the message: `place: message`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)
     }
 }
 
-/// Every fault found, not only the first; never empty.
+/// All faults that were found. It is never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 
@@ -35,6 +37,7 @@ impl From<Fault> for Faults {
 }
 
 impl fmt::Display for Faults {
+    /// Writes one fault in each line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, fault) in self.0.iter().enumerate() {
             if position > 0 {
@@ -46,7 +49,7 @@ impl fmt::Display for Faults {
     }
 }
 
-/// `. Did you mean …?` when one of `names` is close to `text`, else nothing.
+/// Returns `. Did you mean …?` with the name in `names` that is nearest to `text`, or the empty text if no name is near.
 pub fn nearest(text: &str, names: &[impl AsRef<str>]) -> String {
     names
         .iter()

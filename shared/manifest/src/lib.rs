@@ -1,23 +1,23 @@
-//! What a ticketing API looks like, as data.
+//! Ticketing APIs as data: manifests and what they describe.
 //!
-//! A manifest says where an API is, how it takes its key, how its pages follow each other and what its records hold, in the
-//! vocabulary of dlt's `rest_api` source and some keys of our own. It is read whole and checked whole before the first request
-//! ([`Manifest::parse`]): every fault at once, each with its line.
+//! A manifest says where an API is, how it takes its key, how its pages follow each other and what its records hold. Its vocabulary is
+//! that of dlt's `rest_api` source with some keys of ticketlake. [`Manifest::parse`] reads and checks a whole manifest before the first
+//! request, and reports every fault at once, each with its line.
 //!
-//! This crate is pure data. It sends no request, opens no lake and reads no clock but through [`time::Clock`]; every other crate of
+//! This crate is pure data. It sends no request, opens no lake, and reads the clock only through [`time::Clock`]. Every other crate of
 //! the workspace builds on it, and it builds on none of them.
 //!
-//! | module | what it holds |
+//! | module | what it has |
 //! |---|---|
-//! | [`source`], [`resource`], [`column`] | a manifest, its resources and their columns |
-//! | [`client`], [`endpoint`], [`rate`], [`split`], [`refresh`], [`value_check`] | the parts of a manifest |
-//! | [`parse`](Manifest::parse) | from a manifest's text to these types |
+//! | [`source`], [`resource`], [`mod@column`] | a manifest, its resources and their columns |
+//! | [`client`], [`endpoint`], [`incremental`], [`rate`], [`split`], [`refresh`], [`value_check`] | the parts of a manifest |
+//! | [`parse`](Manifest::parse) | reading a manifest's text into these types |
 //! | [`keys`] | every key that a manifest may have: its type, its default and what it means |
 //! | [`built_in`] | the manifests that come with ticketlake |
-//! | [`query`] | one list request, and what identifies it |
+//! | [`query`] | list requests, and what identifies them |
 //! | [`path`], [`template`] | places in a record; values of a request with placeholders |
-//! | [`cursor`], [`time`] | how far an incremental resource has come; instants and days |
-//! | [`settings`], [`fault`] | the environment's values; what is wrong with a manifest or a request |
+//! | [`cursor`], [`time`] | cursors; instants and days |
+//! | [`settings`], [`fault`] | the environment; mistakes in a manifest or a request |
 
 pub mod built_in;
 pub mod client;
@@ -26,6 +26,8 @@ mod configure;
 pub mod cursor;
 pub mod endpoint;
 pub mod fault;
+pub mod incremental;
+pub mod keys;
 mod parse;
 pub mod path;
 pub mod query;
@@ -42,12 +44,13 @@ mod yaml;
 
 pub use client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting};
 pub use column::{Column, DataType, PartitionField, Transform};
-pub use cursor::Cursor;
+pub use cursor::{Cursor, CursorFormat, CursorKind};
 pub use endpoint::{
-    Action, BodyTemplate, CursorFormat, CursorKind, CursorMissing, Endpoint, Filter, Incremental, Lookup, Method,
-    PageSize, Paginator, ParamLocation, RangeEnd, RangeTotal, ResponseAction, RowOrder, Total,
+    Action, BodyTemplate, Endpoint, Filter, Lookup, Method, PageSize, Paginator, ParamLocation, RangeEnd, RangeTotal,
+    ResponseAction, Total,
 };
 pub use fault::{Fault, Faults, nearest};
+pub use incremental::{CursorMissing, Incremental, RowOrder};
 pub use path::JsonPath;
 pub use query::{Body, Query, QueryId};
 pub use rate::{Rate, RateWindow};

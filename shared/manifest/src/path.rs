@@ -1,4 +1,4 @@
-//! The JSONPath subset that manifests use: `a.b`, `$`, `[0]`, `[*]`, `['quoted']`, `..name`.
+//! The subset of JSONPath that manifests use: `a.b`, `$`, `[0]`, `[*]`, `['quoted']`, `..name`.
 
 use std::fmt;
 
@@ -8,22 +8,26 @@ use serde_json::Value;
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A member of an object.
+    /// The member of an object with this name.
     Field(String),
-    /// One element of a list, from 0.
+    /// The element of a list with this index, counted from 0.
     Index(usize),
     /// Every element of a list.
     All,
-    /// The value itself and everything below it.
+    /// The value itself and all values inside it.
     Deep,
 }
 
-/// A place within a JSON value.
+/// A JSONPath: a place, or several places, in a JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPath(Vec<Step>);
 
 impl JsonPath {
-    /// Reads a path. The error says what is not understood; jsonpath-ng's filters and arithmetic are refused.
+    /// Reads a path.
+    ///
+    /// # Errors
+    ///
+    /// A message that says what is not understood. The filters and the arithmetic of jsonpath-ng are refused.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut rest = text.trim();
         let mut steps = Vec::new();
@@ -33,17 +37,17 @@ impl JsonPath {
         if let Some(after) = rest.strip_prefix('$') {
             rest = after;
         } else if !rest.starts_with('[') {
-            rest = Self::field(rest, &mut steps)?;
+            rest = Self::parse_field(rest, &mut steps)?;
         }
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix("..") {
                 steps.push(Step::Deep);
-                rest = if after.starts_with('[') { after } else { Self::field(after, &mut steps)? };
+                rest = if after.starts_with('[') { after } else { Self::parse_field(after, &mut steps)? };
             } else if let Some(after) = rest.strip_prefix('.') {
-                rest = if after.starts_with('[') { after } else { Self::field(after, &mut steps)? };
+                rest = if after.starts_with('[') { after } else { Self::parse_field(after, &mut steps)? };
             } else if let Some(after) = rest.strip_prefix('[') {
-                let end = Self::bracket_end(after).ok_or_else(|| format!("`[` without `]` in `{text}`"))?;
-                steps.push(Self::bracket(&after[..end])?);
+                let end = Self::find_bracket_end(after).ok_or_else(|| format!("`[` without `]` in `{text}`"))?;
+                steps.push(Self::parse_bracket(&after[..end])?);
                 rest = &after[end + 1..];
             } else {
                 return Err(format!("`{rest}` in `{text}` is not understood"));
@@ -52,7 +56,8 @@ impl JsonPath {
         Ok(Self(steps))
     }
 
-    fn field<'t>(text: &'t str, steps: &mut Vec<Step>) -> Result<&'t str, String> {
+    /// Reads a field name at the beginning of `text` and returns the text after it.
+    fn parse_field<'t>(text: &'t str, steps: &mut Vec<Step>) -> Result<&'t str, String> {
         let end = text.find(['.', '[']).unwrap_or(text.len());
         let name = &text[..end];
         if name == "*" {
@@ -65,7 +70,8 @@ impl JsonPath {
         Ok(&text[end..])
     }
 
-    fn bracket_end(text: &str) -> Option<usize> {
+    /// Returns where the `]` is that ends the brackets; `text` is the text after the `[`.
+    fn find_bracket_end(text: &str) -> Option<usize> {
         match text.chars().next() {
             Some(quote @ ('\'' | '"')) => {
                 text[1..].find(quote).map(|at| at + 2).filter(|at| text[*at..].starts_with(']'))
@@ -74,7 +80,8 @@ impl JsonPath {
         }
     }
 
-    fn bracket(inside: &str) -> Result<Step, String> {
+    /// Reads the text inside brackets.
+    fn parse_bracket(inside: &str) -> Result<Step, String> {
         if inside == "*" {
             return Ok(Step::All);
         }
@@ -89,44 +96,46 @@ impl JsonPath {
             .map_err(|_| format!("`[{inside}]` is not supported: use `[0]`, `[*]` or `['name']`"))
     }
 
-    /// A path of one field.
+    /// The path of the field `name`.
     pub fn of_field(name: &str) -> Self {
         Self(vec![Step::Field(name.to_owned())])
     }
 
-    /// The steps, outermost first.
+    /// The steps of the path, the outermost first.
     pub fn steps(&self) -> &[Step] {
         &self.0
     }
 
-    /// Whether the path can meet more than one value.
+    /// Returns whether the path can find more than one value.
     pub fn is_many(&self) -> bool {
         self.0.iter().any(|step| matches!(step, Step::All | Step::Deep))
     }
 
-    /// Whether the place is there, for a path that can meet none of many: the list that `[*]` goes through.
+    /// Returns whether `value` has the place that the path names, even if it holds no value: for a path with `[*]`, the list whose
+    /// elements it takes.
     pub fn is_in(&self, value: &Value) -> bool {
         let single = self.0.iter().take_while(|step| !matches!(step, Step::All | Step::Deep)).count();
         let through_list = self.0.get(single) == Some(&Step::All);
-        let found = Self::walk(&self.0[..single], value, &mut |found| Some(found));
-        found.is_some_and(|found| single == self.0.len() || !through_list || found.is_array())
+        let start = Self::walk(&self.0[..single], value, &mut Some);
+        start.is_some_and(|start| single == self.0.len() || !through_list || start.is_array())
     }
 
-    /// The first value at the path.
+    /// Finds the first value at the path.
     pub fn first<'v>(&self, value: &'v Value) -> Option<&'v Value> {
-        Self::walk(&self.0, value, &mut |found| Some(found))
+        Self::walk(&self.0, value, &mut Some)
     }
 
-    /// Every value at the path, in order.
+    /// Finds all values at the path, in order.
     pub fn all<'v>(&self, value: &'v Value) -> Vec<&'v Value> {
-        let mut found = Vec::new();
+        let mut values = Vec::new();
         Self::walk(&self.0, value, &mut |value| {
-            found.push(value);
+            values.push(value);
             None
         });
-        found
+        values
     }
 
+    /// Calls `visit` with each value at the path, in order, until it returns a value.
     fn walk<'v>(
         steps: &[Step],
         value: &'v Value,
@@ -140,8 +149,8 @@ impl JsonPath {
             Step::Index(index) => Self::walk(rest, value.get(index)?, visit),
             Step::All => value.as_array()?.iter().find_map(|element| Self::walk(rest, element, visit)),
             Step::Deep => {
-                if let Some(found) = Self::walk(rest, value, visit) {
-                    return Some(found);
+                if let Some(visited) = Self::walk(rest, value, visit) {
+                    return Some(visited);
                 }
                 match value {
                     Value::Array(elements) => elements.iter().find_map(|element| Self::walk(steps, element, visit)),
@@ -154,6 +163,7 @@ impl JsonPath {
 }
 
 impl fmt::Display for JsonPath {
+    /// Writes the path as a manifest does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("$");
@@ -184,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_it_names() {
+    fn a_path_finds_the_values_that_it_names() {
         let record = json!({"a": {"b": [{"id": 1}, {"id": 2}, {"x": 3}]}, "odd key.x": 4});
         for (path, expected) in [
             ("$.a.b[0].id", vec![json!(1)]),
@@ -203,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_cannot_do() {
+    fn a_path_with_unsupported_steps_is_refused() {
         for path in ["", "a..", "a[?(@.x)]", "a[", "a.", "a b"] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }

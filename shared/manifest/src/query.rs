@@ -1,4 +1,4 @@
-//! One list request, and what identifies it.
+//! Queries: list requests, and what identifies them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,19 +8,21 @@ use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::cursor::Cursor;
-use crate::endpoint::{Endpoint, Incremental, RowOrder};
+use crate::endpoint::Endpoint;
+use crate::incremental::{Incremental, RowOrder};
 use crate::split::{TimeEnds, TimeParams};
 use crate::time::{self, TimeRange};
 
-/// The version of what a [`QueryId`] is a hash of. A change of that gives every query another id, so that nothing stored is taken for
-/// a query that it does not belong to.
+/// The version of the data that a [`QueryId`] is a hash of. If that data changes, a new version gives every query another id, so that
+/// no stored progress is taken for that of another query.
 const ID_VERSION: u32 = 1;
 
-/// What identifies a query: a 128-bit hash of everything that decides its answer.
+/// The id of a query: a 128-bit hash of everything that decides the response.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueryId(u128);
 
 impl fmt::Display for QueryId {
+    /// Writes the id as 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
     }
@@ -45,12 +47,12 @@ impl<'de> Deserialize<'de> for QueryId {
     }
 }
 
-/// What all queries of one endpoint have in common: the part of a [`QueryId`] that does not differ between them.
+/// The part of a [`QueryId`] that all queries of one endpoint have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueryScope(u128);
 
 impl QueryScope {
-    /// The scope of `endpoint` below `base_url`, whose pages have `page_size` records where the request says so.
+    /// The scope of `endpoint` below `base_url`. `page_size` is the number of records in a page, if the request of the run sets it.
     pub fn new(base_url: &str, endpoint: &Endpoint, page_size: Option<u64>) -> Self {
         let scope = json!({
             "version": ID_VERSION,
@@ -69,15 +71,16 @@ impl QueryScope {
 /// The body of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Body {
-    /// JSON.
+    /// A JSON value.
     Json(Value),
-    /// `application/x-www-form-urlencoded`.
+    /// The fields of a form, by name, sent as `application/x-www-form-urlencoded`.
     Form(BTreeMap<String, String>),
-    /// Text that is sent as it is.
+    /// A text that is sent as it is.
     Text(String),
 }
 
 impl fmt::Display for Body {
+    /// Writes the body for messages. The fields of a form are not encoded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Json(value) => write!(f, "{value}"),
@@ -87,7 +90,7 @@ impl fmt::Display for Body {
     }
 }
 
-/// Parameters as they stand in a URL, without encoding: for messages.
+/// Writes query parameters for messages: as in a URL, but without encoding.
 pub fn join_params(params: &BTreeMap<String, String>) -> String {
     params.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
@@ -96,32 +99,33 @@ pub fn join_params(params: &BTreeMap<String, String>) -> String {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     scope: QueryScope,
-    /// For messages and the report: its time window, its extra parameters or its parent. Nothing is decided by it.
+    /// The name of the query in messages and in the report: its time window, its extra parameters or its parent. Nothing is decided by
+    /// it.
     pub label: String,
     /// The path below the base URL, or a whole address.
     pub path: String,
-    /// The query parameters, without those of the page and the key.
+    /// The query parameters by name, without those of the page and of the key.
     pub params: BTreeMap<String, String>,
-    /// The headers beside the client's.
+    /// The headers by name, without those of the client.
     pub headers: BTreeMap<String, String>,
-    /// The body, without what the page adds to it.
+    /// The body, without the parameters of the page.
     pub body: Option<Body>,
-    /// The values that each record takes over from its parent, by column name.
+    /// The fields of the parent's record that each record keeps, by column name.
     pub parent_fields: Map<String, Value>,
-    /// The first cursor value of the range.
+    /// The first cursor of the range; `None` means that the range has no beginning.
     pub start: Option<Cursor>,
-    /// The last cursor value of the range.
+    /// The last cursor of the range; `None` means that the range has no end.
     pub end: Option<Cursor>,
 }
 
 impl Query {
-    /// An empty query in `scope`, called `label` in messages.
+    /// An empty query in `scope`. Messages call it `label`.
     pub fn new(scope: QueryScope, label: impl Into<String>) -> Self {
         Self { scope, label: label.into(), ..Self::default() }
     }
 
-    /// The hash of everything that decides the answer: method, base URL, path, parameters, headers, body, paginator, page size and
-    /// selector. Headers that hold a key are the client's, and are not among them.
+    /// Returns the hash of everything that decides the response: method, base URL, path, parameters, headers, body, paginator, page
+    /// size, selector and range. The headers of the client, among them those that hold a key, do not count.
     pub fn id(&self) -> QueryId {
         let parts = json!([
             ID_VERSION,
@@ -136,10 +140,10 @@ impl Query {
         QueryId(xxh3_128(parts.to_string().as_bytes()))
     }
 
-    /// Whether `cursor` lies beyond the end of a range that the API gives in order. The last page has such records where the API has no
-    /// parameter for the end.
+    /// Returns whether the API's records are in order and `cursor` lies beyond the end of the range. If the API has no parameter for
+    /// the end of the range, the last page has such records.
     pub fn ends_before(&self, cursor: Cursor, incremental: &Incremental) -> bool {
-        // The range of a cursor that goes down begins at its greatest value.
+        // If runs go backwards, the range begins at its greatest cursor.
         let (first, last) = if incremental.descending { (self.end, self.start) } else { (self.start, self.end) };
         match incremental.row_order {
             Some(RowOrder::Asc) => last.is_some_and(|last| cursor > last),
@@ -148,15 +152,15 @@ impl Query {
         }
     }
 
-    /// The same query within a time window. Open ends are not sent.
+    /// Returns the same query within the time window `window`. An open end is not sent.
     #[must_use]
     pub fn within(&self, time: &TimeParams, window: TimeRange) -> Self {
         let mut query = self.clone();
         if window == TimeRange::ALL {
             return query;
         }
-        let written = |seconds: i64| time::from_seconds(seconds).map(time::format_seconds);
-        let (from, to) = (window.from.and_then(written), window.to.and_then(written));
+        let format = |seconds: i64| time::from_seconds(seconds).map(time::format_seconds);
+        let (from, to) = (window.from.and_then(format), window.to.and_then(format));
         query.label = window.to_string();
         match &time.ends {
             TimeEnds::Pair { start_param, end_param } => {
@@ -164,14 +168,14 @@ impl Query {
                 query.params.extend(to.map(|to| (end_param.clone(), to)));
             }
             TimeEnds::Range { param } => {
-                let open = |end: Option<String>| end.unwrap_or_else(|| "*".into());
-                query.params.insert(param.clone(), format!("{},{}", open(from), open(to)));
+                let or_open = |end: Option<String>| end.unwrap_or_else(|| "*".into());
+                query.params.insert(param.clone(), format!("{},{}", or_open(from), or_open(to)));
             }
         }
         query
     }
 
-    /// The same query for some values of a parameter.
+    /// Returns the same query for `values` of the query parameter `param`, with commas.
     #[must_use]
     pub fn with_values(&self, param: &str, values: &[String]) -> Self {
         let mut query = self.clone();
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_depends_on_what_decides_the_answer_and_on_nothing_else() {
+    fn an_id_depends_on_everything_that_decides_the_response_and_on_nothing_else() {
         let base = query();
         assert_eq!(Query { label: "everything".into(), ..base.clone() }.id(), base.id());
         let manifest = built_in::find("ticketmaster").unwrap().unwrap();

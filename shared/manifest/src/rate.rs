@@ -1,38 +1,38 @@
-//! How often an API may be asked: several limits at once.
+//! How many requests an API allows: several rate limits at once.
 
 use std::time::Duration;
 
-/// Up to this period a limit is kept by even spacing; above it, requests are counted.
-pub(crate) const LONGEST_PACED: Duration = Duration::from_secs(10);
-/// The units of the mapping's form, with their seconds.
+/// The longest period of a limit that is kept by sending requests at even intervals. The requests of a longer one are counted.
+pub(crate) const MAX_PACED_PERIOD: Duration = Duration::from_secs(10);
+/// The keys of a rate limit by unit of time, each with the seconds of its unit.
 pub(crate) const UNITS: [(&str, f64); 4] =
     [("per_second", 1.0), ("per_minute", 60.0), ("per_hour", 3_600.0), ("per_day", 86_400.0)];
 
-/// What an API allows one key.
+/// The rate limits of an API for one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
-    /// Every limit, that of the shortest period first; empty: as fast as the API answers.
+    /// All limits, the one with the shortest period first. If it is empty, there is no limit.
     pub windows: Vec<RateWindow>,
 }
 
-/// So many requests in every so much time.
+/// A number of requests in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateWindow {
-    /// At least 1.
+    /// The number of requests, at least 1.
     pub requests: u32,
-    /// Whole seconds above 10 s.
+    /// The length of the period. Above 10 seconds, it is a whole number of seconds.
     pub period: Duration,
 }
 
 impl RateWindow {
-    /// Whether requests are counted against it (above 10 s), not spaced evenly.
+    /// Returns whether requests are counted against the limit (a period above 10 seconds), and not sent at even intervals.
     pub fn is_long(&self) -> bool {
-        self.period > LONGEST_PACED
+        self.period > MAX_PACED_PERIOD
     }
 }
 
 impl Rate {
-    /// Seconds that so many requests take at least.
+    /// Estimates the least number of seconds that `requests` requests take. `None` if there is no limit that delays them.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -40,13 +40,13 @@ impl Rate {
         reason = "an estimate of something positive"
     )]
     pub fn seconds(&self, requests: u64) -> Option<u64> {
-        let taken = |window: &RateWindow| requests as f64 * window.period.as_secs_f64() / f64::from(window.requests);
-        // A counted window lets the first so many leave as fast as the spaced ones do.
-        let binding = self.windows.iter().filter(|window| !window.is_long() || requests > u64::from(window.requests));
-        binding.map(taken).max_by(f64::total_cmp).map(|seconds| seconds.ceil() as u64)
+        let seconds = |window: &RateWindow| requests as f64 * window.period.as_secs_f64() / f64::from(window.requests);
+        // A counted limit delays no request until its number is used up.
+        let delaying = self.windows.iter().filter(|window| !window.is_long() || requests > u64::from(window.requests));
+        delaying.map(seconds).max_by(f64::total_cmp).map(|seconds| seconds.ceil() as u64)
     }
 
-    /// The share of the longest limit that so many requests are, in percent.
+    /// Returns how much of the longest counted limit `requests` requests use, in percent. `None` if no limit is counted.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn quota_percent(&self, requests: u64) -> Option<f64> {
         let longest = self.windows.iter().rfind(|window| window.is_long())?;
@@ -55,11 +55,12 @@ impl Rate {
 }
 
 impl std::fmt::Display for RateWindow {
+    /// Writes the limit for people: `5 requests per second`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let noun = if self.requests == 1 { "request" } else { "requests" };
         let seconds = self.period.as_secs_f64();
         match UNITS.iter().find(|(_, unit)| *unit == seconds) {
-            Some((name, _)) => write!(f, "{} {noun} {}", self.requests, name.replace('_', " ")),
+            Some((key, _)) => write!(f, "{} {noun} {}", self.requests, key.replace('_', " ")),
             None => write!(f, "{} {noun} per {seconds} s", self.requests),
         }
     }

@@ -1,54 +1,55 @@
-//! `refresh`: how a resource is kept up to date whose API has no filter for what was changed.
+//! `refresh` and `vanished`: how a resource is kept up to date if the API has no filter for changed records.
 
 use std::collections::BTreeMap;
 
-use crate::TimeParams;
+use crate::split::TimeParams;
 
-/// When a run that names no range reads all of a resource, and what it reads between.
+/// When a run without a range reads all of a resource, and what it reads in the meantime.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refresh {
-    /// Days after which all of it is read again.
+    /// The number of days after which the whole resource is read again.
     pub full_every_days: u64,
-    /// Reads what was announced since the last run.
+    /// The query for records that were announced since the previous run.
     pub announced: Option<Announced>,
-    /// Windows that begin now and are read whole more often, in the order of their length.
+    /// The time windows that begin now and are read whole more often, the shortest first.
     pub near: Vec<Near>,
 }
 
-/// A query for the records that the API shows since some instant.
+/// A query for the records that the API has shown since an instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Announced {
-    /// The parameters of that instant.
+    /// The query parameters that bound the instant.
     pub time: TimeParams,
-    /// Seconds before the last run that are read again.
+    /// The number of seconds before the previous run at which the query begins.
     pub lag: u64,
 }
 
-/// A window of the time that the resource is sliced by (`slices.time`), from now on.
+/// A time window that begins now. It bounds the time that the resource's queries are split by (`slices.time`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Near {
-    /// Its length in days.
+    /// The length of the time window in days.
     pub ahead_days: u64,
-    /// Days after which it is read again.
+    /// The number of days after which the time window is read again.
     pub every_days: u64,
 }
 
-/// What becomes of a stored record that the API has no more: it stays, and a column says since when it is missing.
+/// How a row is marked whose record the API no longer has. The row stays, and a column says since when the record is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vanished {
-    /// The column: a timestamp, null while the record is there.
+    /// The name of the column: a timestamp that is null while the API has the record.
     pub column: String,
-    /// How a record is asked for that was not met. Without it, only a reading of everything tells that one is missing.
+    /// How records that a run did not receive are requested by their key. If it is `None`, only a complete read finds what is
+    /// missing.
     pub confirm: Option<Confirm>,
 }
 
 /// A query for certain records by their key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirm {
-    /// The parameter that takes keys, with commas.
+    /// The query parameter that takes the keys, with commas.
     pub param: String,
-    /// The most that it takes.
+    /// The greatest number of keys in one query.
     pub most: usize,
-    /// What makes the query show records of every kind.
+    /// The query parameters that make the API show records of every kind, by name.
     pub params: BTreeMap<String, String>,
 }

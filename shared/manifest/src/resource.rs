@@ -1,70 +1,76 @@
 //! A resource: one list of an API, and the table that it fills.
 
-use crate::{Column, Endpoint, JsonPath, PartitionField, Refresh, Slices, Vanished};
+use crate::column::{Column, PartitionField};
+use crate::endpoint::Endpoint;
+use crate::path::JsonPath;
+use crate::refresh::{Refresh, Vanished};
+use crate::split::Slices;
 
-/// A part's size where the manifest gives none: large enough for few objects, small enough to be rewritten whole.
+/// The size in bytes at which a part takes no more rows, if the manifest gives none. It is large enough for few objects, and small
+/// enough for a part to be written anew.
 pub const PART_BYTES: usize = 32 << 20;
 
-/// One kind of record of a source: a table of the lake.
+/// One list of an API, and the table that it fills.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// Its name: `--resource`, the second folder of the lake.
+    /// The name of the resource: the value of `--resource`, and the second folder in the lake.
     pub name: String,
-    /// How it is asked for.
+    /// The request for the records.
     pub endpoint: Endpoint,
-    /// The columns that identify a record; never empty: [`RECORD_KEY`] where the manifest names none.
+    /// The names of the columns that identify a record. It is never empty: without a key in the manifest, it is [`RECORD_KEY`].
     pub primary_key: Vec<String>,
-    /// The resource whose records this one is asked for by, if there is one.
+    /// The resource whose records this one's queries are for; `None` if the resource has no parent.
     pub parent: Option<Parent>,
     /// What happens to a record whose key is stored already.
     pub write_disposition: WriteDisposition,
-    /// In the order of the stored file, the primary key's among them.
+    /// The columns in the order of the stored file. Those of the primary key are among them.
     pub columns: Vec<Column>,
-    /// Whether further columns are found in the records: where the manifest declares none.
+    /// Whether further columns are found in the records, because the manifest declares none.
     pub infer_columns: bool,
-    /// The folders' levels, outermost first; empty: one folder.
+    /// The levels of partitions, the outermost folder first. If it is empty, the table has one partition.
     pub partition: Vec<PartitionField>,
-    /// Whether every version seen is kept, not only the latest.
+    /// Whether every version of a row is kept, not only the latest.
     pub history: bool,
-    /// The size at which a part takes no more rows, in bytes as stored.
+    /// The size in bytes, as stored, at which a part takes no more rows.
     pub part_bytes: usize,
-    /// How a query is cut into slices.
+    /// How a query is split that has more records than the API serves.
     pub slices: Slices,
-    /// One record into many rows; each entry is one way down, applied when its first level is there.
+    /// How a record that is a tree becomes several rows: lists of levels from the root down. The first list is used whose first level
+    /// the record has. If it is empty, a record is one row.
     pub explode: Vec<Vec<Level>>,
-    /// Records of other resources that lie inside this one's.
+    /// The records of other resources that lie inside the records of this one.
     pub harvest: Vec<Harvest>,
-    /// How it is kept up to date, where the API has no filter for what was changed.
+    /// How the resource is kept up to date if the API has no filter for changed records.
     pub refresh: Option<Refresh>,
-    /// The columns that say when a record is past, the first that has a value: from then on the API need not have it, and retention
-    /// counts from there.
+    /// The columns that say when a record is past: the first that has a value. After that time the API need not have the record, and
+    /// retention counts from it.
     pub passed_by: Vec<String>,
-    /// What becomes of a stored record that the API has no more; `None`: nothing is known of it.
+    /// How a row is marked whose record the API no longer has. If it is `None`, such a row stays as it is.
     pub vanished: Option<Vanished>,
-    /// Whether `--resource all` reads it (dlt's `selected`).
+    /// Whether `--resource all` reads the resource (dlt's `selected`).
     pub selected: bool,
-    /// What the manifest left open and how it was understood, for the log.
+    /// How parts of the manifest were understood that it leaves open, for the log.
     pub notes: Vec<String>,
 }
 
-/// The column of records that no primary key tells apart: a 128-bit hash of the whole record.
+/// The name of the key column of a resource without a primary key. Its value is a 128-bit hash of the whole record.
 pub const RECORD_KEY: &str = "_key";
 
-/// How a resource depends on another: it is asked for once for each of its records, or for a batch of them.
+/// The resource that another one depends on: there is a query for each of its records, or for each batch of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
-    /// The other resource's name.
+    /// The name of the parent.
     pub resource: String,
-    /// The fields of its records that fill placeholders, as paths.
+    /// The fields of the parent's records that placeholders take, each as a JSONPath.
     pub fields: Vec<String>,
-    /// The fields of its records that each row keeps, as `_<parent>_<field>`.
+    /// The fields of the parent's records that each row keeps in the columns [`Parent::column`], each as a JSONPath.
     pub include: Vec<String>,
-    /// So many of its records in one query; `None`: one query for each.
+    /// The number of the parent's records in one query; `None` means that there is one query for each record.
     pub batch: Option<usize>,
 }
 
 impl Parent {
-    /// The column of an included field.
+    /// The name of the column that keeps `field` of the parent's record: `_<parent>_<field>`.
     pub fn column(&self, field: &str) -> String {
         format!("_{}_{field}", self.resource)
     }
@@ -73,30 +79,30 @@ impl Parent {
 /// What happens to a record whose key is stored already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteDisposition {
-    /// The first version stays.
+    /// The first version of a record stays.
     Append,
-    /// A changed record replaces the stored one (dlt's `merge`, strategy `upsert`).
+    /// A changed record replaces the stored one (dlt's `merge` with the strategy `upsert`).
     Merge,
-    /// As `Merge`; and after a complete reading, what was not in it is taken out.
+    /// A changed record replaces the stored one, and a proven full read removes the rows that it did not see.
     Replace,
 }
 
-/// Records of another resource that lie inside a record: they are stored in that resource's table.
+/// Records of another resource that lie inside a record. They are stored in that resource's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Harvest {
-    /// The other resource's name.
+    /// The name of the other resource.
     pub resource: String,
-    /// Where its records lie.
+    /// Where a record holds the records of the other resource.
     pub path: JsonPath,
 }
 
-/// One step down when a record is exploded.
+/// One level of a record that is a tree.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Level {
-    /// The name under which this level's object stands in the row's record.
+    /// The name under which the row's record holds the object of this level.
     pub name: String,
-    /// From the level above (the record, for the first).
+    /// Where the level above holds the objects of this level. The first level lies in the record.
     pub path: JsonPath,
-    /// Whether it is a row also where there are levels below it.
+    /// Whether an object of this level is a row also if there are levels below it.
     pub row: bool,
 }

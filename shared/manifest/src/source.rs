@@ -1,26 +1,27 @@
-//! A source: one API, its address, its key and its resources.
+//! A source: one API with its manifest.
 
 use std::collections::BTreeMap;
 
-use crate::{Client, Resource, Setting};
+use crate::client::{Client, Setting};
+use crate::resource::Resource;
 
-/// A source: one API, its address, its key and its resources.
+/// The manifest of a source: how one API is reached, and which lists are read from it.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The source's name: `--source`, the first folder of the lake.
+    /// The name of the source: the value of `--source`, and the first folder in the lake.
     pub name: String,
-    /// Where and how it is reached.
+    /// How the API is reached.
     pub client: Client,
-    /// What a user of the source may or must set, by name.
+    /// The values that each user of the source chooses, by name.
     pub settings: BTreeMap<String, Setting>,
-    /// Their values, once [`Manifest::configure`] has found them.
+    /// The values of the settings, by name. It is empty until [`Manifest::configure`] fills it.
     pub values: BTreeMap<String, String>,
-    /// What can be read from it.
+    /// The lists that can be read from the API.
     pub resources: Vec<Resource>,
 }
 
 impl Manifest {
-    /// The resource called `name`.
+    /// The resource with the name `name`.
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
     }

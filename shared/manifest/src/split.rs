@@ -1,122 +1,125 @@
-//! How a query that is deeper than the API serves is split: by time, and by its other parameters.
+//! How a query is split that has more records than the API serves: by time, and by its other parameters.
 
 use std::collections::BTreeMap;
 
-use crate::JsonPath;
+use crate::path::JsonPath;
 
-/// How a resource's query is cut where it is deeper than the API serves.
+/// How a resource's query is split if it has more records than the API serves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slices {
-    /// By time, both ends inclusive.
+    /// The query parameters that bound the records' time.
     pub time: Option<TimeParams>,
-    /// Queries beside the dated one, for records that no dated window holds.
+    /// The queries for records that no time window finds. They are read beside the query that is split by time.
     pub undated: Vec<Undated>,
-    /// By other parameters, in order, where time does not cut it or a single moment is too deep.
+    /// The further parameters to split by, in order, if there is no time or if a single moment has too many records.
     pub then: Vec<SplitParam>,
-    /// The parameters that turn the order round: from both of its ends a query gives twice the depth. Empty: there are none.
+    /// The query parameters that turn the order of the records round, so that a query can be read from both ends. If it is empty, there
+    /// are none.
     pub reverse: BTreeMap<String, String>,
-    /// The parameters that give records in no order: the first page of one by name says nothing of the others. Empty: there are none.
+    /// The query parameters that give the records in no order, so that the first page shows values from all over the query. If it is
+    /// empty, there are none.
     pub sample: BTreeMap<String, String>,
 }
 
-/// The query parameters that bound a query in time, both ends inclusive.
+/// The query parameters that bound a query in time. Both ends belong to the time window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeParams {
-    /// How the ends are given.
+    /// The parameters that take the ends of the time window.
     pub ends: TimeEnds,
-    /// Where a record's own time lies, in seconds: what the next window's size is predicted from.
+    /// Where a record holds its time. From it the width of the next time window is estimated.
     pub path: Option<JsonPath>,
 }
 
 impl TimeParams {
-    /// The time that is bounded by one parameter for each end.
+    /// The query parameters `start_param` and `end_param`, one for each end.
     pub fn pair(start_param: &str, end_param: &str) -> Self {
         Self { ends: TimeEnds::Pair { start_param: start_param.into(), end_param: end_param.into() }, path: None }
     }
 }
 
-/// How the ends of a window are given.
+/// The query parameters that take the ends of a time window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimeEnds {
-    /// By a parameter each.
+    /// There is one parameter for each end.
     Pair {
-        /// The lower end's name.
+        /// The name of the parameter that takes the start.
         start_param: String,
-        /// The upper end's name.
+        /// The name of the parameter that takes the end.
         end_param: String,
     },
-    /// By one parameter, as `from,to`; `*` stands for an open end.
+    /// One parameter takes both ends as `from,to`, with `*` for an open end.
     Range {
-        /// Its name.
+        /// The name of the parameter.
         param: String,
     },
 }
 
-/// A query for records that no dated window holds.
+/// A query for records that no time window finds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Undated {
-    /// Its extra parameters.
+    /// The query parameters that make the API show such records, by name.
     pub params: BTreeMap<String, String>,
-    /// The other time that it can be cut by.
+    /// Another time that this query can be split by.
     pub time: Option<TimeParams>,
 }
 
-/// A parameter that a query can be cut by.
+/// A query parameter that a query can be split by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitParam {
-    /// Its name.
+    /// The name of the parameter.
     pub param: String,
-    /// What it takes.
+    /// The values that the parameter takes.
     pub by: SplitBy,
 }
 
-/// What a parameter that a query is cut by takes.
+/// The values of a parameter that a query is split by.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SplitBy {
-    /// Values that records have: one query for each, or for several.
+    /// Values that records have. There is a subquery for each value, or for several.
     Values(Values),
-    /// Circles on the map.
+    /// Circles on the map. There is a subquery for each circle.
     Cells(Cells),
 }
 
-/// The values of a parameter: those seen in the query's first page, those stored, those listed; as many as it takes.
+/// The values of a parameter: those of the first page's records, those of a stored column, and those listed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values {
-    /// Where a record's value lies; `None`: records do not tell it.
+    /// Where a record holds the value; `None` if records do not hold it.
     pub path: Option<JsonPath>,
     /// Whether one query takes several values, with commas.
     pub several: bool,
-    /// A stored table that has values.
+    /// The stored column that has values.
     pub from: Option<ValuesFrom>,
-    /// Values that are known without any record.
+    /// The values that are known beforehand.
     pub listed: Vec<String>,
-    /// What a value has before it to leave its records out: one query then brings what no known value does.
+    /// The text before a value that leaves its records out. One subquery then excludes all known values.
     pub exclude: Option<String>,
 }
 
 /// A column of a stored table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValuesFrom {
-    /// The resource whose table it is.
+    /// The name of the resource whose table it is.
     pub resource: String,
-    /// The column.
+    /// The name of the column.
     pub column: String,
 }
 
-/// Geohash cells: the parameter takes a cell's name, and the API finds what lies in a circle around the cell's middle.
+/// Circles on the map. The parameter takes the geohash of a cell, and the API finds the records in a circle around the middle of the
+/// cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cells {
-    /// Where a record's latitude lies, in degrees.
+    /// Where a record holds its latitude, in degrees.
     pub latitude: JsonPath,
-    /// Where its longitude lies, in degrees.
+    /// Where a record holds its longitude, in degrees.
     pub longitude: JsonPath,
-    /// The parameter of the circle's radius, a whole number.
+    /// The name of the query parameter that takes the radius of the circle, a whole number.
     pub radius_param: String,
-    /// What the radius is counted in.
+    /// The unit of the radius.
     pub unit: Unit,
-    /// Parameters that each such query needs beside these: what tells the API the unit.
+    /// The query parameters that each such query needs besides, for example one that names the unit.
     pub params: BTreeMap<String, String>,
-    /// The longest name of a cell, 1 to 9 letters: the smallest circle.
+    /// The greatest number of letters in a geohash, 1 to 9: it decides the smallest circle.
     pub precision: usize,
 }
 
@@ -130,7 +133,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Its length in metres.
+    /// The length of the unit in metres.
     pub fn metres(self) -> f64 {
         match self {
             Self::Kilometre => 1_000.0,

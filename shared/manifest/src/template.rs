@@ -1,60 +1,69 @@
-//! Values of a request with placeholders in them: `{incremental.start_value}`, `{resources.events.id}`, `{settings.account}`, `{value}`.
+//! Values of a request that hold placeholders: `{incremental.start_value}`, `{resources.events.id}`, `{settings.account}`, `{value}`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-/// What a path's segment holds as it is: RFC 3986's unreserved letters.
+/// The letters that are percent-encoded in a segment of a path: all but the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A JSON value whose texts may hold placeholders in braces; `{{` and `}}` are literal braces.
+/// A JSON value whose texts may hold placeholders in braces. `{{` and `}}` stand for braces.
 ///
-/// A text that is one placeholder takes the bound value with its type. A text with a placeholder that has no value is left
-/// out, and so is an object that loses its last member that way: with neither end of a window given, `filteredBy` is not sent.
+/// A text that is one placeholder takes the value with its type. A text with a placeholder that has no value is left out, and so is
+/// an object that loses its last member that way: without the ends of a range, the filter that holds them is not sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template(Value);
 
-/// A text's pieces.
+/// A piece of a text.
 enum Piece<'t> {
     Literal(String),
     Placeholder(&'t str),
 }
 
-/// What a placeholder's name stands for.
+/// The replacement of a placeholder's name.
 pub(super) enum Renamed {
-    /// Another name.
+    /// A placeholder with another name.
     Placeholder(String),
-    /// A value that is known already.
+    /// A value, which replaces the placeholder.
     Value(String),
 }
 
+/// Doubles the braces of a literal text.
 fn escape(literal: &str) -> String {
     literal.replace('{', "{{").replace('}', "}}")
 }
 
 impl Template {
-    /// Checks every placeholder in `value` with `check`, which says what is wrong with one.
+    /// Reads a template. `check` says what is wrong with the placeholder of a name.
+    ///
+    /// # Errors
+    ///
+    /// The first message of `check`, or one that says which brace or which name is wrong.
     pub fn parse(value: Value, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Self, String> {
         let mut names = Vec::new();
-        Self::names(&value, &mut names)?;
+        Self::collect_names(&value, &mut names)?;
         names.iter().try_for_each(|name| check(name))?;
         Ok(Self(value))
     }
 
-    /// The names of its placeholders.
+    /// The names of the placeholders.
     pub fn placeholders(&self) -> Vec<String> {
         let mut names = Vec::new();
-        // Checked at parse time.
-        let _ = Self::names(&self.0, &mut names);
+        // There is no error: `parse` has checked the value.
+        let _ = Self::collect_names(&self.0, &mut names);
         names
     }
 
-    /// `text` with each placeholder's name replaced by what `rename` makes of it.
+    /// Returns `text` with each placeholder replaced by what `rename` returns for its name.
+    ///
+    /// # Errors
+    ///
+    /// The first message of `rename`, or one that says which brace is wrong.
     pub(super) fn rename(
         text: &str,
         rename: &mut dyn FnMut(&str) -> Result<Renamed, String>,
     ) -> Result<String, String> {
         let mut renamed = String::new();
-        for piece in Self::pieces(text)? {
+        for piece in Self::parse_pieces(text)? {
             match piece {
                 Piece::Literal(literal) => renamed.push_str(&escape(&literal)),
                 Piece::Placeholder(name) => match rename(name)? {
@@ -66,46 +75,55 @@ impl Template {
         Ok(renamed)
     }
 
-    fn names(value: &Value, names: &mut Vec<String>) -> Result<(), String> {
+    /// Adds the names of the placeholders in `value` to `names`.
+    fn collect_names(value: &Value, names: &mut Vec<String>) -> Result<(), String> {
         match value {
             Value::String(text) => {
-                for piece in Self::pieces(text)? {
+                for piece in Self::parse_pieces(text)? {
                     if let Piece::Placeholder(name) = piece {
                         names.push(name.to_owned());
                     }
                 }
                 Ok(())
             }
-            Value::Array(elements) => elements.iter().try_for_each(|element| Self::names(element, names)),
+            Value::Array(elements) => elements.iter().try_for_each(|element| Self::collect_names(element, names)),
             Value::Object(members) => members.iter().try_for_each(|(name, member)| {
                 Self::check_name(name)?;
-                Self::names(member, names)
+                Self::collect_names(member, names)
             }),
             _ => Ok(()),
         }
     }
 
-    /// An error for a parameter's, header's or member's name with a placeholder in it: names are sent as they are.
+    /// Checks the name of a parameter, a header or a member, which is sent as it is.
+    ///
+    /// # Errors
+    ///
+    /// A message if the name holds a placeholder.
     pub(super) fn check_name(name: &str) -> Result<(), String> {
-        let known = ["{resources.", "{incremental.", "{settings."];
-        if known.iter().any(|known| name.contains(known)) {
+        let prefixes = ["{resources.", "{incremental.", "{settings."];
+        if prefixes.iter().any(|prefix| name.contains(prefix)) {
             return Err(format!("`{name}`: a placeholder stands in a value, not in a name"));
         }
         Ok(())
     }
 
-    /// The text as a path: what fills a placeholder is percent-encoded, so that it stays within its segment. An error names the
-    /// placeholder that has no value, or one that no path can hold.
+    /// Fills in a path. The value of a placeholder, which `bind` returns for its name, is percent-encoded, so that it stays within its
+    /// segment.
+    ///
+    /// # Errors
+    ///
+    /// A message that names the placeholder that has no value, or a value that no path can hold.
     pub fn render_path(&self, bind: &dyn Fn(&str) -> Option<Value>) -> Result<String, String> {
         let mut path = String::new();
-        for piece in self.0.as_str().and_then(|text| Self::pieces(text).ok()).unwrap_or_default() {
+        for piece in self.0.as_str().and_then(|text| Self::parse_pieces(text).ok()).unwrap_or_default() {
             match piece {
                 Piece::Literal(literal) => path.push_str(&literal),
                 Piece::Placeholder(name) => {
                     let value =
                         bind(name).filter(|value| !value.is_null()).ok_or_else(|| format!("`{name}` has no value"))?;
                     let text = plain(&value);
-                    // A URL's reader takes a segment of dots for a step up, also when they are encoded.
+                    // A server takes a segment of dots for a step up, even if they are encoded.
                     if text.is_empty() || text == "." || text == ".." {
                         return Err(format!("`{name}` is `{text}`, which cannot stand in a path"));
                     }
@@ -116,7 +134,8 @@ impl Template {
         Ok(path)
     }
 
-    fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    /// Splits a text into its literal pieces and its placeholders.
+    fn parse_pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -145,7 +164,7 @@ impl Template {
         Ok(pieces)
     }
 
-    /// The value with each placeholder replaced by what `bind` gives; `None` when nothing is left of it.
+    /// Fills in the value of each placeholder, which `bind` returns for its name. `None` if nothing is left of the template.
     pub fn render(&self, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Value> {
         Self::fill(&self.0, bind)
     }
@@ -153,8 +172,8 @@ impl Template {
     fn fill(value: &Value, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Value> {
         match value {
             Value::String(text) => {
-                // Checked at parse time; a text that is none of ours stands for itself.
-                let pieces = Self::pieces(text).unwrap_or_else(|_| vec![Piece::Literal(text.clone())]);
+                // There is no error: `parse` has checked the text.
+                let pieces = Self::parse_pieces(text).unwrap_or_else(|_| vec![Piece::Literal(text.clone())]);
                 if let [Piece::Placeholder(name)] = pieces.as_slice() {
                     return bind(name);
                 }
@@ -177,24 +196,24 @@ impl Template {
                     .collect();
                 (members.is_empty() || !filled.is_empty()).then_some(Value::Object(filled))
             }
-            other => Some(other.clone()),
+            scalar => Some(scalar.clone()),
         }
     }
 }
 
 impl std::fmt::Display for Template {
-    /// As written.
+    /// Writes the template as the manifest does.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&plain(&self.0))
     }
 }
 
-/// A scalar's text without quotes: what a query parameter holds.
+/// Writes a value as a query parameter holds it: a text without quotes, a list with commas.
 pub fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(elements) => elements.iter().map(plain).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
+        scalar => scalar.to_string(),
     }
 }
 
@@ -217,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_without_a_value_is_left_out() {
+    fn a_member_whose_placeholder_has_no_value_is_left_out() {
         let body =
             json!({"limit": 5, "filteredBy": {"from": "{incremental.start_value}", "to": "{incremental.end_value}"}});
         assert_eq!(render(body.clone(), Some("x")), Some(json!({"limit": 5, "filteredBy": {"from": "x"}})));
@@ -225,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_filled_and_braces_kept() {
+    fn placeholders_are_filled_and_doubled_braces_are_braces() {
         assert_eq!(render(json!("<{incremental.start_value}> {{x}}"), Some("a")), Some(json!("<a> {x}")));
         assert_eq!(render(json!({}), None), Some(json!({})));
     }
 
     #[test]
-    fn what_fills_a_path_stays_in_its_segment() {
+    fn the_value_of_a_placeholder_stays_in_its_segment_of_the_path() {
         let path = Template::parse(json!("/v1/events/{incremental.id}/attendees"), &check).unwrap();
         let render = |value: Value| path.render_path(&|_| Some(value.clone()));
         assert_eq!(render(json!(17)).as_deref(), Ok("/v1/events/17/attendees"));
@@ -245,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_placeholders_are_refused() {
+    fn an_unknown_placeholder_is_refused() {
         for text in ["{event_id}", "{increment.startvalue}", "{", "}"] {
             assert!(Template::parse(json!([text]), &check).is_err(), "{text}");
         }

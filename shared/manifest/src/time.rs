@@ -1,4 +1,4 @@
-//! Instants and days, as the APIs write them and as the lake stores them (UTC, microseconds).
+//! Instants and days, as APIs write them and as the lake stores them (in UTC, in microseconds).
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 /// An instant in UTC.
 pub type Instant = DateTime<Utc>;
 
-/// Reads an instant: RFC 3339 with any offset; or without a zone, taken as UTC, with `T` or a space; or a
-/// day alone, its midnight. `None` for anything else: a guess at `01/02/2026` would be wrong half the time.
+/// Reads an instant. The text is RFC 3339 with any offset; or a time without a zone, which is taken as UTC, with `T` or a space; or a
+/// day, which stands for its midnight. Any other text is `None`, because a guess at `01/02/2026` would often be wrong.
 pub fn parse_instant(text: &str) -> Option<Instant> {
     let text = text.trim();
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
@@ -26,67 +26,67 @@ pub fn parse_instant(text: &str) -> Option<Instant> {
     parse_day(text).map(|day| day.and_time(NaiveTime::MIN).and_utc())
 }
 
-/// Reads a day written `YYYY-MM-DD`, four digits of year.
+/// Reads a day that is written as `YYYY-MM-DD`, with four digits for the year. Any other text is `None`.
 pub fn parse_day(text: &str) -> Option<NaiveDate> {
     let text = text.trim();
     (text.len() == 10).then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
 }
 
-/// Writes an instant to the second with `Z`, the one form that both See Tickets and Ticketmaster take
-/// (Ticketmaster answers 400 DIS1015 to milliseconds or a missing `Z`).
+/// Writes an instant to the second with `Z`: the one form that both See Tickets and Ticketmaster accept. Ticketmaster responds with a
+/// status 400 (DIS1015) to milliseconds and to a missing `Z`.
 pub fn format_seconds(instant: Instant) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Writes an instant as the report and the state hold it: RFC 3339, UTC, with what fraction it has.
+/// Writes an instant as the report and the state hold it: RFC 3339 in UTC, with a fraction of the second only if there is one.
 pub fn format_instant(instant: Instant) -> String {
     instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// The instant `seconds` after 1970; `None` for one that no calendar has.
+/// The instant `seconds` seconds after 1970 began; `None` if it is out of the calendar's range.
 pub fn from_seconds(seconds: i64) -> Option<Instant> {
     DateTime::from_timestamp(seconds, 0)
 }
 
-/// A range of time in whole seconds since 1970, both ends inclusive.
+/// A range of time in whole seconds since 1970. Both ends belong to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TimeRange {
-    /// The first second; `None`: from the beginning.
+    /// The first second; `None` means that the range has no beginning.
     pub from: Option<i64>,
-    /// The last second; `None`: to the end.
+    /// The last second; `None` means that the range has no end.
     pub to: Option<i64>,
 }
 
 impl TimeRange {
-    /// All of time.
+    /// The range of all seconds.
     pub const ALL: Self = Self { from: None, to: None };
 
-    /// The range between two instants, the seconds of both included.
+    /// The range from the second of `from` to the second of `to`.
     pub fn between(from: Instant, to: Instant) -> Self {
         Self { from: Some(from.timestamp()), to: Some(to.timestamp()) }
     }
 
-    /// Whether `second` lies in it.
+    /// Returns whether `second` lies in the range.
     pub fn contains(&self, second: i64) -> bool {
         self.from.is_none_or(|from| from <= second) && self.to.is_none_or(|to| second <= to)
     }
 }
 
 impl std::fmt::Display for TimeRange {
-    /// `2026-11-21T00:00:00Z/..`: RFC 3339, `..` for an open end.
+    /// Writes both ends in RFC 3339, with `..` for an open one: `2026-11-21T00:00:00Z/..`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let end = |end: Option<i64>| end.and_then(from_seconds).map_or_else(|| "..".to_owned(), format_seconds);
         write!(f, "{}/{}", end(self.from), end(self.to))
     }
 }
 
-/// Where the time of day comes from. Everything that is stored or decided by the time asks one of these, so that a test can say what time it is.
+/// A source of the current time. Everything that is stored or decided by the current time uses one, so that a test can choose the time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> Instant;
 }
 
-/// The machine's own clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stated_form_finds_its_day() {
+    fn a_text_in_any_known_form_is_its_instant() {
         for (text, expected) in [
             ("2024-06-01T12:30:00Z", "2024-06-01T12:30:00Z"),
             ("2024-06-01T23:30:00-05:00", "2024-06-02T04:30:00Z"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_and_broken_texts_are_not_guessed() {
+    fn an_ambiguous_or_broken_text_is_no_instant() {
         for text in ["", "01/02/2024", "2024-13-01", "yesterday", "24-01-01", "2024-1-1", "1717243800"] {
             assert_eq!(parse_instant(text), None, "{text}");
         }

@@ -1,40 +1,42 @@
-//! What a filter's values must look like: said before a request is sent, as many APIs ignore a value that they do not understand, or
-//! refuse all of the query for it.
+//! How the values of a filter must be written. They are checked before a request is sent, because many APIs ignore a value that
+//! they do not understand, or refuse the whole query for it.
 
 use chrono::{NaiveDate, NaiveDateTime};
 
-/// What a filter's values must look like.
+use crate::fault::nearest;
+
+/// How the values of a filter must be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueCheck {
-    /// The values that there are; empty: any. Each of several with commas must be one.
+    /// The values allowed. If it is empty, every value is. Of a value with commas, each part must be one of these.
     pub one_of: Vec<String>,
-    /// How it is written.
+    /// The form that a value must have.
     pub form: Option<Form>,
 }
 
-/// How a value is written.
+/// A form of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `25`.
+    /// A whole number: `25`.
     Integer,
-    /// `25,30`.
+    /// Whole numbers with commas: `25,30`.
     Integers,
-    /// `2026-11-21`.
+    /// A day: `2026-11-21`.
     Date,
-    /// `2026-11-21T00:00:00Z`.
+    /// An instant in UTC, to the second: `2026-11-21T00:00:00Z`.
     Instant,
-    /// `2026-11-21T00:00:00Z,*`.
+    /// Two instants in UTC, with `*` for an open end: `2026-11-21T00:00:00Z,*`.
     InstantRange,
-    /// `2026-11-21T00:00:00,*`: by the clock of the place.
+    /// Two local times, with `*` for an open end: `2026-11-21T00:00:00,*`.
     LocalRange,
-    /// `9q5ct`.
+    /// A geohash: `9q5ct`.
     Geohash,
-    /// `en-us,fr` or `*`.
+    /// Languages with commas, each with or without a country, or `*` for all: `en-us,fr`.
     Locales,
 }
 
 impl Form {
-    /// Every form.
+    /// All forms.
     pub const ALL: [Self; 8] = [
         Self::Integer,
         Self::Integers,
@@ -46,8 +48,8 @@ impl Form {
         Self::Locales,
     ];
 
-    /// Its name in a manifest.
-    pub fn name(self) -> &'static str {
+    /// The name of the form in a manifest.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Integer => "integer",
             Self::Integers => "integers",
@@ -60,8 +62,8 @@ impl Form {
         }
     }
 
-    /// What it is, for a message.
-    fn means(self) -> &'static str {
+    /// Describes the form with an example, for a fault's message.
+    fn description(self) -> &'static str {
         match self {
             Self::Integer => "a whole number: 25",
             Self::Integers => "whole numbers with commas: 25,30",
@@ -74,17 +76,18 @@ impl Form {
         }
     }
 
-    fn fits(self, text: &str) -> bool {
-        let range = |fits: fn(&str) -> bool| {
-            text.split_once(',').is_some_and(|(from, to)| [from, to].iter().all(|end| *end == "*" || fits(end)))
+    /// Returns whether `text` has the form.
+    fn accepts(self, text: &str) -> bool {
+        let is_range = |is_end: fn(&str) -> bool| {
+            text.split_once(',').is_some_and(|(from, to)| [from, to].iter().all(|end| *end == "*" || is_end(end)))
         };
         match self {
             Self::Integer => is_integer(text),
             Self::Integers => text.split(',').all(is_integer),
             Self::Date => NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok_and(|day| day.to_string() == text),
             Self::Instant => is_instant(text),
-            Self::InstantRange => range(is_instant),
-            Self::LocalRange => range(is_local),
+            Self::InstantRange => is_range(is_instant),
+            Self::LocalRange => is_range(is_local_time),
             Self::Geohash => (1..=12).contains(&text.len()) && geohash::decode(text).is_ok(),
             Self::Locales => text.split(',').all(is_locale),
         }
@@ -92,18 +95,18 @@ impl Form {
 }
 
 impl ValueCheck {
-    /// What is wrong with `text`, if anything is.
+    /// Returns a message that says what is wrong with the value `text`; `None` if nothing is.
     pub fn fault(&self, text: &str) -> Option<String> {
-        if let Some(form) = self.form.filter(|form| !form.fits(text)) {
-            return Some(format!("`{text}` is not {}", form.means()));
+        if let Some(form) = self.form.filter(|form| !form.accepts(text)) {
+            return Some(format!("`{text}` is not {}", form.description()));
         }
         if self.one_of.is_empty() {
             return None;
         }
-        let is_unknown = |value: &&str| !self.one_of.iter().any(|known| known == value);
-        let unknown = text.split(',').map(str::trim).find(is_unknown)?;
-        let (known, hint) = (self.one_of.join(", "), crate::nearest(unknown, &self.one_of));
-        Some(format!("`{unknown}` is not one of {known}{hint}"))
+        let is_unknown = |part: &&str| !self.one_of.iter().any(|allowed| allowed == part);
+        let unknown_part = text.split(',').map(str::trim).find(is_unknown)?;
+        let (allowed, hint) = (self.one_of.join(", "), nearest(unknown_part, &self.one_of));
+        Some(format!("`{unknown_part}` is not one of {allowed}{hint}"))
     }
 }
 
@@ -112,21 +115,21 @@ fn is_integer(text: &str) -> bool {
 }
 
 fn is_instant(text: &str) -> bool {
-    text.strip_suffix('Z').is_some_and(is_local)
+    text.strip_suffix('Z').is_some_and(is_local_time)
 }
 
-fn is_local(text: &str) -> bool {
-    const WRITTEN: &str = "%Y-%m-%dT%H:%M:%S";
-    // Written back: the parser takes `2026-1-1T0:0:0` too.
-    NaiveDateTime::parse_from_str(text, WRITTEN).is_ok_and(|time| time.format(WRITTEN).to_string() == text)
+fn is_local_time(text: &str) -> bool {
+    const FORMAT: &str = "%Y-%m-%dT%H:%M:%S";
+    // The time is written back and compared, because the parser accepts `2026-1-1T0:0:0` too.
+    NaiveDateTime::parse_from_str(text, FORMAT).is_ok_and(|time| time.format(FORMAT).to_string() == text)
 }
 
 fn is_locale(text: &str) -> bool {
-    let letters = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
+    let has_letters = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&part.len()) && part.bytes().all(|letter| letter.is_ascii_alphanumeric())
     };
     let (language, country) = text.split_once('-').unwrap_or((text, "us"));
-    text == "*" || (letters(language, 2..=3) && letters(country, 2..=4))
+    text == "*" || (has_letters(language, 2..=3) && has_letters(country, 2..=4))
 }
 
 #[cfg(test)]
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_takes_what_it_means_and_nothing_else() {
+    fn a_form_accepts_its_values_and_no_others() {
         let cases: [(Form, &[&str], &[&str]); 8] = [
             (Form::Integer, &["0", "25"], &["", "2.5", "-1", "1,2", "km"]),
             (Form::Integers, &["1", "1,22"], &["1,", "1, 2", "x"]),
@@ -155,13 +158,13 @@ mod tests {
                 assert_eq!(check.fault(text), None, "{form:?}");
             }
             for text in wrong {
-                assert!(check.fault(text).is_some_and(|fault| fault.contains(form.means())), "{form:?} {text}");
+                assert!(check.fault(text).is_some_and(|fault| fault.contains(form.description())), "{form:?} {text}");
             }
         }
     }
 
     #[test]
-    fn one_of_holds_for_each_of_several() {
+    fn each_part_of_a_value_with_commas_must_be_allowed() {
         let check = ValueCheck { one_of: vec!["miles".into(), "km".into()], form: None };
         assert_eq!(check.fault("km,miles"), None);
         assert_eq!(check.fault("mile").as_deref(), Some("`mile` is not one of miles, km. Did you mean `miles`?"));

@@ -91,8 +91,12 @@ pub static AUTH_HTTP_BASIC: Mapping = Mapping {
     description: "The header `Authorization: Basic <username:password>`.",
     keys: &[
         Key::type_of(&["http_basic"]),
-        Key::dlt("username", AnyOf(&[Text, Nothing, Is(&SECRET)]), "The user's name, written as it is or named as a secret.")
-            .or(Described("the secret `username`")),
+        Key::dlt(
+            "username",
+            AnyOf(&[Text, Nothing, Is(&SECRET)]),
+            "The user's name, written as it is or named as a secret.",
+        )
+        .or(Described("the secret `username`")),
         Key::dlt("password", AnyOf(&[Is(&SECRET), Nothing]), "The password. The empty text means that there is none.")
             .or(Described("the secret `password`")),
     ],
@@ -161,10 +165,11 @@ pub static RATE: Mapping = Mapping {
 /// A rate limit with a period of its own.
 pub static RATE_WINDOW: Mapping = Mapping {
     name: "rate_window",
-    title: "`rate[]`",
+    title: "`rate` as a list",
     description: "A number of requests in a period of any length.",
     keys: &[
-        Key::ours("requests", Integer { min: 1, max: u32::MAX as u64 }, "The number of requests in the period.").required(),
+        Key::ours("requests", Integer { min: 1, max: u32::MAX as u64 }, "The number of requests in the period.")
+            .required(),
         Key::ours("seconds", PositiveNumber, "The length of the period, at most 366 days.").required(),
     ],
 };

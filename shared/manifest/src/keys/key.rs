@@ -224,10 +224,11 @@ impl Variants {
 }
 
 impl Type {
-    /// The texts of [`Type::OneOf`]; none for another type.
+    /// The texts of [`Type::OneOf`]; none if the type has none.
     pub fn choices(&self) -> &'static [&'static str] {
         match self {
             Self::OneOf(names) => names,
+            Self::AnyOf(types) => types.iter().map(Self::choices).find(|names| !names.is_empty()).unwrap_or_default(),
             _ => &[],
         }
     }
@@ -240,25 +241,21 @@ impl Type {
         }
     }
 
-    /// The type of a list's elements; any value if the type has no list.
-    pub fn element(&'static self) -> &'static Self {
+    /// The type of a list's elements; `None` if the type has no list.
+    pub fn element(&self) -> Option<&'static Self> {
         match self {
-            Self::List(element) | Self::NonEmptyList(element) => element,
-            Self::AnyOf(types) => types.iter().find(|value_type| value_type.is_list()).map_or(&Self::Json, Self::element),
-            _ => &Self::Json,
+            Self::List(element) | Self::NonEmptyList(element) => Some(element),
+            Self::AnyOf(types) => types.iter().find_map(Self::element),
+            _ => None,
         }
     }
 
-    /// The type of the values of a mapping whose names the manifest chooses; any value if the type has no such mapping.
-    pub fn member(&'static self) -> &'static Self {
+    /// The type of the values of a mapping whose names the manifest chooses; `None` if the type has no such mapping.
+    pub fn member(&self) -> Option<&'static Self> {
         match self {
-            Self::MapOf(member) => member,
-            Self::AnyOf(types) => types.iter().find(|value_type| matches!(value_type, Self::MapOf(_))).map_or(&Self::Json, Self::member),
-            _ => &Self::Json,
+            Self::MapOf(member) => Some(member),
+            Self::AnyOf(types) => types.iter().find_map(Self::member),
+            _ => None,
         }
-    }
-
-    fn is_list(&self) -> bool {
-        matches!(self, Self::List(_) | Self::NonEmptyList(_))
     }
 }

@@ -11,16 +11,7 @@ pub static PAGINATOR: Variants = Variants {
     description: "How pages follow each other. The text of a type stands for a mapping with the defaults of that type.",
     default: Some("auto"),
     shorthand: true,
-    mappings: &[
-        &SINGLE_PAGE,
-        &JSON_LINK,
-        &HEADER_LINK,
-        &HEADER_CURSOR,
-        &CURSOR,
-        &OFFSET,
-        &PAGE_NUMBER,
-        &AUTO,
-    ],
+    mappings: &[&SINGLE_PAGE, &JSON_LINK, &HEADER_LINK, &HEADER_CURSOR, &CURSOR, &OFFSET, &PAGE_NUMBER, &AUTO],
 };
 
 /// One page with everything.
@@ -83,7 +74,9 @@ pub static CURSOR: Mapping = Mapping {
     keys: &[
         Key::type_of(&["cursor"]),
         Key::dlt("cursor_path", Path, "Where the body holds the page token.").or(Literal("cursors.next")),
-        Key::dlt("cursor_param", Text, "The query parameter that takes the page token.").or(Literal("cursor")).nullable(),
+        Key::dlt("cursor_param", Text, "The query parameter that takes the page token.")
+            .or(Literal("cursor"))
+            .nullable(),
         Key::dlt(
             "cursor_body_path",
             Text,

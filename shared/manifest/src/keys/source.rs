@@ -26,7 +26,7 @@ pub static MANIFEST: Mapping = Mapping {
             DefaultsOf(&RESOURCE),
             "Keys that every resource has unless it has them itself. The resource's keys are laid over these: within `endpoint`, \
              `page_size`, `slices` and `slices.time` key by key, within `params` and `json` name by name. `columns` are joined. Any \
-             other value is replaced as a whole, also by null.",
+             other value is replaced as a whole.",
         ),
         Key::dlt(
             "resources",
@@ -43,8 +43,20 @@ pub static SETTING: Mapping = Mapping {
     title: "`settings.<name>`",
     description: "A value that each user of the source chooses, and that is not secret.",
     keys: &[
-        Key::ours("default", Text, "The value if the variable is not set. Without a default, the variable must be set."),
-        Key::ours("one_of", super::key::Type::List(&Text), "The values allowed. Without this key, every value is allowed."),
-        Key::ours("description", Text, "A text that says what the setting means. It is shown when the variable is missing."),
+        Key::ours(
+            "default",
+            Text,
+            "The value if the variable is not set. Without a default, the variable must be set.",
+        ),
+        Key::ours(
+            "one_of",
+            super::key::Type::List(&Text),
+            "The values allowed. Without this key, every value is allowed.",
+        ),
+        Key::ours(
+            "description",
+            Text,
+            "A text that says what the setting means. It is shown when the variable is missing.",
+        ),
     ],
 };

@@ -1,44 +1,56 @@
-//! Placeholders: what each may be, and what the path's short ones stand for.
+//! Placeholders: the names that are allowed, and what the short names in a path stand for.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::template::{Renamed, plain};
+use crate::client::Setting;
+use crate::fault::nearest;
+use crate::keys::endpoint::PARAM;
+use crate::path::JsonPath;
+use crate::template::{Renamed, Template, plain};
 use crate::yaml::Node;
-use crate::{JsonPath, Setting, Template, nearest};
 
-/// The values of `{incremental.*}`: dlt's names. `last_value` is what `start_value` is: it does not move during a run.
-const INCREMENTAL: [&str; 4] = ["start_value", "initial_value", "last_value", "end_value"];
+/// The names after `incremental.`, as in dlt. `last_value` means the same as `start_value`: it does not change during a run.
+const INCREMENTAL_VALUES: [&str; 4] = ["start_value", "initial_value", "last_value", "end_value"];
 
-/// What the placeholders of one resource's endpoint may be.
+/// Checks the placeholders of one resource's endpoint, and collects what they refer to.
 pub(super) struct Binding<'b> {
+    /// The name of the resource.
     pub(super) resource: &'b str,
-    /// Every resource of the manifest.
+    /// The names of all resources of the manifest.
     pub(super) resources: &'b [String],
+    /// The declared settings, by name.
     pub(super) settings: &'b BTreeMap<String, Setting>,
+    /// Whether the endpoint has a cursor.
     pub(super) has_incremental: bool,
-    /// The parent that placeholders name, and its fields that they take.
+    /// The parent that the placeholders refer to, and the fields of its records that they take.
     pub(super) parent: RefCell<Option<(String, Vec<String>)>>,
+    /// How placeholders were understood that the manifest leaves open, for the log.
     pub(super) notes: RefCell<Vec<String>>,
 }
 
 impl Binding<'_> {
-    /// What is wrong with the placeholder `name`, if anything is.
+    /// Checks the placeholder `name`, and collects the parent that it refers to.
+    ///
+    /// # Errors
+    ///
+    /// A message if the placeholder is not allowed here.
     pub(super) fn check(&self, name: &str) -> Result<(), String> {
         if let Some(value) = name.strip_prefix("incremental.") {
             if !self.has_incremental {
                 return Err(format!("`{{{name}}}` needs `incremental` in this endpoint"));
             }
-            if !INCREMENTAL.contains(&value) {
-                let known = INCREMENTAL.join(", ");
-                return Err(format!("`{{{name}}}`: `incremental` has {known}{}", nearest(value, &INCREMENTAL)));
+            if !INCREMENTAL_VALUES.contains(&value) {
+                let (values, hint) = (INCREMENTAL_VALUES.join(", "), nearest(value, &INCREMENTAL_VALUES));
+                return Err(format!("`{{{name}}}`: `incremental` has {values}{hint}"));
             }
             return Ok(());
         }
         if let Some(setting) = name.strip_prefix("settings.") {
             if !self.settings.contains_key(setting) {
-                let known: Vec<&String> = self.settings.keys().collect();
-                return Err(format!("no setting `{setting}` is declared under `settings`{}", nearest(setting, &known)));
+                let declared: Vec<&String> = self.settings.keys().collect();
+                let hint = nearest(setting, &declared);
+                return Err(format!("no setting `{setting}` is declared under `settings`{hint}"));
             }
             return Ok(());
         }
@@ -53,7 +65,7 @@ impl Binding<'_> {
         ))
     }
 
-    /// Takes note that the endpoint needs `field` of `parent`.
+    /// Makes `parent` the parent of the resource, and collects its field `field`.
     fn depend_on(&self, parent: &str, field: &str) -> Result<(), String> {
         if !self.resources.iter().any(|resource| resource == parent) {
             return Err(format!("no resource `{parent}` is declared{}", nearest(parent, self.resources)));
@@ -62,26 +74,26 @@ impl Binding<'_> {
             return Err(format!("`{parent}` cannot depend on itself"));
         }
         JsonPath::parse(field)?;
-        let mut known = self.parent.borrow_mut();
-        match known.as_mut() {
-            Some((other, _)) if other != parent => {
-                Err(format!("depends on `{other}` and `{parent}`: a resource has one parent"))
+        let mut binding = self.parent.borrow_mut();
+        match binding.as_mut() {
+            Some((first_parent, _)) if first_parent != parent => {
+                Err(format!("depends on `{first_parent}` and `{parent}`: a resource has one parent"))
             }
             Some((_, fields)) => {
-                if !fields.iter().any(|known| known == field) {
+                if !fields.iter().any(|bound_field| bound_field == field) {
                     fields.push(field.to_owned());
                 }
                 Ok(())
             }
             None => {
-                *known = Some((parent.to_owned(), vec![field.to_owned()]));
+                *binding = Some((parent.to_owned(), vec![field.to_owned()]));
                 Ok(())
             }
         }
     }
 
-    /// The path with every placeholder bound: `{event_id}` to the parameter of that name (dlt's `resolve` among them), which is
-    /// taken out of `params`; else, by convention, to the `id` of the resource `events`.
+    /// Reads the path `text` with every short placeholder replaced. `{event_id}` stands for the parameter of that name, which is
+    /// removed from `params`, or else, by convention, for the `id` of the resource `events`.
     pub(super) fn path(
         &self,
         node: &Node<'_>,
@@ -108,7 +120,7 @@ impl Binding<'_> {
         checked.map_err(|message| node.fault(message)).ok()
     }
 
-    /// What a path's placeholder is by the parameter of its name.
+    /// Returns what a short placeholder in the path stands for, by the parameter of its name.
     fn bound_param(&self, name: &str, param: &Node<'_>) -> Result<Renamed, String> {
         if !param.is_mapping() {
             return match param.json() {
@@ -121,21 +133,24 @@ impl Binding<'_> {
         Ok(Renamed::Placeholder(format!("resources.{resource}.{field}")))
     }
 
-    /// `event_id` → `events`, `category_id` → `categories`.
+    /// Finds the resource that the placeholder `name` refers to by convention: `event_id` to `events`, `category_id` to
+    /// `categories`.
     fn by_convention(&self, name: &str) -> Option<&String> {
-        let one = name.strip_suffix("_id")?;
-        let many = one.strip_suffix('y').map(|stem| format!("{stem}ies"));
-        let names = [Some(format!("{one}s")), many, Some(format!("{one}es")), Some(one.to_owned())];
-        let mut found =
+        let singular = name.strip_suffix("_id")?;
+        let plural_of_y = singular.strip_suffix('y').map(|stem| format!("{stem}ies"));
+        let names =
+            [Some(format!("{singular}s")), plural_of_y, Some(format!("{singular}es")), Some(singular.to_owned())];
+        let mut resources =
             names.iter().flatten().filter_map(|name| self.resources.iter().find(|resource| *resource == name));
-        found.find(|resource| *resource != self.resource)
+        resources.find(|resource| *resource != self.resource)
     }
 }
 
-/// The parent and field of dlt's `{"type": "resolve", "resource": …, "field": …}`.
+/// Reads dlt's `{"type": "resolve", "resource": …, "field": …}`: the parent and the field of its records.
 pub(super) fn resolve(param: &Node<'_>) -> Option<(String, String)> {
-    let fields = param.fields()?;
-    fields.required("type")?.one_of(&[("resolve", ()), ("incremental", ())])?;
-    fields.only(&["type", "resource", "field"]);
-    Some((fields.required("resource")?.text()?, fields.required("field")?.text()?))
+    let (fields, is_resolve) = param.variant(&PARAM, &[("resolve", true), ("incremental", false)])?;
+    if !is_resolve {
+        return None;
+    }
+    Some((fields.text("resource")?, fields.text("field")?))
 }

@@ -1,25 +1,29 @@
-//! `client` and `settings`: the address, the key, the limits.
+//! `client` and `settings`: the address, the authentication, the limits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::values::{identifier, texts, texts_of};
+use super::rate::rate;
+use super::values::{scalar_texts, texts_of_scalars};
+use crate::client::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting};
+use crate::fault::nearest;
+use crate::keys::client::{AUTH, SECRET};
+use crate::keys::source::SETTING;
 use crate::yaml::{Fields, Node};
-use crate::{Auth, Client, ClientCredentials, Credential, KeyPlacement, Setting, nearest};
 
-/// The placeholder that a setting's value replaces, in an address or a header.
-const SETTING: &str = "{settings.";
+/// The beginning of a placeholder that stands for a setting, in an address or a header.
+const SETTING_PLACEHOLDER: &str = "{settings.";
 
+/// Reads the member `settings` of the manifest.
 pub(super) fn settings(root: &Fields<'_>) -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
-    for (name, node) in root.fields("settings").iter().flat_map(Fields::members) {
-        let Some(fields) = node.fields() else { continue };
-        fields.only(&["default", "one_of", "description"]);
-        let one_of = fields.get("one_of").and_then(|node| node.list()).unwrap_or_default();
+    for (name, node) in root.named_values("settings").iter().flat_map(Fields::members) {
+        let Some(fields) = node.fields(&SETTING) else { continue };
+        let one_of = fields.list("one_of");
         let setting = Setting {
-            default: fields.get("default").and_then(|node| node.text()),
+            default: fields.text("default"),
             one_of: one_of.iter().filter_map(Node::text).collect(),
-            description: fields.get("description").and_then(|node| node.text()),
+            description: fields.text("description"),
         };
         if let Some(default) =
             setting.default.as_ref().filter(|default| !setting.one_of.is_empty() && !setting.one_of.contains(default))
@@ -31,23 +35,23 @@ pub(super) fn settings(root: &Fields<'_>) -> BTreeMap<String, Setting> {
     settings
 }
 
+/// Reads the members of `client`, but for the paginator, which is read for each resource.
 pub(super) fn client(fields: &Fields<'_>, settings: &BTreeMap<String, Setting>) -> Option<Client> {
-    fields.only(&["base_url", "headers", "auth", "paginator", "rate"]);
     let base_url = fields.required("base_url").and_then(|node| {
         let text = address(&node, settings)?;
         Some(text.trim_end_matches('/').to_owned())
     });
-    let headers = texts(fields, "headers");
-    for (name, node) in fields.fields("headers").iter().flat_map(Fields::members) {
+    let headers = scalar_texts(fields, "headers");
+    for (name, node) in fields.named_values("headers").iter().flat_map(Fields::members) {
         if let Some(text) = headers.get(&name) {
             check_settings(&node, text, settings);
         }
     }
     let auth = fields.get("auth").map(|node| auths(&node, settings)).unwrap_or_default();
-    Some(Client { base_url: base_url?, headers, auth, rate: super::rate::rate(fields) })
+    Some(Client { base_url: base_url?, headers, auth, rate: rate(fields) })
 }
 
-/// An `https://` or `http://` address.
+/// Reads an `https://` or `http://` address.
 fn address(node: &Node<'_>, settings: &BTreeMap<String, Setting>) -> Option<String> {
     let text = node.text()?;
     if !text.starts_with("https://") && !text.starts_with("http://") {
@@ -58,18 +62,18 @@ fn address(node: &Node<'_>, settings: &BTreeMap<String, Setting>) -> Option<Stri
     Some(text)
 }
 
-/// Faults every setting in `text` that is not declared.
+/// Adds a fault for each setting in `text` that is not declared.
 fn check_settings(node: &Node<'_>, text: &str, settings: &BTreeMap<String, Setting>) {
-    for rest in text.split(SETTING).skip(1) {
+    for rest in text.split(SETTING_PLACEHOLDER).skip(1) {
         let name = rest.split('}').next().unwrap_or_default();
         if !settings.contains_key(name) {
-            let known: Vec<&String> = settings.keys().collect();
-            node.fault(format!("no setting `{name}` is declared under `settings`{}", nearest(name, &known)));
+            let declared: Vec<&String> = settings.keys().collect();
+            node.fault(format!("no setting `{name}` is declared under `settings`{}", nearest(name, &declared)));
         }
     }
 }
 
-/// One way to send the key, or a list of them: the first whose secrets there are is taken.
+/// Reads one way to send the key, or a list of them.
 pub(super) fn auths(node: &Node<'_>, settings: &BTreeMap<String, Setting>) -> Vec<Auth> {
     if !node.is_list() {
         return auth(node, settings).into_iter().collect();
@@ -85,88 +89,65 @@ enum Kind {
     ClientCredentials,
 }
 
+const KINDS: [(&str, Kind); 4] = [
+    ("bearer", Kind::Bearer),
+    ("api_key", Kind::ApiKey),
+    ("http_basic", Kind::HttpBasic),
+    ("oauth2_client_credentials", Kind::ClientCredentials),
+];
+
 fn auth(node: &Node<'_>, settings: &BTreeMap<String, Setting>) -> Option<Auth> {
-    let kinds = [
-        ("bearer", Kind::Bearer),
-        ("api_key", Kind::ApiKey),
-        ("http_basic", Kind::HttpBasic),
-        ("oauth2_client_credentials", Kind::ClientCredentials),
-    ];
-    // A type alone: its secrets have the names of its fields, as in dlt's secrets.toml.
-    let (fields, kind) = if node.is_text() {
-        (node.no_fields(), node.one_of(&kinds)?)
-    } else {
-        let fields = node.fields()?;
-        let kind = fields.get("type").map_or(Some(Kind::Bearer), |kind| kind.one_of(&kinds))?;
-        (fields, kind)
-    };
+    let (fields, kind) = node.variant(&AUTH, &KINDS)?;
     match kind {
-        Kind::Bearer => {
-            fields.only(&["type", "token"]);
-            Some(Auth::Bearer { token: secret(&fields, "token")? })
-        }
+        Kind::Bearer => Some(Auth::Bearer { token: secret(&fields, "token")? }),
         Kind::ApiKey => {
-            fields.only(&["type", "name", "api_key", "location"]);
             let api_key = secret(&fields, "api_key");
-            let name = fields.get("name").map_or(Some("Authorization".to_owned()), |node| node.text())?;
-            let places = [("header", false), ("query", true), ("param", true)];
-            let query = fields.get("location").map_or(Some(false), |node| node.one_of(&places))?;
-            let placement = if query { KeyPlacement::Query(name) } else { KeyPlacement::Header(name) };
+            let name = fields.text("name")?;
+            let is_query = fields.one_of("location", &[("header", false), ("query", true), ("param", true)])?;
+            let placement = if is_query { KeyPlacement::Query(name) } else { KeyPlacement::Header(name) };
             Some(Auth::ApiKey { api_key: api_key?, placement })
         }
         Kind::HttpBasic => {
-            fields.only(&["type", "username", "password"]);
             let (username, password) = (credential(&fields, "username"), credential(&fields, "password"));
             Some(Auth::HttpBasic { username: username?, password: password? })
         }
         Kind::ClientCredentials => {
-            fields.only(&[
-                "type",
-                "access_token",
-                "access_token_url",
-                "client_id",
-                "client_secret",
-                "access_token_request_data",
-                "default_token_expiration",
-            ]);
             let url = fields.required("access_token_url").and_then(|node| address(&node, settings));
-            let data = fields.fields("access_token_request_data").as_ref().map(texts_of).unwrap_or_default();
-            let expiration =
-                fields.get("default_token_expiration").map_or(Some(3600), |node| node.integer(1..=31_536_000));
+            let data = fields.named_values("access_token_request_data").as_ref().map(texts_of_scalars);
+            let expiration = fields.integer("default_token_expiration");
             Some(Auth::ClientCredentials(ClientCredentials {
                 access_token_url: url?,
                 client_id: credential(&fields, "client_id")?,
                 client_secret: secret(&fields, "client_secret")?,
-                access_token: fields.get("access_token").and_then(|node| named(&node)),
-                request_data: data,
+                access_token: fields.get("access_token").and_then(|node| secret_name(&node)),
+                request_data: data.unwrap_or_default(),
                 default_expiration: Duration::from_secs(expiration?),
             }))
         }
     }
 }
 
-/// The secret that the field `name` names; where the field is absent, the secret of that name.
+/// Reads the secret that the field `name` names. If the field is absent, the secret has the name of the field, as in dlt's
+/// `secrets.toml`.
 fn secret(fields: &Fields<'_>, name: &str) -> Option<String> {
-    fields.get(name).map_or_else(|| Some(name.to_owned()), |node| named(&node))
+    fields.get(name).map_or_else(|| Some(name.to_owned()), |node| secret_name(&node))
 }
 
-/// A text as it is, or the secret that is named; where the field is absent, the secret of that name.
+/// Reads a text as it is, or the secret that the field `name` names. If the field is absent, the secret has the name of the field.
 fn credential(fields: &Fields<'_>, name: &str) -> Option<Credential> {
     match fields.get(name) {
         Some(node) if node.is_null() || node.is_empty_text() => Some(Credential::Literal(String::new())),
         Some(node) if node.is_text() && name != "password" => node.text().map(Credential::Literal),
-        Some(node) => named(&node).map(Credential::Secret),
+        Some(node) => secret_name(&node).map(Credential::Secret),
         None => Some(Credential::Secret(name.to_owned())),
     }
 }
 
-/// A named secret: a key written into a manifest is refused, and not repeated in the fault.
-fn named(node: &Node<'_>) -> Option<String> {
+/// Reads the name of a secret. A secret that is written into the manifest is a fault, which does not repeat it.
+fn secret_name(node: &Node<'_>) -> Option<String> {
     if node.is_text() {
         node.fault("a secret is named, never written: use {$secret: api_key}");
         return None;
     }
-    let fields = node.fields()?;
-    fields.only(&["$secret"]);
-    identifier(&fields.required("$secret")?)
+    node.fields(&SECRET)?.required("$secret")?.name()
 }

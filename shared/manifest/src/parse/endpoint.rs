@@ -1,66 +1,52 @@
-//! `endpoint`: how a resource is asked for.
+//! `endpoint`: the request for a resource's records, and what the API's responses mean.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Context;
-use super::bind::Binding;
+use super::bind::{Binding, resolve};
 use super::client::auths;
+use super::context::Context;
 use super::incremental::incremental;
 use super::paginator::paginator;
-use super::values::{json_path, optional_path};
-use crate::yaml::{Fields, Node};
-use crate::{
-    Action, BodyTemplate, Column, Endpoint, Filter, Form, Lookup, Method, PageSize, Paginator, ParamLocation, Parent,
-    ResponseAction, Template, Total, ValueCheck,
+use super::values::scalar_text;
+use crate::column::Column;
+use crate::endpoint::{
+    Action, BodyTemplate, Endpoint, Filter, Lookup, Method, PageSize, Paginator, ParamLocation, ResponseAction, Total,
 };
+use crate::fault::nearest;
+use crate::keys::endpoint::{ENDPOINT, FILTER, LOOKUP, PAGE_SIZE, RESPONSE_ACTION};
+use crate::path::JsonPath;
+use crate::resource::Parent;
+use crate::template::Template;
+use crate::value_check::{Form, ValueCheck};
+use crate::yaml::{Fields, Node};
 
-pub(super) const KEYS: [&str; 18] = [
-    "path",
-    "method",
-    "params",
-    "json",
-    "data",
-    "headers",
-    "auth",
-    "data_selector",
-    "paginator",
-    "page_size",
-    "incremental",
-    "total_path",
-    "total_header",
-    "depth_limit",
-    "total_limit",
-    "filters",
-    "response_actions",
-    "batch",
-];
-
-/// An endpoint, and what it says of the resource around it.
-pub(super) struct Bound {
+/// An endpoint, and what it says about its resource.
+pub(super) struct BoundEndpoint {
     pub(super) endpoint: Endpoint,
+    /// The resource that placeholders refer to.
     pub(super) parent: Option<Parent>,
+    /// How placeholders were understood that the manifest leaves open, for the log.
     pub(super) notes: Vec<String>,
 }
 
-/// The endpoint of the resource `name`: its own fields over the defaults' ones.
+/// Reads the member `endpoint` of the resource `name`, whose declared columns are `columns`.
 pub(super) fn endpoint(
     resource: &Fields<'_>,
     name: &str,
     columns: &[Column],
     context: &Context<'_, '_>,
-) -> Option<Bound> {
+) -> Option<BoundEndpoint> {
     let shorthand = resource.get("endpoint").filter(Node::is_text);
     let fields = match &shorthand {
-        Some(_) => resource.defaults().and_then(|defaults| defaults.fields("endpoint")),
-        None => resource.fields("endpoint"),
+        Some(_) => resource.defaults().and_then(|defaults| defaults.fields("endpoint", &ENDPOINT)),
+        None => resource.fields("endpoint", &ENDPOINT),
     };
-    let fields = fields.unwrap_or_else(|| resource.node().no_fields());
-    fields.only(&KEYS);
+    let fields = fields.unwrap_or_else(|| resource.node().no_fields(&ENDPOINT));
     let mut params = merged_params(&fields);
-    // dlt's older form: the cursor is declared where its parameter stands.
+    // In dlt's older form, the cursor is declared in the place of the parameter that takes it.
     let param_cursor = take_incremental(&mut params);
     let cursor_node = fields.get("incremental").or_else(|| param_cursor.as_ref().map(|(_, node)| node.clone()));
     let mut cursor = cursor_node.as_ref().and_then(|node| incremental(node, columns));
@@ -80,8 +66,9 @@ pub(super) fn endpoint(
         Some(node) => node.text()?,
         None => name.to_owned(),
     };
-    // One entity: the last segment is a record's own id, and the answer is that record (dlt's rule).
-    let single_entity = path_text.trim_end_matches('/').rsplit('/').next().is_some_and(|segment| segment.contains('{'));
+    // By dlt's rule, a placeholder in the last segment is the id of a record, and the response is that record.
+    let is_single_entity =
+        path_text.trim_end_matches('/').rsplit('/').next().is_some_and(|segment| segment.contains('{'));
     let path_text = if path_text.contains("://") { path_text } else { path_text.trim_start_matches('/').to_owned() };
     let path = binding.path(path_node.as_ref().unwrap_or(fields.node()), &path_text, &mut params);
     let check = |name: &str| binding.check(name);
@@ -89,13 +76,13 @@ pub(super) fn endpoint(
     let (method, body) = (method(&fields), body_template(&fields, &check));
     let headers = headers(&fields, &check);
     let selector = match fields.get("data_selector") {
-        Some(node) => json_path(&node),
-        None if single_entity => crate::JsonPath::parse("$").ok(),
+        Some(node) => node.json_path(),
+        None if is_single_entity => JsonPath::parse("$").ok(),
         None => None,
     };
     let paginator = match (fields.get("paginator"), context.paginator) {
         (Some(node), _) => paginator(&node),
-        (None, _) if single_entity => Some(Paginator::SinglePage),
+        (None, _) if is_single_entity => Some(Paginator::SinglePage),
         (None, Some(node)) => paginator(node),
         (None, None) => Some(Paginator::Auto),
     };
@@ -119,22 +106,22 @@ pub(super) fn endpoint(
         paginator: paginator?,
         page_size: page_size(&fields),
         total: total(&fields),
-        depth_limit: fields.get("depth_limit").and_then(|node| node.integer(1..=u64::MAX)),
-        total_limit: fields.get("total_limit").and_then(|node| node.integer(1..=u64::MAX)),
+        depth_limit: fields.integer("depth_limit"),
+        total_limit: fields.integer("total_limit"),
         incremental: cursor,
         filters,
         response_actions: response_actions(&fields),
     };
-    Some(Bound { endpoint, parent, notes: binding.notes.into_inner() })
+    Some(BoundEndpoint { endpoint, parent, notes: binding.notes.into_inner() })
 }
 
-/// The parameters' nodes, the defaults' ones under the resource's own (dlt merges them one level deep).
+/// The values of the parameters. As in dlt, a parameter of the resource replaces one of the defaults with the same name.
 fn merged_params<'y>(fields: &Fields<'y>) -> BTreeMap<String, Node<'y>> {
-    let Some(params) = fields.fields("params") else { return BTreeMap::new() };
+    let Some(params) = fields.named_values("params") else { return BTreeMap::new() };
     params.defaults().into_iter().chain([&params]).flat_map(Fields::members).collect()
 }
 
-/// Takes the parameter that is `{"type": "incremental", …}` out; a second one is a fault.
+/// Removes the parameter that is `{"type": "incremental", …}` from `params` and returns it. A second one is a fault.
 fn take_incremental<'y>(params: &mut BTreeMap<String, Node<'y>>) -> Option<(String, Node<'y>)> {
     let is_incremental = |node: &Node<'_>| {
         node.is_mapping()
@@ -142,14 +129,15 @@ fn take_incremental<'y>(params: &mut BTreeMap<String, Node<'y>>) -> Option<(Stri
     };
     let names: Vec<String> =
         params.iter().filter(|(_, node)| is_incremental(node)).map(|(name, _)| name.clone()).collect();
-    let mut found = names.into_iter().filter_map(|name| params.remove_entry(&name));
-    let first = found.next();
-    for (name, node) in found {
+    let mut removed = names.into_iter().filter_map(|name| params.remove_entry(&name));
+    let first = removed.next();
+    for (name, node) in removed {
         node.fault(format!("`{name}` is a second incremental parameter: a resource has one cursor"));
     }
     first
 }
 
+/// Says what is wrong with the placeholder of a name.
 type Check<'c> = dyn Fn(&str) -> Result<(), String> + 'c;
 
 fn templates(params: &BTreeMap<String, Node<'_>>, check: &Check<'_>) -> BTreeMap<String, Template> {
@@ -158,7 +146,7 @@ fn templates(params: &BTreeMap<String, Node<'_>>, check: &Check<'_>) -> BTreeMap
         if let Err(message) = Template::check_name(name) {
             node.fault(message);
         } else if node.is_mapping() {
-            match super::bind::resolve(node) {
+            match resolve(node) {
                 Some(_) => node
                     .fault(format!("`resolve` is for a path: write {{{name}}} in it, or a placeholder as the value")),
                 None => node.fault("a parameter is a text, a number, true or false"),
@@ -179,12 +167,12 @@ fn template(node: &Node<'_>, check: &Check<'_>) -> Option<Template> {
 }
 
 fn method(fields: &Fields<'_>) -> Option<Method> {
-    fields.get("method").map_or(Some(Method::Get), |node| node.one_of(&[("GET", Method::Get), ("POST", Method::Post)]))
+    fields.one_of("method", &[("GET", Method::Get), ("POST", Method::Post)])
 }
 
 fn headers(fields: &Fields<'_>, check: &Check<'_>) -> BTreeMap<String, Template> {
     let members =
-        fields.get("headers").and_then(|node| node.fields()).map(|headers| headers.members()).unwrap_or_default();
+        fields.get("headers").and_then(|node| node.named_values()).map(|headers| headers.members()).unwrap_or_default();
     let header = |(name, node): &(String, Node<'_>)| {
         Template::check_name(name).map_err(|message| node.fault(message)).ok()?;
         Some((name.clone(), template(node, check)?))
@@ -204,15 +192,15 @@ fn body_template(fields: &Fields<'_>, check: &Check<'_>) -> Option<BodyTemplate>
     }
 }
 
-/// The JSON body, the defaults' members under the own ones.
+/// Reads the JSON body. A member of the resource replaces one of the defaults with the same name.
 fn json_body(fields: &Fields<'_>, check: &Check<'_>) -> Option<Template> {
     if let Some(node) = fields.get("json").filter(|node| !node.is_mapping()) {
         return template(&node, check);
     }
-    let json = fields.fields("json")?;
+    let json = fields.named_values("json")?;
     let mut members = serde_json::Map::new();
-    for fields in json.defaults().into_iter().chain([&json]) {
-        members.extend(fields.members().into_iter().filter_map(|(name, node)| Some((name, node.json()?))));
+    for level in json.defaults().into_iter().chain([&json]) {
+        members.extend(level.members().into_iter().filter_map(|(name, node)| Some((name, node.json()?))));
     }
     Template::parse(Value::Object(members), check).map_err(|message| json.node().fault(message)).ok()
 }
@@ -222,18 +210,17 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
         if name == "value" { Ok(()) } else { Err(format!("`{{{name}}}` is not known here; known: value")) }
     };
     let mut filters = BTreeMap::new();
-    for (name, node) in fields.fields("filters").iter().flat_map(Fields::members) {
-        let Some(filter) = node.fields() else { continue };
-        filter.only(&["list", "params", "json", "parent", "lookup", "one_of", "format"]);
+    for (name, node) in fields.named_values("filters").iter().flat_map(Fields::members) {
+        let Some(filter) = node.fields(&FILTER) else { continue };
         let parent = filter.get("parent").and_then(|node| {
             let field = node.text()?;
-            let known = binding.parent.borrow().as_ref().is_some_and(|(_, fields)| fields.contains(&field));
-            if !known {
+            let is_bound = binding.parent.borrow().as_ref().is_some_and(|(_, fields)| fields.contains(&field));
+            if !is_bound {
                 node.fault(format!("no placeholder of this endpoint takes `{field}` of a parent"));
             }
             Some(field)
         });
-        let list = filter.get("list").and_then(|node| node.boolean()).unwrap_or(false);
+        let list = filter.boolean("list").unwrap_or(false);
         let params = templates(&merged_params(&filter), &check);
         filters.insert(
             name,
@@ -250,40 +237,32 @@ fn filters(fields: &Fields<'_>, binding: &Binding<'_>) -> BTreeMap<String, Filte
     filters
 }
 
-/// `one_of` and `format`: what the values must look like.
+/// Reads `one_of` and `format`: what the values must look like.
 fn value_check(filter: &Fields<'_>) -> ValueCheck {
     let forms = Form::ALL.map(|form| (form.name(), form));
-    let nodes = filter.get("one_of").and_then(|node| node.list()).unwrap_or_default();
-    let text = |node: &Node<'_>| match node.json()? {
-        Value::Array(_) | Value::Object(_) | Value::Null => {
-            node.fault("must be a text, a number, true or false");
-            None
-        }
-        scalar => Some(crate::template::plain(&scalar)),
-    };
+    let nodes = filter.list("one_of");
     if let Some(node) = filter.get("one_of").filter(|_| nodes.is_empty()) {
         node.fault("must name at least one value");
     }
     ValueCheck {
-        one_of: nodes.iter().filter_map(text).collect(),
+        one_of: nodes.iter().filter_map(scalar_text).collect(),
         form: filter.get("format").and_then(|node| node.one_of(&forms)),
     }
 }
 
 fn lookup(filter: &Fields<'_>, resources: &[String]) -> Option<Lookup> {
-    let fields = filter.fields("lookup")?;
-    fields.only(&["resource", "name", "id"]);
-    let resource = fields.required("resource")?;
-    let name = resource.text()?;
-    if !resources.contains(&name) {
-        resource.fault(format!("no resource `{name}` is declared{}", crate::nearest(&name, resources)));
+    let fields = filter.fields("lookup", &LOOKUP)?;
+    let node = fields.required("resource")?;
+    let resource = node.text()?;
+    if !resources.contains(&resource) {
+        node.fault(format!("no resource `{resource}` is declared{}", nearest(&resource, resources)));
     }
-    Some(Lookup { resource: name, name: fields.required("name")?.text()?, id: fields.required("id")?.text()? })
+    Some(Lookup { resource, name: fields.text("name")?, id: fields.text("id")? })
 }
 
 fn batch(fields: &Fields<'_>, path: &Template) -> Option<usize> {
     let node = fields.get("batch")?;
-    let size = node.integer(1..=10_000)?;
+    let size = node.integer()?;
     if path.placeholders().iter().any(|name| name.starts_with("resources.")) {
         node.fault("a path holds one parent's value at a time: leave `batch` out");
     }
@@ -291,8 +270,7 @@ fn batch(fields: &Fields<'_>, path: &Template) -> Option<usize> {
 }
 
 fn page_size(fields: &Fields<'_>) -> Option<PageSize> {
-    let size = fields.fields("page_size")?;
-    size.only(&["param", "body_path", "maximum"]);
+    let size = fields.fields("page_size", &PAGE_SIZE)?;
     let place = match (size.get("param"), size.get("body_path")) {
         (Some(node), None) => ParamLocation::Query(node.text()?),
         (None, Some(node)) => ParamLocation::Body(node.text()?),
@@ -301,11 +279,11 @@ fn page_size(fields: &Fields<'_>) -> Option<PageSize> {
             return None;
         }
     };
-    Some(PageSize { place, maximum: size.required("maximum")?.integer(1..=1_000_000)? })
+    Some(PageSize { place, maximum: size.integer("maximum")? })
 }
 
 fn total(fields: &Fields<'_>) -> Option<Total> {
-    match (optional_path(fields, "total_path"), fields.get("total_header").filter(|node| !node.is_null())) {
+    match (fields.json_path("total_path"), fields.get("total_header")) {
         (Some(_), Some(node)) => {
             node.fault("give `total_path` or `total_header`, not both");
             None
@@ -317,15 +295,13 @@ fn total(fields: &Fields<'_>) -> Option<Total> {
 }
 
 fn response_actions(fields: &Fields<'_>) -> Vec<ResponseAction> {
-    let nodes = fields.get("response_actions").and_then(|node| node.list()).unwrap_or_default();
-    nodes.iter().filter_map(response_action).collect()
+    fields.list("response_actions").iter().filter_map(response_action).collect()
 }
 
 fn response_action(node: &Node<'_>) -> Option<ResponseAction> {
-    let fields = node.fields()?;
-    fields.only(&["status_code", "content", "action"]);
+    let fields = node.fields(&RESPONSE_ACTION)?;
     let status_code = match fields.get("status_code") {
-        Some(node) => u16::try_from(node.integer(100..=599)?).ok(),
+        Some(node) => u16::try_from(node.integer()?).ok(),
         None => None,
     };
     let content = match fields.get("content") {
@@ -336,5 +312,5 @@ fn response_action(node: &Node<'_>) -> Option<ResponseAction> {
         node.fault("would take every answer: give `status_code`, `content` or both");
     }
     let actions = [("ignore", Action::Ignore), ("retry", Action::Retry), ("fail", Action::Fail)];
-    Some(ResponseAction { status_code, content, action: fields.required("action")?.one_of(&actions)? })
+    Some(ResponseAction { status_code, content, action: fields.one_of("action", &actions)? })
 }

@@ -1,46 +1,27 @@
-//! `incremental`: how a run goes on from the last one.
+//! `incremental`: how a run continues where the runs before it ended.
 
 use serde_json::Value;
 
-use super::values::json_path;
-use crate::Cursor;
-use crate::yaml::{Fields, Node};
-use crate::{Column, CursorFormat, CursorKind, CursorMissing, DataType, Incremental, RowOrder};
+use crate::column::{Column, DataType};
+use crate::cursor::{Cursor, CursorFormat, CursorKind};
+use crate::incremental::{CursorMissing, Incremental, RowOrder};
+use crate::keys::incremental::INCREMENTAL;
+use crate::yaml::Node;
 
-const KEYS: [&str; 15] = [
-    "cursor_path",
-    "initial_value",
-    "end_value",
-    "lag",
-    "on_cursor_value_missing",
-    "row_order",
-    "last_value_func",
-    "format",
-    "start_param",
-    "end_param",
-    // The merge tells rows apart by the resource's key, and reads both edges: these change nothing here.
-    "primary_key",
-    "range_start",
-    "range_end",
-    "allow_external_schedulers",
-    // Of the form as a parameter.
-    "type",
-];
+const SECONDS_PER_DAY: u64 = 86_400;
 
-/// `columns` say whether the cursor is a number, where `initial_value` does not.
+/// Reads `incremental`. If `initial_value` does not say whether the cursor is a number, the column in `columns` does.
 pub(super) fn incremental(node: &Node<'_>, columns: &[Column]) -> Option<Incremental> {
-    let fields = node.fields()?;
-    fields.only(&KEYS);
-    let cursor_path = fields.required("cursor_path").and_then(|node| json_path(&node))?;
-    let column = columns.iter().find(|column| column.path == cursor_path).map(|column| column.data_type);
-    let initial = fields.get("initial_value").filter(|node| !node.is_null());
-    let written = initial.as_ref().and_then(Node::json);
-    let kind = match (&written, column) {
+    let fields = node.fields(&INCREMENTAL)?;
+    let cursor_path = fields.json_path("cursor_path")?;
+    let data_type = columns.iter().find(|column| column.path == cursor_path).map(|column| column.data_type);
+    let initial_value = fields.get("initial_value").as_ref().and_then(Node::json);
+    let kind = match (&initial_value, data_type) {
         (Some(Value::Number(_)), _) | (None, Some(DataType::Bigint)) => CursorKind::Number,
         _ => CursorKind::Instant,
     };
     let bound = |name: &str| {
-        let node = fields.get(name).filter(|node| !node.is_null())?;
+        let node = fields.get(name)?;
         let cursor = node.json().and_then(|value| Cursor::of(&value, kind));
         if cursor.is_none() {
             node.fault(match kind {
@@ -57,48 +38,33 @@ pub(super) fn incremental(node: &Node<'_>, columns: &[Column]) -> Option<Increme
     {
         node.fault("there is no Airflow here: give `from` and `to` in the request");
     }
-    // dlt counts the lag of a date in days.
-    let unit = if column == Some(DataType::Date) { 86_400 } else { 1 };
-    let lag =
-        fields.get("lag").filter(|node| !node.is_null()).map_or(Some(0), |node| node.integer(0..=366 * 86_400))?;
+    // As in dlt, the lag of a day is a number of days.
+    let lag_unit = if data_type == Some(DataType::Date) { SECONDS_PER_DAY } else { 1 };
+    let lag = fields.integer("lag")?;
     Some(Incremental {
         kind,
         initial_value: bound("initial_value"),
         end_value: bound("end_value"),
-        lag: lag * unit,
-        missing: choice(
-            &fields,
-            "on_cursor_value_missing",
-            CursorMissing::Raise,
-            &[
-                ("raise", CursorMissing::Raise),
-                ("include", CursorMissing::Include),
-                ("exclude", CursorMissing::Exclude),
-            ],
-        )?,
-        row_order: match fields.get("row_order").filter(|node| !node.is_null()) {
+        lag: lag * lag_unit,
+        missing: fields.one_of("on_cursor_value_missing", &MISSING)?,
+        row_order: match fields.get("row_order") {
             Some(node) => Some(node.one_of(&[("asc", RowOrder::Asc), ("desc", RowOrder::Desc)])?),
             None => None,
         },
-        descending: choice(&fields, "last_value_func", false, &[("max", false), ("min", true)])?,
-        format: choice(&fields, "format", CursorFormat::Rfc3339, &FORMATS)?,
-        params: (text(&fields, "start_param"), text(&fields, "end_param")),
+        descending: fields.one_of("last_value_func", &[("max", false), ("min", true)])?,
+        format: fields.one_of("format", &FORMATS)?,
+        params: (fields.text("start_param"), fields.text("end_param")),
         cursor_path,
     })
 }
 
-/// How instants are written; dlt's `convert`, as data.
+const MISSING: [(&str, CursorMissing); 3] =
+    [("raise", CursorMissing::Raise), ("include", CursorMissing::Include), ("exclude", CursorMissing::Exclude)];
+
+/// How a request writes an instant. dlt has the function `convert` for it.
 const FORMATS: [(&str, CursorFormat); 4] = [
     ("rfc3339", CursorFormat::Rfc3339),
     ("date", CursorFormat::Date),
     ("epoch", CursorFormat::Epoch),
     ("epoch_ms", CursorFormat::EpochMs),
 ];
-
-fn choice<T: Copy>(fields: &Fields<'_>, name: &str, default: T, choices: &[(&str, T)]) -> Option<T> {
-    fields.get(name).filter(|node| !node.is_null()).map_or(Some(default), |node| node.one_of(choices))
-}
-
-fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
-    fields.get(name).filter(|node| !node.is_null()).and_then(|node| node.text())
-}

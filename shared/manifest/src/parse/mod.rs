@@ -1,7 +1,8 @@
-//! From a manifest's text to a [`Manifest`], with every fault at once.
+//! Reads a manifest's text into a [`Manifest`], with every fault at once.
 
 mod bind;
 mod client;
+mod context;
 mod endpoint;
 mod incremental;
 mod paginator;
@@ -13,75 +14,54 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::values::{identifier, strings};
-use crate::Faults;
+use self::context::Context;
+use self::values::text_or_texts;
+use crate::column::{Column, DataType};
+use crate::fault::{Faults, nearest};
+use crate::keys::MANIFEST;
+use crate::keys::client::CLIENT;
+use crate::keys::endpoint::ENDPOINT;
+use crate::keys::resource::RESOURCE;
+use crate::path::JsonPath;
+use crate::resource::{Parent, RECORD_KEY, Resource, WriteDisposition};
+use crate::source::Manifest;
 use crate::yaml::{Document, Fields, Node};
-use crate::{Column, DataType, JsonPath, Manifest, Parent, RECORD_KEY, Resource, Setting, WriteDisposition, nearest};
-
-const RESOURCE_KEYS: [&str; 17] = [
-    "name",
-    "endpoint",
-    "primary_key",
-    "write_disposition",
-    "columns",
-    "include_from_parent",
-    "partition",
-    "part_bytes",
-    "history",
-    "slices",
-    "explode",
-    "harvest",
-    "refresh",
-    "passed_by",
-    "vanished",
-    "selected",
-    // Several parents are always read side by side.
-    "parallelized",
-];
 
 impl Manifest {
-    /// Reads and checks a manifest, YAML or JSON. `file` names it in faults; its stem is the source's name where the
-    /// manifest gives none.
+    /// Reads and checks a manifest in YAML or JSON. Faults name the manifest `file`. If the manifest has no `name`, the source has the
+    /// name of the file without its extension.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the manifest, each with its line.
     pub fn parse(file: &str, text: &str) -> Result<Self, Faults> {
         Document::read(file, text, |root| manifest(&root, file))
     }
 }
 
-/// What a resource is read with: the rest of the manifest.
-struct Context<'c, 'y> {
-    settings: &'c BTreeMap<String, Setting>,
-    /// The names of all resources.
-    resources: &'c [String],
-    /// The client's paginator.
-    paginator: Option<&'c Node<'y>>,
-}
-
 fn manifest(root: &Node<'_>, file: &str) -> Option<Manifest> {
-    let fields = root.fields()?;
-    fields.only(&["name", "settings", "client", "resource_defaults", "resources"]);
+    let fields = root.fields(&MANIFEST)?;
     let name = match fields.get("name") {
-        Some(node) => identifier(&node),
+        Some(node) => node.name(),
         None => Some(file.split('.').next().unwrap_or(file).to_owned()),
     };
     let settings = client::settings(&fields);
-    let client_fields = fields.required("client").and_then(|node| node.fields());
+    let client_fields = fields.required("client").and_then(|node| node.fields(&CLIENT));
     let client = client_fields.as_ref().and_then(|fields| client::client(fields, &settings));
     let paginator = client_fields.as_ref().and_then(|client| client.get("paginator"));
-    let defaults = fields.get("resource_defaults").and_then(|node| node.fields());
-    if let Some(defaults) = &defaults {
-        defaults.only(&RESOURCE_KEYS);
-        if let Some(endpoint) = defaults.get("endpoint").and_then(|node| node.fields()) {
-            endpoint.only(&endpoint::KEYS);
-        }
+    let defaults = fields.get("resource_defaults").and_then(|node| node.fields(&RESOURCE));
+    if let Some(node) = defaults.as_ref().and_then(|defaults| defaults.get("endpoint")) {
+        // Each resource reads the endpoint of the defaults under its own one. Unknown keys are faults also if no resource does.
+        let _ = node.fields(&ENDPOINT);
     }
     let nodes = fields.required("resources").and_then(|node| node.list()).unwrap_or_default();
     if nodes.is_empty() {
         root.fault("declares no resource");
     }
     let names: Vec<String> = nodes.iter().filter_map(resource_name).collect();
-    let mut seen = BTreeSet::new();
+    let mut seen_names = BTreeSet::new();
     for (node, name) in nodes.iter().zip(&names).filter(|_| names.len() == nodes.len()) {
-        if !seen.insert(name) {
+        if !seen_names.insert(name) {
             node.fault(format!("a resource named `{name}` is declared already"));
         }
     }
@@ -94,54 +74,56 @@ fn manifest(root: &Node<'_>, file: &str) -> Option<Manifest> {
         }
     }
     for (resource, node) in resources.iter().zip(&nodes).filter(|_| resources.len() == nodes.len()) {
-        slices::check_values(node, resource, &resources);
+        slices::check_values_from(node, resource, &resources);
     }
-    take_over_types(&mut resources);
+    set_types_of_included_fields(&mut resources);
     Some(Manifest { name: name?, client: client?, settings, values: BTreeMap::new(), resources })
 }
 
-/// A resource's name: of dlt's shorthand, a text, that text.
+/// Reads the name of a resource. In dlt's shorthand, the resource is a text, which is its name.
 fn resource_name(node: &Node<'_>) -> Option<String> {
     if node.is_text() {
-        return identifier(node);
+        return node.name();
     }
-    node.fields()?.required("name").and_then(|node| identifier(&node))
+    node.unchecked_fields(&RESOURCE)?.required("name").and_then(|node| node.name())
 }
 
-/// The way from `resource` through its parents back to itself, if it ends there.
+/// Returns the names from `resource` through its parents back to itself, if they lead back to it.
 fn cycle(resource: &Resource, resources: &[Resource]) -> Option<Vec<String>> {
-    let mut way = vec![resource.name.clone()];
-    let mut at = resource;
-    while let Some(parent) = &at.parent {
-        at = resources.iter().find(|other| other.name == parent.resource)?;
-        way.push(at.name.clone());
-        if at.name == resource.name {
-            return Some(way);
+    let mut names = vec![resource.name.clone()];
+    let mut current = resource;
+    while let Some(parent) = &current.parent {
+        current = resources.iter().find(|candidate| candidate.name == parent.resource)?;
+        names.push(current.name.clone());
+        if current.name == resource.name {
+            return Some(names);
         }
-        if way.len() > resources.len() {
+        if names.len() > resources.len() {
             return None;
         }
     }
     None
 }
 
-/// Gives what rows keep of their parent the type that it has there.
-fn take_over_types(resources: &mut [Resource]) {
-    let declared: Vec<(String, Vec<Column>)> =
+/// Gives each column that keeps a field of the parent's record the type that the field has in the parent's table.
+fn set_types_of_included_fields(resources: &mut [Resource]) {
+    let columns_by_resource: Vec<(String, Vec<Column>)> =
         resources.iter().map(|resource| (resource.name.clone(), resource.columns.clone())).collect();
     for resource in resources {
         let Some(parent) = &resource.parent else { continue };
-        let Some((_, columns)) = declared.iter().find(|(name, _)| *name == parent.resource) else { continue };
+        let Some((_, columns)) = columns_by_resource.iter().find(|(name, _)| *name == parent.resource) else {
+            continue;
+        };
         for field in &parent.include {
             let name = parent.column(field);
-            let of_a_key = resource.primary_key.contains(&name);
+            let is_of_key = resource.primary_key.contains(&name);
             let data_type = JsonPath::parse(field)
                 .ok()
                 .and_then(|path| columns.iter().find(|column| column.path == path && !column.list))
                 .map(|column| column.data_type)
-                .filter(|kind| !of_a_key || matches!(kind, DataType::Text | DataType::Bigint | DataType::Date));
-            let own = resource.columns.iter_mut().find(|column| column.name == name);
-            if let (Some(column), Some(data_type)) = (own, data_type) {
+                .filter(|kind| !is_of_key || matches!(kind, DataType::Text | DataType::Bigint | DataType::Date));
+            let column = resource.columns.iter_mut().find(|column| column.name == name);
+            if let (Some(column), Some(data_type)) = (column, data_type) {
                 column.data_type = data_type;
             }
         }
@@ -149,9 +131,8 @@ fn take_over_types(resources: &mut [Resource]) {
 }
 
 fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_, '_>) -> Option<Resource> {
-    let own = if node.is_text() { node.no_fields() } else { node.fields()? };
-    own.only(&RESOURCE_KEYS);
-    let fields = own.or(defaults.cloned());
+    let fields = if node.is_text() { node.no_fields(&RESOURCE) } else { node.fields(&RESOURCE)? };
+    let fields = fields.or(defaults.cloned());
     let name = resource_name(node);
     let mut columns = table::columns(&fields);
     let infer_columns = columns.is_empty();
@@ -160,18 +141,18 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         bound.map_or((None, None, Vec::new()), |bound| (Some(bound.endpoint), bound.parent, bound.notes));
     include_from_parent(&fields, parent.as_mut(), &mut columns);
     let disposition = table::write_disposition(&fields);
-    let primary_key = primary_key(&fields, disposition.map(|of| of.disposition));
-    key_columns(node, &primary_key, parent.as_ref(), &mut columns);
+    let primary_key = primary_key(&fields, disposition.map(|value| value.disposition));
+    add_key_columns(node, &primary_key, parent.as_ref(), &mut columns);
     let partition = table::partition(&fields, &columns);
     let slices = slices::slices(&fields, endpoint.as_ref(), parent.as_ref(), context.resources);
     let explode = table::explode(&fields);
     let harvest = table::harvest(&fields, name.as_deref().unwrap_or_default(), context.resources);
     let refresh = refresh::refresh(&fields, &slices, endpoint.as_ref(), parent.as_ref());
     let passed_by = refresh::passed_by(&fields, &columns);
-    let merged = disposition.map(|of| of.disposition);
-    let vanished = refresh::vanished(&fields, &columns, merged, primary_key.len(), !explode.is_empty());
+    let write_disposition = disposition.map(|value| value.disposition);
+    let vanished = refresh::vanished(&fields, &columns, write_disposition, primary_key.len(), !explode.is_empty());
     let disposition = disposition?;
-    let history = fields.get("history").map_or(Some(false), |node| node.boolean())?;
+    let history = fields.boolean("history")?;
     Some(Resource {
         name: name?,
         endpoint: endpoint?,
@@ -189,15 +170,15 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         refresh,
         passed_by,
         vanished,
-        selected: !disposition.skip && fields.get("selected").map_or(Some(true), |node| node.boolean())?,
+        selected: !disposition.skip && fields.boolean("selected")?,
         notes,
     })
 }
 
-/// The columns that identify a record: where none are named, the whole record does.
+/// Reads the names of the columns that identify a record. If there are none, a hash of the whole record does.
 fn primary_key(fields: &Fields<'_>, disposition: Option<WriteDisposition>) -> Vec<String> {
-    if let Some(node) = fields.get("primary_key").filter(|node| !node.is_null()) {
-        return strings(&node).unwrap_or_default();
+    if let Some(node) = fields.get("primary_key") {
+        return text_or_texts(&node).unwrap_or_default();
     }
     if disposition == Some(WriteDisposition::Merge) {
         fields.node().fault(
@@ -207,10 +188,10 @@ fn primary_key(fields: &Fields<'_>, disposition: Option<WriteDisposition>) -> Ve
     vec![RECORD_KEY.to_owned()]
 }
 
-/// `include_from_parent`: fields of the parent's record that each row keeps, each of them a column.
+/// Reads `include_from_parent`, and adds a column for each field of the parent's record that the rows keep.
 fn include_from_parent(fields: &Fields<'_>, parent: Option<&mut Parent>, columns: &mut Vec<Column>) {
     let Some(node) = fields.get("include_from_parent") else { return };
-    let included = strings(&node).unwrap_or_default();
+    let included = text_or_texts(&node).unwrap_or_default();
     let Some(parent) = parent else {
         node.fault("this resource has no parent: no placeholder names one");
         return;
@@ -224,8 +205,8 @@ fn include_from_parent(fields: &Fields<'_>, parent: Option<&mut Parent>, columns
     }
 }
 
-/// Adds the key's columns that are not declared, as texts, and faults those that no key can be of.
-fn key_columns(node: &Node<'_>, primary_key: &[String], parent: Option<&Parent>, columns: &mut Vec<Column>) {
+/// Adds a text column for each column of the key that is not declared, and a fault for each declared one whose type no key has.
+fn add_key_columns(node: &Node<'_>, primary_key: &[String], parent: Option<&Parent>, columns: &mut Vec<Column>) {
     for key in primary_key.iter().rev() {
         match columns.iter().find(|column| column.name == *key) {
             Some(column)
@@ -236,9 +217,9 @@ fn key_columns(node: &Node<'_>, primary_key: &[String], parent: Option<&Parent>,
             }
             Some(_) => {}
             None if key.starts_with('_') && key != RECORD_KEY => {
-                let known: Vec<String> =
+                let included: Vec<String> =
                     parent.iter().flat_map(|parent| parent.include.iter().map(|field| parent.column(field))).collect();
-                let hint = nearest(key, &known);
+                let hint = nearest(key, &included);
                 node.fault(format!(
                     "no column is named `{key}`: `include_from_parent: [id]` gives `_<parent>_id`{hint}"
                 ));

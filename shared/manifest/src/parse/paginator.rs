@@ -1,8 +1,8 @@
-//! `paginator`: how the next page is asked for.
+//! `paginator`: how the next page is requested.
 
-use super::values::{json_path, optional_path};
+use crate::endpoint::{Paginator, ParamLocation, RangeEnd, RangeTotal};
+use crate::keys::paginator::PAGINATOR;
 use crate::yaml::{Fields, Node};
-use crate::{JsonPath, Paginator, ParamLocation, RangeEnd, RangeTotal};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -19,7 +19,6 @@ enum Kind {
 const KINDS: [(&str, Kind); 9] = [
     ("single_page", Kind::SinglePage),
     ("json_link", Kind::JsonLink),
-    // dlt's older name for it.
     ("json_response", Kind::JsonLink),
     ("header_link", Kind::HeaderLink),
     ("header_cursor", Kind::HeaderCursor),
@@ -29,119 +28,75 @@ const KINDS: [(&str, Kind); 9] = [
     ("auto", Kind::Auto),
 ];
 
-/// A type's name alone, or a mapping of its fields.
+/// Reads the name of a type, or a mapping with its fields.
 pub(super) fn paginator(node: &Node<'_>) -> Option<Paginator> {
-    let (fields, kind) = if node.is_text() {
-        (node.no_fields(), node.one_of(&KINDS)?)
-    } else {
-        let fields = node.fields()?;
-        let kind = fields.get("type").map_or(Some(Kind::Auto), |kind| kind.one_of(&KINDS))?;
-        (fields, kind)
-    };
+    let (fields, kind) = node.variant(&PAGINATOR, &KINDS)?;
     match kind {
-        Kind::Auto => {
-            fields.only(&["type"]);
-            Some(Paginator::Auto)
-        }
-        Kind::SinglePage => {
-            fields.only(&["type"]);
-            Some(Paginator::SinglePage)
-        }
-        Kind::JsonLink => {
-            fields.only(&["type", "next_url_path"]);
-            Some(Paginator::JsonLink { next_url_path: path_or(&fields, "next_url_path", "next")? })
-        }
-        Kind::HeaderLink => {
-            fields.only(&["type", "links_next_key"]);
-            Some(Paginator::HeaderLink { rel: text_or(&fields, "links_next_key", "next")? })
-        }
+        Kind::Auto => Some(Paginator::Auto),
+        Kind::SinglePage => Some(Paginator::SinglePage),
+        Kind::JsonLink => Some(Paginator::JsonLink { next_url_path: fields.json_path("next_url_path")? }),
+        Kind::HeaderLink => Some(Paginator::HeaderLink { rel: fields.text("links_next_key")? }),
         Kind::HeaderCursor => {
-            fields.only(&["type", "cursor_key", "cursor_param"]);
-            let header = text_or(&fields, "cursor_key", "next")?;
-            Some(Paginator::HeaderCursor { header, param: text_or(&fields, "cursor_param", "cursor")? })
+            Some(Paginator::HeaderCursor { header: fields.text("cursor_key")?, param: fields.text("cursor_param")? })
         }
         Kind::Cursor => cursor(&fields),
-        Kind::Offset => offset(node, &fields),
+        Kind::Offset if node.is_text() => {
+            node.fault("`offset` needs its `limit`: {type: offset, limit: 100}");
+            None
+        }
+        Kind::Offset => offset(&fields),
         Kind::PageNumber => page_number(&fields),
     }
 }
 
 fn cursor(fields: &Fields<'_>) -> Option<Paginator> {
-    fields.only(&["type", "cursor_path", "cursor_param", "cursor_body_path", "stop_after_empty_page", "has_more_path"]);
     Some(Paginator::Cursor {
-        cursor_path: path_or(fields, "cursor_path", "cursors.next")?,
-        place: place(fields, "cursor")?,
-        stop_after_empty_page: fields.get("stop_after_empty_page").map_or(Some(false), |node| node.boolean())?,
-        has_more_path: optional_path(fields, "has_more_path"),
+        cursor_path: fields.json_path("cursor_path")?,
+        place: location(fields, "cursor")?,
+        stop_after_empty_page: fields.boolean("stop_after_empty_page")?,
+        has_more_path: fields.json_path("has_more_path"),
     })
 }
 
-fn offset(node: &Node<'_>, fields: &Fields<'_>) -> Option<Paginator> {
-    fields.only(&[
-        "type",
-        "limit",
-        "offset",
-        "offset_param",
-        "offset_body_path",
-        "limit_param",
-        "limit_body_path",
-        "total_path",
-        "maximum_offset",
-        "stop_after_empty_page",
-        "has_more_path",
-    ]);
-    if node.is_text() {
-        node.fault("`offset` needs its `limit`: {type: offset, limit: 100}");
-        return None;
-    }
-    let limit = fields.required("limit").and_then(|node| node.integer(1..=1_000_000));
+fn offset(fields: &Fields<'_>) -> Option<Paginator> {
+    let limit = fields.integer("limit");
     Some(Paginator::Offset {
         limit: limit?,
-        offset: fields.get("offset").map_or(Some(0), |node| node.integer(0..=u64::MAX))?,
-        offset_place: place(fields, "offset")?,
-        limit_place: place(fields, "limit")?,
+        offset: fields.integer("offset")?,
+        offset_place: location(fields, "offset")?,
+        limit_place: location(fields, "limit")?,
         end: range_end(fields, "maximum_offset")?,
     })
 }
 
 fn page_number(fields: &Fields<'_>) -> Option<Paginator> {
-    fields.only(&[
-        "type",
-        "base_page",
-        "page",
-        "page_param",
-        "page_body_path",
-        "total_path",
-        "maximum_page",
-        "stop_after_empty_page",
-        "has_more_path",
-    ]);
-    let base_page = fields.get("base_page").map_or(Some(0), |node| node.integer(0..=u64::MAX))?;
+    let base_page = fields.integer("base_page")?;
     Some(Paginator::PageNumber {
         base_page,
-        page: fields.get("page").map_or(Some(base_page), |node| node.integer(base_page..=u64::MAX))?,
-        page_place: place(fields, "page")?,
+        page: fields.get("page").map_or(Some(base_page), |node| node.integer_within(base_page..=u64::MAX))?,
+        page_place: location(fields, "page")?,
         end: range_end(fields, "maximum_page")?,
     })
 }
 
+/// Reads where the pages end. `maximum` is the name of the key with the position to stop before.
 fn range_end(fields: &Fields<'_>, maximum: &str) -> Option<RangeEnd> {
     let total = match fields.get("total_path") {
         Some(node) if node.is_null() => None,
-        Some(node) => Some(RangeTotal { path: json_path(&node)?, required: true }),
-        None => Some(RangeTotal { path: JsonPath::of_field("total"), required: false }),
+        Some(node) => Some(RangeTotal { path: node.json_path()?, required: true }),
+        None => Some(RangeTotal { path: fields.json_path("total_path")?, required: false }),
     };
     let end = RangeEnd {
         total,
-        maximum: match fields.get(maximum).filter(|node| !node.is_null()) {
-            Some(node) => Some(node.integer(1..=u64::MAX)?),
+        maximum: match fields.get(maximum) {
+            Some(node) => Some(node.integer()?),
             None => None,
         },
-        stop_after_empty_page: fields.get("stop_after_empty_page").map_or(Some(true), |node| node.boolean())?,
-        has_more_path: optional_path(fields, "has_more_path"),
+        stop_after_empty_page: fields.boolean("stop_after_empty_page")?,
+        has_more_path: fields.json_path("has_more_path"),
     };
-    let named = end.total.as_ref().is_some_and(|total| total.required) || end.maximum.is_some();
-    if !named && !end.stop_after_empty_page && end.has_more_path.is_none() {
+    let names_an_end = end.total.as_ref().is_some_and(|total| total.required) || end.maximum.is_some();
+    if !names_an_end && !end.stop_after_empty_page && end.has_more_path.is_none() {
         fields.node().fault(format!(
             "never ends: give `total_path`, `has_more_path` or `{maximum}`, or leave `stop_after_empty_page` true"
         ));
@@ -149,27 +104,15 @@ fn range_end(fields: &Fields<'_>, maximum: &str) -> Option<RangeEnd> {
     Some(end)
 }
 
-/// `<name>_param` or `<name>_body_path`; the query parameter of that name by default.
-fn place(fields: &Fields<'_>, name: &str) -> Option<ParamLocation> {
-    let given = |suffix: &str| fields.get(&format!("{name}_{suffix}")).filter(|node| !node.is_null());
-    match (given("param"), given("body_path")) {
+/// Reads `<name>_param` or `<name>_body_path`. If both are absent, the default of `<name>_param` applies.
+fn location(fields: &Fields<'_>, name: &str) -> Option<ParamLocation> {
+    let param = format!("{name}_param");
+    match (fields.get(&param), fields.get(&format!("{name}_body_path"))) {
         (Some(_), Some(node)) => {
             node.fault(format!("give `{name}_param` or `{name}_body_path`, not both"));
             None
         }
-        (Some(node), None) => node.text().map(ParamLocation::Query),
         (None, Some(node)) => node.text().map(ParamLocation::Body),
-        (None, None) => Some(ParamLocation::Query(name.to_owned())),
-    }
-}
-
-fn text_or(fields: &Fields<'_>, name: &str, default: &str) -> Option<String> {
-    fields.get(name).map_or_else(|| Some(default.to_owned()), |node| node.text())
-}
-
-fn path_or(fields: &Fields<'_>, name: &str, default: &str) -> Option<JsonPath> {
-    match fields.get(name) {
-        Some(node) => json_path(&node),
-        None => JsonPath::parse(default).ok(),
+        (_, None) => fields.text(&param).map(ParamLocation::Query),
     }
 }

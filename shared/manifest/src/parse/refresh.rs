@@ -1,23 +1,25 @@
-//! `refresh`, `passed_by`, `vanished`: how a resource is kept up to date, and what becomes of records that the API has no more.
+//! `refresh`, `passed_by`, `vanished`: how a resource is kept up to date, and what happens to rows whose record the API no longer has.
 
 use super::slices::time_params;
-use super::table::OWN_COLUMNS;
-use super::values::{identifier, strings, texts};
+use super::table::ENGINE_COLUMNS;
+use super::values::{scalar_texts, text_or_texts};
+use crate::column::{Column, DataType};
+use crate::endpoint::Endpoint;
+use crate::fault::nearest;
+use crate::keys::refresh::{ANNOUNCED, CONFIRM, NEAR, REFRESH, VANISHED};
+use crate::refresh::{Announced, Confirm, Near, Refresh, Vanished};
+use crate::resource::{Parent, WriteDisposition};
+use crate::split::Slices;
 use crate::yaml::{Fields, Node};
-use crate::{
-    Announced, Column, Confirm, DataType, Endpoint, Near, Parent, Refresh, Slices, Vanished, WriteDisposition, nearest,
-};
 
-/// The longest span, in days.
-const MOST_DAYS: u64 = 3660;
-
+/// Reads the member `refresh` of a resource.
 pub(super) fn refresh(
-    fields: &Fields<'_>,
+    resource: &Fields<'_>,
     slices: &Slices,
     endpoint: Option<&Endpoint>,
     parent: Option<&Parent>,
 ) -> Option<Refresh> {
-    let node = fields.get("refresh").filter(|node| !node.is_null())?;
+    let node = resource.get("refresh")?;
     if endpoint.is_some_and(|endpoint| endpoint.incremental.is_some()) {
         node.fault("goes with a resource that is read whole each time: this one has a cursor (`endpoint.incremental`)");
     }
@@ -27,11 +29,10 @@ pub(super) fn refresh(
             parent.resource
         ));
     }
-    let fields = node.fields()?;
-    fields.only(&["full_every_days", "announced", "near"]);
-    let full_every_days = fields.required("full_every_days").and_then(|node| days(&node));
-    let announced = fields.fields("announced").map(|fields| announced(&fields));
-    let nodes = fields.get("near").and_then(|node| node.list()).unwrap_or_default();
+    let fields = node.fields(&REFRESH)?;
+    let full_every_days = fields.integer("full_every_days");
+    let announced = fields.fields("announced", &ANNOUNCED).map(|fields| announced(&fields));
+    let nodes = fields.list("near");
     let mut near: Vec<Near> = nodes.iter().filter_map(near_window).collect();
     if let (Some(first), None) = (nodes.first(), &slices.time) {
         first.fault("a window needs `slices.time`: the parameters that bound it");
@@ -40,7 +41,7 @@ pub(super) fn refresh(
     if near.windows(2).any(|pair| pair[0].ahead_days == pair[1].ahead_days) {
         node.fault("two windows of `near` have the same `ahead_days`");
     }
-    // A declared part that does not parse is a fault already.
+    // If `announced` is there but cannot be read, its fault has been added.
     let announced = match announced {
         Some(announced) => Some(announced?),
         None => None,
@@ -49,26 +50,21 @@ pub(super) fn refresh(
 }
 
 fn announced(fields: &Fields<'_>) -> Option<Announced> {
-    let lag = fields.get("lag").map_or(Some(0), |node| node.integer(0..=366 * 86_400));
-    Some(Announced { time: time_params(fields, &["lag"])?, lag: lag? })
+    let lag = fields.integer("lag");
+    Some(Announced { time: time_params(fields)?, lag: lag? })
 }
 
 fn near_window(node: &Node<'_>) -> Option<Near> {
-    let fields = node.fields()?;
-    fields.only(&["ahead_days", "every_days"]);
-    let ahead_days = fields.required("ahead_days").and_then(|node| days(&node));
-    let every_days = fields.required("every_days").and_then(|node| days(&node));
+    let fields = node.fields(&NEAR)?;
+    let ahead_days = fields.integer("ahead_days");
+    let every_days = fields.integer("every_days");
     Some(Near { ahead_days: ahead_days?, every_days: every_days? })
 }
 
-fn days(node: &Node<'_>) -> Option<u64> {
-    node.integer(1..=MOST_DAYS)
-}
-
-/// The columns that say when a record is past: the first that has a value.
-pub(super) fn passed_by(fields: &Fields<'_>, columns: &[Column]) -> Vec<String> {
-    let Some(node) = fields.get("passed_by").filter(|node| !node.is_null()) else { return Vec::new() };
-    let names = strings(&node).unwrap_or_default();
+/// Reads the member `passed_by` of a resource: the names of the columns that say when a record is past.
+pub(super) fn passed_by(resource: &Fields<'_>, columns: &[Column]) -> Vec<String> {
+    let Some(node) = resource.get("passed_by") else { return Vec::new() };
+    let names = text_or_texts(&node).unwrap_or_default();
     for name in &names {
         match columns.iter().find(|column| column.name == *name) {
             Some(column) if !column.list && matches!(column.data_type, DataType::Timestamp | DataType::Date) => {}
@@ -85,47 +81,45 @@ pub(super) fn passed_by(fields: &Fields<'_>, columns: &[Column]) -> Vec<String> 
     names
 }
 
-/// What becomes of a record that is missing. `merged` says what a stored key means for the record that comes, `keys` of how many columns a
-/// key is.
+/// Reads the member `vanished` of a resource. `disposition` is the resource's write disposition, `key_columns` the number of
+/// columns of its key.
 pub(super) fn vanished(
-    fields: &Fields<'_>,
+    resource: &Fields<'_>,
     columns: &[Column],
-    merged: Option<WriteDisposition>,
-    keys: usize,
+    disposition: Option<WriteDisposition>,
+    key_columns: usize,
     exploded: bool,
 ) -> Option<Vanished> {
-    let node = fields.get("vanished").filter(|node| !node.is_null())?;
-    if merged.is_some_and(|merged| merged != WriteDisposition::Merge) {
+    let node = resource.get("vanished")?;
+    if disposition.is_some_and(|disposition| disposition != WriteDisposition::Merge) {
         node.fault("goes with `write_disposition: merge` alone: it is a change of what is stored");
     }
     if exploded {
         node.fault("does not go with `explode`: a query's records are not its rows");
     }
-    let fields = node.fields()?;
-    fields.only(&["column", "confirm"]);
+    let fields = node.fields(&VANISHED)?;
     let column = fields.required("column")?;
-    let name = identifier(&column)?;
-    if columns.iter().any(|column| column.name == name) || OWN_COLUMNS.contains(&name.as_str()) {
+    let name = column.name()?;
+    if columns.iter().any(|column| column.name == name) || ENGINE_COLUMNS.contains(&name.as_str()) {
         column.fault(format!("a column is named `{name}` already; choose another"));
     }
-    let confirm = match fields.get("confirm").filter(|node| !node.is_null()) {
-        Some(node) => Some(confirm(&node, keys)?),
+    let confirm = match fields.get("confirm") {
+        Some(node) => Some(confirm(&node, key_columns)?),
         None => None,
     };
     Some(Vanished { column: name, confirm })
 }
 
-fn confirm(node: &Node<'_>, keys: usize) -> Option<Confirm> {
-    if keys != 1 {
+fn confirm(node: &Node<'_>, key_columns: usize) -> Option<Confirm> {
+    if key_columns != 1 {
         node.fault("needs a `primary_key` of one column: its values go into one parameter");
     }
-    let fields = node.fields()?;
-    fields.only(&["param", "most", "params"]);
-    let most = fields.required("most").and_then(|node| node.integer(2..=1000));
+    let fields = node.fields(&CONFIRM)?;
+    let most = fields.integer("most");
     Some(Confirm {
-        param: fields.required("param")?.text()?,
+        param: fields.text("param")?,
         most: usize::try_from(most?).ok()?,
-        params: texts(&fields, "params"),
+        params: scalar_texts(&fields, "params"),
     })
 }
 

@@ -1,42 +1,39 @@
-//! `slices`: how a query is cut where it is deeper than the API serves.
+//! `slices`: how a query is split that has more records than the API serves.
 
-use std::collections::BTreeMap;
-
-use super::values::{json_path, optional_path, texts, texts_of};
+use super::values::{scalar_texts, texts_of_scalars};
+use crate::endpoint::{Endpoint, Paginator};
+use crate::fault::nearest;
+use crate::keys::slices::{GEOHASH, SLICES, SPLIT, TIME, UNDATED, VALUES_FROM};
+use crate::resource::{Parent, Resource};
+use crate::split::{Cells, Slices, SplitBy, SplitParam, TimeEnds, TimeParams, Undated, Unit, Values, ValuesFrom};
 use crate::yaml::{Fields, Node};
-use crate::{
-    Cells, Endpoint, Paginator, Parent, Resource, Slices, SplitBy, SplitParam, TimeEnds, TimeParams, Undated, Unit,
-    Values, ValuesFrom, nearest,
-};
 
+/// Reads the member `slices` of a resource.
 pub(super) fn slices(
-    fields: &Fields<'_>,
+    resource: &Fields<'_>,
     endpoint: Option<&Endpoint>,
     parent: Option<&Parent>,
     resources: &[String],
 ) -> Slices {
-    let Some(slices) = fields.fields("slices") else {
+    let Some(fields) = resource.fields("slices", &SLICES) else {
         return Slices::default();
     };
-    slices.only(&["time", "undated", "then", "reverse", "sample"]);
-    let list = |name: &str| slices.get(name).and_then(|node| node.list()).unwrap_or_default();
-    let cut = |node: &Node<'_>| cut(node, resources);
-    let read = Slices {
-        time: slices.fields("time").and_then(|time| time_params(&time, &[])),
-        undated: list("undated").iter().filter_map(undated).collect(),
-        then: list("then").iter().filter_map(cut).collect(),
-        reverse: texts(&slices, "reverse"),
-        sample: texts(&slices, "sample"),
+    let slices = Slices {
+        time: fields.fields("time", &TIME).and_then(|time| time_params(&time)),
+        undated: fields.list("undated").iter().filter_map(undated).collect(),
+        then: fields.list("then").iter().filter_map(|node| split_param(node, resources)).collect(),
+        reverse: scalar_texts(&fields, "reverse"),
+        sample: scalar_texts(&fields, "sample"),
     };
-    let by_params = slices.get("then").or_else(|| slices.get("reverse"));
+    let by_params = fields.get("then").or_else(|| fields.get("reverse"));
     if let (Some(node), Some(endpoint)) = (by_params, endpoint) {
-        check(&node, endpoint, parent);
+        check_endpoint(&node, endpoint, parent);
     }
-    read
+    slices
 }
 
-/// What cutting by parameters needs of the endpoint.
-fn check(node: &Node<'_>, endpoint: &Endpoint, parent: Option<&Parent>) {
+/// Adds a fault for each property of the endpoint that does not allow splitting by parameters.
+fn check_endpoint(node: &Node<'_>, endpoint: &Endpoint, parent: Option<&Parent>) {
     if endpoint.depth_limit.is_none() || endpoint.total.is_none() {
         node.fault("needs the endpoint's `depth_limit` and `total_path`: they say which query is too deep");
     }
@@ -48,31 +45,25 @@ fn check(node: &Node<'_>, endpoint: &Endpoint, parent: Option<&Parent>) {
     }
 }
 
-/// The parameters of a range of time, in fields that may have `others` beside.
-pub(super) fn time_params(fields: &Fields<'_>, others: &[&str]) -> Option<TimeParams> {
-    fields.only(&[&["start_param", "end_param", "range_param", "path"], others].concat());
+/// Reads the parameters that bound a query in time.
+pub(super) fn time_params(fields: &Fields<'_>) -> Option<TimeParams> {
     let ends = match fields.get("range_param") {
         Some(node) => TimeEnds::Range { param: node.text()? },
-        None => TimeEnds::Pair {
-            start_param: fields.required("start_param")?.text()?,
-            end_param: fields.required("end_param")?.text()?,
-        },
+        None => TimeEnds::Pair { start_param: fields.text("start_param")?, end_param: fields.text("end_param")? },
     };
-    Some(TimeParams { ends, path: optional_path(fields, "path") })
+    Some(TimeParams { ends, path: fields.json_path("path") })
 }
 
 fn undated(node: &Node<'_>) -> Option<Undated> {
-    let fields = node.fields()?;
-    fields.only(&["params", "time"]);
-    let params = fields.required("params").and_then(|node| node.fields()).as_ref().map(texts_of)?;
-    Some(Undated { params, time: fields.fields("time").and_then(|time| time_params(&time, &[])) })
+    let fields = node.fields(&UNDATED)?;
+    let params = fields.required("params").and_then(|node| node.named_values()).as_ref().map(texts_of_scalars)?;
+    Some(Undated { params, time: fields.fields("time", &TIME).and_then(|time| time_params(&time)) })
 }
 
-fn cut(node: &Node<'_>, resources: &[String]) -> Option<SplitParam> {
-    let fields = node.fields()?;
-    fields.only(&["param", "path", "several", "values", "values_from", "exclude", "geohash"]);
-    let param = fields.required("param")?.text()?;
-    if let Some(geohash) = fields.fields("geohash") {
+fn split_param(node: &Node<'_>, resources: &[String]) -> Option<SplitParam> {
+    let fields = node.fields(&SPLIT)?;
+    let param = fields.text("param")?;
+    if let Some(geohash) = fields.fields("geohash", &GEOHASH) {
         for name in ["path", "several", "values", "values_from", "exclude"] {
             if let Some(node) = fields.get(name) {
                 node.fault("does not go with `geohash`, which finds its cells itself");
@@ -80,13 +71,13 @@ fn cut(node: &Node<'_>, resources: &[String]) -> Option<SplitParam> {
         }
         return Some(SplitParam { param, by: SplitBy::Cells(cells(&geohash)?) });
     }
-    let listed = fields.get("values").and_then(|node| node.list()).unwrap_or_default();
+    let value_nodes = fields.list("values");
     let values = Values {
-        path: optional_path(&fields, "path"),
-        several: fields.get("several").map_or(Some(false), |node| node.boolean())?,
-        from: fields.fields("values_from").and_then(|from| values_from(&from, resources)),
-        listed: listed.iter().filter_map(Node::text).collect(),
-        exclude: fields.get("exclude").and_then(|node| node.text()),
+        path: fields.json_path("path"),
+        several: fields.boolean("several")?,
+        from: fields.fields("values_from", &VALUES_FROM).and_then(|from| values_from(&from, resources)),
+        listed: value_nodes.iter().filter_map(Node::text).collect(),
+        exclude: fields.text("exclude"),
     };
     if let (Some(node), false) = (fields.get("exclude"), values.several) {
         node.fault("goes with `several: true` alone: all known values are left out in one query");
@@ -98,40 +89,35 @@ fn cut(node: &Node<'_>, resources: &[String]) -> Option<SplitParam> {
 }
 
 fn values_from(fields: &Fields<'_>, resources: &[String]) -> Option<ValuesFrom> {
-    fields.only(&["resource", "column"]);
     let node = fields.required("resource")?;
     let resource = node.text()?;
     if !resources.contains(&resource) {
         node.fault(format!("no resource `{resource}` is declared{}", nearest(&resource, resources)));
     }
-    Some(ValuesFrom { resource, column: fields.required("column")?.text()? })
+    Some(ValuesFrom { resource, column: fields.text("column")? })
 }
 
 fn cells(fields: &Fields<'_>) -> Option<Cells> {
-    fields.only(&["latitude", "longitude", "radius_param", "unit", "params", "precision"]);
-    let params = match fields.get("params") {
-        Some(_) => texts(fields, "params"),
-        None => BTreeMap::new(),
-    };
-    let precision = fields.get("precision").map_or(Some(5), |node| node.integer(1..=9))?;
+    let params = scalar_texts(fields, "params");
+    let precision = fields.integer("precision")?;
     Some(Cells {
-        latitude: json_path(&fields.required("latitude")?)?,
-        longitude: json_path(&fields.required("longitude")?)?,
-        radius_param: fields.required("radius_param")?.text()?,
-        unit: fields.required("unit")?.one_of(&[("km", Unit::Kilometre), ("miles", Unit::Mile)])?,
+        latitude: fields.json_path("latitude")?,
+        longitude: fields.json_path("longitude")?,
+        radius_param: fields.text("radius_param")?,
+        unit: fields.one_of("unit", &[("km", Unit::Kilometre), ("miles", Unit::Mile)])?,
         params,
         precision: usize::try_from(precision).ok()?,
     })
 }
 
-/// Faults the columns that `values_from` names and their resource does not declare.
-pub(super) fn check_values(node: &Node<'_>, resource: &Resource, resources: &[Resource]) {
-    for cut in &resource.slices.then {
-        let SplitBy::Values(Values { from: Some(from), .. }) = &cut.by else { continue };
-        let Some(other) = resources.iter().find(|other| other.name == from.resource) else { continue };
-        let names: Vec<&str> = other.columns.iter().map(|column| column.name.as_str()).collect();
-        if !other.infer_columns && !names.contains(&from.column.as_str()) {
-            let (param, table, column) = (&cut.param, &from.resource, &from.column);
+/// Adds a fault for each column that `values_from` names and that its resource does not declare.
+pub(super) fn check_values_from(node: &Node<'_>, resource: &Resource, resources: &[Resource]) {
+    for split_param in &resource.slices.then {
+        let SplitBy::Values(Values { from: Some(from), .. }) = &split_param.by else { continue };
+        let Some(named) = resources.iter().find(|resource| resource.name == from.resource) else { continue };
+        let names: Vec<&str> = named.columns.iter().map(|column| column.name.as_str()).collect();
+        if !named.infer_columns && !names.contains(&from.column.as_str()) {
+            let (param, table, column) = (&split_param.param, &from.resource, &from.column);
             node.fault(format!(
                 "slices.then: `{param}` takes values from `{table}`, which has no column `{column}`{}",
                 nearest(column, &names)
@@ -144,7 +130,7 @@ pub(super) fn check_values(node: &Node<'_>, resource: &Resource, resources: &[Re
 mod tests {
     use crate::Manifest;
 
-    /// The faults of a manifest whose one resource has these `slices`.
+    /// The faults of a manifest with one resource that has these `slices`.
     fn faults(endpoint: &str, slices: &str) -> String {
         let text = format!(
             "client: {{base_url: \"https://api.example\", paginator: {{type: page_number, total_path: pages}}}}\nresources:\n  - name: shops\n    primary_key: id\n    endpoint: {{path: shops{endpoint}}}\n    columns: {{id: {{data_type: text}}, country: {{data_type: text}}}}\n    slices: {slices}\n"
@@ -153,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cut_needs_is_said_with_its_place() {
+    fn a_split_that_lacks_something_is_a_fault_with_its_place() {
         let deep = ", depth_limit: 100, total_path: total";
         let whole = "{reverse: {order: down}, sample: {order: none}, then: [{param: country, path: country, values_from: {resource: shops, column: country}, values: [DE]}]}";
         assert_eq!(faults(deep, whole), "");
@@ -175,8 +161,8 @@ mod tests {
                 "`page_number` and `offset` alone",
             ),
         ] {
-            let said = faults(endpoint, slices);
-            assert!(said.contains(message) && said.contains("test.yaml:"), "{slices}: {said}");
+            let faults = faults(endpoint, slices);
+            assert!(faults.contains(message) && faults.contains("test.yaml:"), "{slices}: {faults}");
         }
     }
 }

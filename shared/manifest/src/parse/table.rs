@@ -1,60 +1,58 @@
-//! The stored table: its columns, its folders, what a stored key means for the record that comes.
+//! The table of a resource: its columns, its partitions, and what happens to a record whose key is stored already.
 
-use super::values::{identifier, json_path};
+use crate::column::{Column, DataType, PartitionField, Transform};
+use crate::fault::nearest;
+use crate::keys::resource::{COLUMN, HARVEST, LEVEL, PARTITION_FIELD, WRITE_DISPOSITION};
+use crate::path::JsonPath;
+use crate::resource::{Harvest, Level, PART_BYTES, WriteDisposition};
 use crate::yaml::{Fields, Node};
-use crate::{
-    Column, DataType, Harvest, JsonPath, Level, PART_BYTES, PartitionField, Transform, WriteDisposition, nearest,
-};
 
-/// Columns that the engine adds.
-pub(super) const OWN_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
+/// The columns that the engine adds to every table.
+pub(super) const ENGINE_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
 
-/// dlt's `write_disposition`.
+/// The value of dlt's `write_disposition`.
 #[derive(Clone, Copy)]
 pub(super) struct Disposition {
     pub(super) disposition: WriteDisposition,
-    /// Its strategy `scd2`: every version is kept.
+    /// Whether every version of a row is kept: the strategy `scd2`.
     pub(super) history: bool,
-    /// Not read by a run of all resources.
+    /// Whether the resource is left out when all resources are read.
     pub(super) skip: bool,
 }
 
-pub(super) fn write_disposition(fields: &Fields<'_>) -> Option<Disposition> {
-    let of = |disposition| Disposition { disposition, history: false, skip: false };
+/// Reads the member `write_disposition` of a resource.
+pub(super) fn write_disposition(resource: &Fields<'_>) -> Option<Disposition> {
+    let plain = |disposition| Disposition { disposition, history: false, skip: false };
     let choices = [
-        ("append", of(WriteDisposition::Append)),
-        ("merge", of(WriteDisposition::Merge)),
-        ("replace", of(WriteDisposition::Replace)),
-        ("skip", Disposition { skip: true, ..of(WriteDisposition::Append) }),
+        ("append", plain(WriteDisposition::Append)),
+        ("merge", plain(WriteDisposition::Merge)),
+        ("replace", plain(WriteDisposition::Replace)),
+        ("skip", Disposition { skip: true, ..plain(WriteDisposition::Append) }),
     ];
-    let Some(node) = fields.get("write_disposition") else {
-        return Some(of(WriteDisposition::Append));
+    let Some(node) = resource.get("write_disposition").filter(|node| !node.is_text()) else {
+        return resource.one_of("write_disposition", &choices);
     };
-    if node.is_text() {
-        return node.one_of(&choices);
-    }
-    let fields = node.fields()?;
-    // One row a key is what a merge leaves in any case.
-    fields.only(&["disposition", "strategy", "deduplicated"]);
-    let disposition = fields.required("disposition")?.one_of(&choices)?;
+    let fields = node.fields(&WRITE_DISPOSITION)?;
+    let disposition = fields.one_of("disposition", &choices)?;
     let Some(strategy) = fields.get("strategy") else { return Some(disposition) };
     if disposition.disposition != WriteDisposition::Merge {
         strategy.fault("goes with `disposition: merge` alone");
     }
     strategy.one_of(&[
-        ("upsert", of(WriteDisposition::Merge)),
-        // A record's key is its whole identity here, so what dlt deletes and inserts is one update.
-        ("delete-insert", of(WriteDisposition::Merge)),
-        ("insert-only", of(WriteDisposition::Append)),
-        ("scd2", Disposition { history: true, ..of(WriteDisposition::Merge) }),
+        ("upsert", plain(WriteDisposition::Merge)),
+        // A key has one row, so dlt's deletion and insertion are one update.
+        ("delete-insert", plain(WriteDisposition::Merge)),
+        ("insert-only", plain(WriteDisposition::Append)),
+        ("scd2", Disposition { history: true, ..plain(WriteDisposition::Merge) }),
     ])
 }
 
-pub(super) fn part_bytes(fields: &Fields<'_>) -> usize {
-    let given = fields.get("part_bytes").and_then(|node| node.integer(64 << 10..=1 << 30));
-    given.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(PART_BYTES)
+/// Reads the member `part_bytes` of a resource.
+pub(super) fn part_bytes(resource: &Fields<'_>) -> usize {
+    resource.integer("part_bytes").and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(PART_BYTES)
 }
 
+/// A text column with the value of the field of that name.
 pub(super) fn text_column(name: &str) -> Column {
     Column {
         name: name.to_owned(),
@@ -66,12 +64,13 @@ pub(super) fn text_column(name: &str) -> Column {
     }
 }
 
-/// The declared columns, the defaults' ones first; a mapping by name, or dlt's list of columns that have a `name`.
-pub(super) fn columns(fields: &Fields<'_>) -> Vec<Column> {
-    let levels = [fields.defaults().and_then(|defaults| defaults.get("columns")), fields.own("columns")];
+/// Reads the declared columns of a resource, those of the defaults first. `columns` is a mapping by name, or dlt's list of columns
+/// that have a `name`.
+pub(super) fn columns(resource: &Fields<'_>) -> Vec<Column> {
+    let levels = [resource.defaults().and_then(|defaults| defaults.get("columns")), resource.own("columns")];
     let mut columns: Vec<Column> = Vec::new();
-    for (name, node) in levels.into_iter().flatten().flat_map(|node| named(&node)) {
-        if OWN_COLUMNS.contains(&name.as_str()) || name.starts_with('_') {
+    for (name, node) in levels.into_iter().flatten().flat_map(|node| named_columns(&node)) {
+        if ENGINE_COLUMNS.contains(&name.as_str()) || name.starts_with('_') {
             node.fault(format!("`{name}` is a name of the engine's own columns; choose another"));
         }
         let Some(column) = column(name, &node) else { continue };
@@ -83,48 +82,51 @@ pub(super) fn columns(fields: &Fields<'_>) -> Vec<Column> {
     columns
 }
 
-fn named<'y>(node: &Node<'y>) -> Vec<(String, Node<'y>)> {
+fn named_columns<'y>(node: &Node<'y>) -> Vec<(String, Node<'y>)> {
     if !node.is_list() {
-        return node.fields().map(|fields| fields.members()).unwrap_or_default();
+        return node.named_values().map(|columns| columns.members()).unwrap_or_default();
     }
+    let name = |node: &Node<'_>| {
+        let fields = node.unchecked_fields(&COLUMN)?;
+        if fields.get("name").is_none() {
+            node.fault("needs `name`");
+        }
+        fields.text("name")
+    };
     let nodes = node.list().unwrap_or_default();
-    nodes.into_iter().filter_map(|node| Some((node.fields()?.required("name")?.text()?, node))).collect()
+    nodes.into_iter().filter_map(|node| Some((name(&node)?, node))).collect()
 }
 
 fn column(name: String, node: &Node<'_>) -> Option<Column> {
     let types = DataType::ALL.map(|data_type| (data_type.name(), data_type));
-    let fields = node.fields()?;
-    // `name` and `nullable` are dlt's: the one is read where columns are a list, the other changes nothing: every column but a
-    // key's may be null.
-    fields.only(&["name", "path", "data_type", "list", "volatile", "description", "nullable"]);
+    let fields = node.fields(&COLUMN)?;
     let path = match fields.get("path") {
-        Some(node) => json_path(&node)?,
+        Some(node) => node.json_path()?,
         None => JsonPath::of_field(&name),
     };
-    let list = fields.get("list").map_or(Some(false), |node| node.boolean())?;
+    let list = fields.boolean("list")?;
     if path.is_many() && !list {
         node.fault(format!("`{path}` can meet many values: add `list: true`, or take one with `[0]`"));
     }
     Some(Column {
         name,
         path,
-        data_type: fields.required("data_type")?.one_of(&types)?,
+        data_type: fields.one_of("data_type", &types)?,
         list,
-        volatile: fields.get("volatile").map_or(Some(false), |node| node.boolean())?,
-        description: fields.get("description").and_then(|node| node.text()),
+        volatile: fields.boolean("volatile")?,
+        description: fields.text("description"),
     })
 }
 
-pub(super) fn partition(fields: &Fields<'_>, columns: &[Column]) -> Vec<PartitionField> {
-    let nodes = fields.get("partition").and_then(|node| node.list()).unwrap_or_default();
-    nodes.iter().filter_map(|node| partition_field(node, columns)).collect()
+/// Reads the member `partition` of a resource, whose columns are `columns`.
+pub(super) fn partition(resource: &Fields<'_>, columns: &[Column]) -> Vec<PartitionField> {
+    resource.list("partition").iter().filter_map(|node| partition_field(node, columns)).collect()
 }
 
 fn partition_field(node: &Node<'_>, columns: &[Column]) -> Option<PartitionField> {
-    let fields = node.fields()?;
-    fields.only(&["name", "from", "transform"]);
+    let fields = node.fields(&PARTITION_FIELD)?;
     let name = fields.required("name").and_then(|node| {
-        let name = identifier(&node)?;
+        let name = node.name()?;
         if columns.iter().any(|column| column.name == name) {
             node.fault(format!("a column is named `{name}` too: readers of Hive folders take one or the other"));
         }
@@ -137,7 +139,10 @@ fn partition_field(node: &Node<'_>, columns: &[Column]) -> Option<PartitionField
         from.fault(format!("no column is named `{from_name}`{}", nearest(&from_name, &names)));
         return None;
     };
-    let transform = fields.get("transform").map_or(Some(Transform::Identity), |node| transform(&node))?;
+    let transform = match fields.get("transform") {
+        Some(node) => transform(&node)?,
+        None => Transform::Identity,
+    };
     let fits = match transform {
         Transform::Bucket(_) | Transform::Identity => {
             matches!(column.data_type, DataType::Text | DataType::Bigint | DataType::Date) && !column.list
@@ -172,43 +177,34 @@ fn transform(node: &Node<'_>) -> Option<Transform> {
     ])
 }
 
-pub(super) fn explode(fields: &Fields<'_>) -> Vec<Vec<Level>> {
-    let ways = fields.get("explode").and_then(|node| node.list()).unwrap_or_default();
-    ways.iter()
-        .filter_map(|way| {
-            let levels: Vec<Level> = way.list()?.iter().filter_map(level).collect();
-            if levels.is_empty() {
-                way.fault("needs at least one level: [{as: segment, path: segment}]");
-            }
-            Some(levels)
-        })
-        .collect()
-}
-
-pub(super) fn harvest(fields: &Fields<'_>, own: &str, resources: &[String]) -> Vec<Harvest> {
-    let nodes = fields.get("harvest").and_then(|node| node.list()).unwrap_or_default();
-    nodes
-        .iter()
-        .filter_map(|node| {
-            let fields = node.fields()?;
-            fields.only(&["resource", "path"]);
-            let path = fields.required("path").and_then(|node| json_path(&node));
-            let resource = fields.required("resource")?;
-            let name = resource.text()?;
-            if name == own || !resources.contains(&name) {
-                resource.fault(format!("no other resource `{name}` is declared{}", nearest(&name, resources)));
-            }
-            Some(Harvest { resource: name, path: path? })
-        })
-        .collect()
+/// Reads the member `explode` of a resource.
+pub(super) fn explode(resource: &Fields<'_>) -> Vec<Vec<Level>> {
+    let levels = |node: &Node<'_>| {
+        let levels: Vec<Level> = node.list()?.iter().filter_map(level).collect();
+        if levels.is_empty() {
+            node.fault("needs at least one level: [{as: segment, path: segment}]");
+        }
+        Some(levels)
+    };
+    resource.list("explode").iter().filter_map(levels).collect()
 }
 
 fn level(node: &Node<'_>) -> Option<Level> {
-    let fields = node.fields()?;
-    fields.only(&["as", "path", "row"]);
-    Some(Level {
-        name: identifier(&fields.required("as")?)?,
-        path: json_path(&fields.required("path")?)?,
-        row: fields.get("row").map_or(Some(false), |node| node.boolean())?,
-    })
+    let fields = node.fields(&LEVEL)?;
+    Some(Level { name: fields.required("as")?.name()?, path: fields.json_path("path")?, row: fields.boolean("row")? })
+}
+
+/// Reads the member `harvest` of the resource `name`; `resources` are the names of all resources.
+pub(super) fn harvest(resource: &Fields<'_>, name: &str, resources: &[String]) -> Vec<Harvest> {
+    let harvest = |node: &Node<'_>| {
+        let fields = node.fields(&HARVEST)?;
+        let path = fields.json_path("path");
+        let node = fields.required("resource")?;
+        let target = node.text()?;
+        if target == name || !resources.contains(&target) {
+            node.fault(format!("no other resource `{target}` is declared{}", nearest(&target, resources)));
+        }
+        Some(Harvest { resource: target, path: path? })
+    };
+    resource.list("harvest").iter().filter_map(harvest).collect()
 }

@@ -14,7 +14,7 @@ resources:
 }
 
 #[test]
-fn what_is_declared_rightly_is_taken() {
+fn valid_keys_have_no_fault() {
     let keys = "refresh: {full_every_days: 7, announced: {start_param: since, end_param: until}}
     passed_by: [at, day]
     vanished: {column: gone_at, confirm: {param: id, most: 50}}";
@@ -22,7 +22,7 @@ fn what_is_declared_rightly_is_taken() {
 }
 
 #[test]
-fn every_fault_names_its_field_and_what_it_takes() {
+fn a_fault_names_its_key_and_the_values_allowed() {
     for (keys, words) in [
         ("refresh: {every: 7}", ["full_every_days", "every"]),
         ("refresh: {full_every_days: 0}", ["full_every_days", "1 to 3660"]),
@@ -34,8 +34,8 @@ fn every_fault_names_its_field_and_what_it_takes() {
         ("vanished: {column: gone_at, confirm: {param: id, most: 1}}", ["vanished.confirm.most", "2 to 1000"]),
         ("vanished: {columns: gone_at}", ["vanished", "columns"]),
     ] {
-        let told = faults(keys);
-        assert!(words.iter().all(|word| told.contains(word)), "{keys}: {told}");
+        let faults = faults(keys);
+        assert!(words.iter().all(|word| faults.contains(word)), "{keys}: {faults}");
     }
     let incremental = "endpoint: {incremental: {cursor_path: at}}\n    refresh: {full_every_days: 7}";
     assert!(faults(incremental).contains("endpoint.incremental"), "{}", faults(incremental));
