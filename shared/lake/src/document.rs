@@ -1,44 +1,44 @@
 //! Small stored documents that change only by compare-and-swap.
 //!
-//! A document is one object. Whoever changes it passes a function from the old value to the new one, and never sees a version, a conflict
-//! or a retry: [`Document::update`] reads, calls the function, and writes on condition that nobody wrote meanwhile; otherwise it reads
-//! again and calls the function again.
+//! A document is one object. The code that changes it passes a function from the old value to the new one, and never sees a version, a
+//! write conflict or a retry. [`Document::update`] reads the document, calls the function, and writes the result on the condition that
+//! nobody wrote since. After a write conflict it reads again and calls the function again.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::StoreError;
 use crate::conflict::{Attempt, retry_on_conflict};
+use crate::error::{Kind, StoreError};
 use crate::store::{Precondition, Store, Version, WriteOutcome};
 
 /// A value that is stored as one object.
 pub trait Content: Clone {
-    /// What the document is called in messages.
+    /// The name of the document in messages.
     const NAME: &'static str;
 
-    /// The object's bytes.
+    /// Returns the bytes of the object.
     ///
     /// # Errors
     ///
     /// A message that says why the value cannot be written.
     fn encode(&self) -> Result<Bytes, String>;
 
-    /// The value in an object's bytes.
+    /// Returns the value that an object's bytes hold.
     ///
     /// # Errors
     ///
-    /// A message that says why the bytes are not such a value.
+    /// A message that says why the bytes do not hold such a value.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
 }
 
-/// A value that is stored as a JSON object, with the version of its form in the member `version`.
+/// A value that is stored as a JSON object. The member `version` of that object holds the version of its form.
 pub trait JsonContent: Clone + Serialize + DeserializeOwned {
-    /// What the document is called in messages.
+    /// The name of the document in messages.
     const NAME: &'static str;
-    /// The version of the form that this build reads and writes. Another one is refused: it was written by another build, whose meaning
-    /// this one does not know.
+    /// The version of the form that this build reads and writes. A document with another version is refused: another build wrote it, and
+    /// this one does not know what it means.
     const VERSION: u64;
 }
 
@@ -55,34 +55,32 @@ impl<T: JsonContent> Content for T {
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let mut value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
         let version = value.as_object_mut().and_then(|members| members.remove("version"));
-        match version.as_ref().map(Value::as_u64) {
-            Some(Some(version)) if version == T::VERSION => {}
-            Some(Some(version)) if version > T::VERSION => {
-                return Err(format!(
-                    "its version is {version}, this build of ticketlake reads version {}: use the build that wrote it, or a later one",
-                    T::VERSION
-                ));
-            }
-            Some(version) => {
-                let seen = version.map_or_else(|| "no number".to_owned(), |version| version.to_string());
-                return Err(format!("its version is {seen}, this build of ticketlake reads version {}", T::VERSION));
-            }
-            None => {
-                return Err(
-                    "it has no `version`: it is not written by ticketlake, or by a build of before version 1".into()
-                );
-            }
-        }
+        check_version(version.as_ref(), T::VERSION)?;
         serde_json::from_value(value).map_err(|error| error.to_string())
     }
 }
 
-/// What [`Document::update`] did.
+/// Checks that a document has the version that this build reads.
+fn check_version(stored: Option<&Value>, readable: u64) -> Result<(), String> {
+    let Some(stored) = stored else {
+        return Err("it has no `version`: ticketlake did not write it, or a build from before version 1 did".into());
+    };
+    match stored.as_u64() {
+        Some(version) if version == readable => Ok(()),
+        Some(version) if version > readable => Err(format!(
+            "its version is {version}, this build of ticketlake reads version {readable}: use the build that wrote it, or a later one"
+        )),
+        Some(version) => Err(format!("its version is {version}, this build of ticketlake reads version {readable}")),
+        None => Err(format!("its version is not a number, this build of ticketlake reads version {readable}")),
+    }
+}
+
+/// The result of [`Document::update`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     /// The changed value was written.
     Written,
-    /// There was nothing to change.
+    /// There was nothing to change, and nothing was written.
     Unchanged,
 }
 
@@ -91,40 +89,55 @@ pub enum Update {
 pub struct Document<'s, T> {
     store: &'s dyn Store,
     key: String,
-    /// `None` before the first read.
-    known: Option<Option<(T, Version)>>,
+    stored: Stored<T>,
+}
+
+/// What a [`Document`] knows of its object.
+#[derive(Debug)]
+enum Stored<T> {
+    /// The object was not read yet.
+    Unread,
+    /// There was no object when it was last read.
+    Absent,
+    /// The object held this value and had this version when it was last read or written.
+    Present(T, Version),
+    /// The object of this version could not be decoded, and the next write replaces it.
+    Discarded(Version),
 }
 
 impl<'s, T: Content> Document<'s, T> {
-    /// The document at `key` of `store`. Nothing is read yet.
+    /// Creates a document at `key` of `store`, and reads nothing yet.
     pub fn new(store: &'s dyn Store, key: impl Into<String>) -> Self {
-        Self { store, key: key.into(), known: None }
+        Self { store, key: key.into(), stored: Stored::Unread }
     }
 
-    /// The document at `key` of `store`, read.
+    /// Creates a document at `key` of `store`, and reads it.
     ///
     /// # Errors
     ///
-    /// One of kind [`Kind::Unreadable`](crate::Kind::Unreadable) for an object that is no such document, or one of another version.
+    /// The error of the store, or one of kind [`Kind::Unreadable`] for an object that is not such a document or has another version.
     pub async fn load(store: &'s dyn Store, key: impl Into<String>) -> Result<Self, StoreError> {
         let mut document = Self::new(store, key);
         document.refresh().await?;
         Ok(document)
     }
 
-    /// The document's key below the lake.
+    /// Returns the key of the document, relative to the lake.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether it was read or written already.
+    /// Whether the document was read or written before.
     pub fn is_loaded(&self) -> bool {
-        self.known.is_some()
+        !matches!(self.stored, Stored::Unread)
     }
 
-    /// The value as it was last read or written; `None` if there is none.
+    /// Returns the value as it was last read or written, or `None` if there is no object or it was not read yet.
     pub fn value(&self) -> Option<&T> {
-        self.known.as_ref()?.as_ref().map(|(value, _)| value)
+        match &self.stored {
+            Stored::Present(value, _) => Some(value),
+            Stored::Unread | Stored::Absent | Stored::Discarded(_) => None,
+        }
     }
 
     /// Reads the document again.
@@ -133,68 +146,101 @@ impl<'s, T: Content> Document<'s, T> {
     ///
     /// See [`Document::load`].
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
-        let stored = match self.store.get(&self.key).await? {
-            Some((bytes, version)) => {
-                let value = T::decode(&bytes).map_err(|detail| {
-                    StoreError::unreadable(&self.key, format!("not a {} document: {detail}", T::NAME))
-                })?;
-                Some((value, version))
-            }
-            None => None,
-        };
-        self.known = Some(stored);
+        match self.read().await? {
+            Ok(stored) => self.stored = stored,
+            Err((error, _)) => return Err(error),
+        }
         Ok(())
     }
 
-    /// Writes what `change` makes of the value; `None` leaves the document as it is. When another writer was first, the document is
-    /// read again and `change` is called again. A value that was read before this call is taken as it is at first, since most documents
-    /// have one writer at a time.
+    /// Reads a document again that is a hint only, so that nothing is lost with it. An object that cannot be decoded counts as no value, and
+    /// the next write replaces it. Returns the reason why it could not be decoded.
     ///
     /// # Errors
     ///
-    /// The error of `change`, or the store's.
+    /// The error of the store.
+    pub async fn refresh_or_discard(&mut self) -> Result<Option<StoreError>, StoreError> {
+        let (stored, reason) = match self.read().await? {
+            Ok(stored) => (stored, None),
+            Err((error, version)) => (Stored::Discarded(version), Some(error)),
+        };
+        self.stored = stored;
+        Ok(reason)
+    }
+
+    /// Reads the object. The inner error is that of an object that cannot be decoded, with its version.
+    async fn read(&self) -> Result<Result<Stored<T>, (StoreError, Version)>, StoreError> {
+        let Some((bytes, version)) = self.store.get(&self.key).await? else { return Ok(Ok(Stored::Absent)) };
+        Ok(match T::decode(&bytes) {
+            Ok(value) => Ok(Stored::Present(value, version)),
+            Err(detail) => {
+                let detail = format!("not a {} document: {detail}", T::NAME);
+                Err((StoreError::unreadable(&self.key, detail), version))
+            }
+        })
+    }
+
+    /// Writes the value that `change` returns. If it returns `None`, the document stays as it is. After a write conflict the document is
+    /// read again and `change` is called again. The first call gets the value that was last read or written, without another read, since
+    /// most documents have one writer at a time.
+    ///
+    /// # Errors
+    ///
+    /// The error of `change`, the error of the store, or one of kind [`Kind::Conflict`] after the most write conflicts.
     pub async fn update<E: From<StoreError>>(
         &mut self,
         change: impl Fn(Option<&T>) -> Result<Option<T>, E>,
     ) -> Result<Update, E> {
-        if self.known.is_none() {
-            self.refresh().await?;
-        }
         let key = self.key.clone();
+        let mut is_outdated = !self.is_loaded();
         retry_on_conflict(&key, async || {
-            let Some(next) = change(self.value())? else { return Ok(Attempt::Done(Update::Unchanged)) };
-            if self.write(next).await? {
-                return Ok(Attempt::Done(Update::Written));
+            // The read follows the wait after a conflict. Before the wait, it would be outdated again.
+            if is_outdated {
+                self.refresh().await?;
             }
-            self.refresh().await?;
-            Ok(Attempt::Conflict)
+            let Some(next) = change(self.value())? else { return Ok(Attempt::Done(Update::Unchanged)) };
+            is_outdated = !self.write(next).await?;
+            Ok(if is_outdated { Attempt::Conflict } else { Attempt::Done(Update::Written) })
         })
         .await
     }
 
-    /// Writes `next` if the stored document is still the one that is known; otherwise `false`.
+    /// Writes `next` if the object has the version that was last read or written. Returns `false` after a write conflict.
     async fn write(&mut self, next: T) -> Result<bool, StoreError> {
-        let bytes = next
-            .encode()
-            .map_err(|detail| StoreError::unreadable(&self.key, format!("the {} document: {detail}", T::NAME)))?;
-        let version = self.known.as_ref().and_then(|known| known.as_ref()).map(|(_, version)| version.clone());
-        let precondition = version.map_or(Precondition::Absent, Precondition::Is);
+        let bytes = next.encode().map_err(|detail| self.encode_error(&detail))?;
+        let precondition = match &self.stored {
+            Stored::Present(_, version) | Stored::Discarded(version) => Precondition::Is(version.clone()),
+            Stored::Unread | Stored::Absent => Precondition::Absent,
+        };
         match self.store.put(&self.key, bytes, precondition).await? {
             WriteOutcome::Written(version) => {
-                self.known = Some(Some((next, version)));
+                self.stored = Stored::Present(next, version);
                 Ok(true)
             }
             WriteOutcome::Conflict => Ok(false),
+        }
+    }
+
+    fn encode_error(&self, detail: &str) -> StoreError {
+        StoreError {
+            kind: Kind::Unreadable,
+            operation: "write",
+            place: self.key.clone(),
+            detail: format!("the {} document: {detail}", T::NAME),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
     use serde::Deserialize;
 
     use super::*;
-    use crate::{Kind, Memory};
+    use crate::memory::Memory;
+    use crate::store::{Listed, Object};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Count {
@@ -211,21 +257,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_update_counts_whoever_writes_between() {
+    async fn an_update_of_an_outdated_document_counts() {
         let store = Memory::default();
-        let mut stale = Document::<Count>::load(&store, "counts/a").await.unwrap();
+        let mut outdated = Document::<Count>::load(&store, "counts/a").await.unwrap();
         let mut other = Document::<Count>::new(&store, "counts/a");
         for _ in 0..3 {
             assert_eq!(other.update(one_more).await.unwrap(), Update::Written);
         }
-        assert_eq!(stale.update(one_more).await.unwrap(), Update::Written);
-        assert_eq!(stale.value(), Some(&Count { count: 4 }));
-        assert_eq!(stale.update(|_| Ok::<_, StoreError>(None)).await.unwrap(), Update::Unchanged);
+        assert_eq!(outdated.update(one_more).await.unwrap(), Update::Written);
+        assert_eq!(outdated.value(), Some(&Count { count: 4 }));
+        assert_eq!(outdated.update(|_| Ok::<_, StoreError>(None)).await.unwrap(), Update::Unchanged);
+    }
+
+    /// A store in memory whose operations give way to other tasks, so that their reads and writes interleave.
+    #[derive(Debug, Default)]
+    struct Interleaved(Memory);
+
+    #[async_trait]
+    impl Store for Interleaved {
+        async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+            tokio::task::yield_now().await;
+            self.0.list(prefix).await
+        }
+
+        async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+            tokio::task::yield_now().await;
+            self.0.open(listed).await
+        }
+
+        async fn get(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
+            tokio::task::yield_now().await;
+            self.0.get(key).await
+        }
+
+        async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError> {
+            tokio::task::yield_now().await;
+            self.0.put(key, bytes, precondition).await
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn writers_at_once_lose_no_update() {
-        let store = Memory::default();
+    async fn concurrent_updates_all_count() {
+        let store = Interleaved::default();
         let writers = (0..20).map(|_| async {
             let mut document = Document::<Count>::new(&store, "counts/a");
             document.update(one_more).await.unwrap();
@@ -236,11 +309,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_document_of_another_version_is_refused() {
+    async fn a_document_with_another_version_is_refused() {
         for (text, expected) in [
             (r#"{"version": 3, "count": 1}"#, "its version is 3, this build of ticketlake reads version 2"),
             (r#"{"version": 1, "count": 1}"#, "its version is 1"),
+            (r#"{"version": "2", "count": 1}"#, "its version is not a number"),
             (r#"{"count": 1}"#, "it has no `version`"),
+            ("[2]", "it has no `version`"),
             (r#"{"version": 2}"#, "missing field `count`"),
             ("count", "it is not JSON"),
         ] {

@@ -1,55 +1,48 @@
-//! What can go wrong with a store.
+//! The error of a store.
 
-use crate::MAX_WRITE_CONFLICTS;
-
-/// What kind of trouble a store has.
+/// The kind of a [`StoreError`], by which a caller decides what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The version that is read was replaced meanwhile: read again.
+    /// The version that is read was replaced by another writer. The caller lists or opens the object again.
     Changed,
-    /// There is no such bucket or directory.
+    /// The bucket or the directory does not exist.
     Missing,
     /// The credentials do not have the rights that the operation needs.
     Denied,
-    /// Other writers changed the object more often than a write is tried.
+    /// Every attempt to write the object had a write conflict.
     Conflict,
-    /// The object is damaged, is not one of ours, or was written by a later version of ticketlake.
+    /// The object cannot be understood: it is damaged, ticketlake did not write it, or a later version of ticketlake wrote it.
     Unreadable,
-    /// Anything else: the disk, the network, the service.
+    /// Any other failure of the disk, the network or the service.
     Other,
 }
 
-/// An operation of a store that failed.
+/// A failed operation of a store.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {operation} {place}: {detail}{}", self.advice())]
 pub struct StoreError {
-    /// The kind of trouble.
+    /// The kind of the failure.
     pub kind: Kind,
-    /// `list`, `read` or `write`.
+    /// The operation that failed: `list`, `read` or `write`.
     pub operation: &'static str,
-    /// The object or folder, with the lake before it where that is known.
+    /// The key or the prefix that the operation was for, with the address of the lake before it where the store knows it.
     pub place: String,
     /// The whole chain of causes.
     pub detail: String,
 }
 
 impl StoreError {
-    /// The error after [`MAX_WRITE_CONFLICTS`] writes of `place` that other writers won.
-    pub fn conflict(place: impl Into<String>) -> Self {
-        let detail = format!("another writer was first {MAX_WRITE_CONFLICTS} times");
-        Self { kind: Kind::Conflict, operation: "write", place: place.into(), detail }
-    }
-
-    /// The error of an object at `place` that cannot be understood.
+    /// Creates the error for an object at `place` whose bytes cannot be understood.
     pub fn unreadable(place: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { kind: Kind::Unreadable, operation: "read", place: place.into(), detail: detail.into() }
     }
 
-    /// Whether the same operation may succeed later with nothing changed.
+    /// Whether the same operation may succeed later without any change to the lake or the configuration.
     pub fn retryable(&self) -> bool {
         matches!(self.kind, Kind::Changed | Kind::Conflict | Kind::Other)
     }
 
+    /// Returns the remedy, which ends the message. It is empty if there is none to name.
     fn advice(&self) -> &'static str {
         match self.kind {
             Kind::Denied if self.place.starts_with("s3://") => {

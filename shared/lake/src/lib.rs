@@ -1,17 +1,19 @@
-//! Where a lake's objects lie, and how they change.
+//! The objects of a lake: where they are stored, and how they change.
 //!
-//! Two promises carry everything above this crate: an object is replaced whole, in one step, and only while it is what the writer read
-//! ([`Precondition`]). A reader sees the object before or after, never between. Nothing is ever deleted.
+//! A lake is the root of all tables. It is a directory or a prefix of an S3 bucket, and everything in it is an object: bytes under a key.
+//! The crates above this one rely on two promises. An object is replaced as a whole, in one step, so that a reader sees the old object or
+//! the new one. And a write happens only if its [`Precondition`] holds at that moment, so that no writer overwrites a version that it
+//! did not read. Nothing is ever deleted.
 //!
 //! This crate knows bytes and small documents. It does not know what a row, a part or an API is.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`store`] | the trait that every store implements, and what its promises are |
-//! | [`local`], [`s3`], [`memory`] | a directory, an S3 bucket, and memory for tests |
+//! | [`store`] | the trait that every store implements, and its promises |
+//! | [`local`], [`s3`], [`memory`] | the stores: a directory, an S3 bucket, and memory for tests |
 //! | [`document`] | small objects that change by compare-and-swap |
-//! | [`conflict`] | how often a write is tried that other writers win |
-//! | [`location`], [`aws`], [`error`] | where a lake lies; the AWS configuration; what can go wrong |
+//! | [`conflict`] | how a writer retries after a write conflict |
+//! | [`location`], [`aws`], [`error`] | the address of a lake, the AWS configuration, the errors of a store |
 
 pub mod aws;
 pub mod conflict;
@@ -35,7 +37,7 @@ pub use memory::Memory;
 pub use s3::S3;
 pub use store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
 
-/// The store at `location`.
+/// Returns the store at `location`. No request is sent; a bucket that does not exist is found by the first operation.
 pub async fn open(location: &Location, aws: &Aws) -> Arc<dyn Store> {
     match location {
         Location::Directory(path) => Arc::new(Local::new(path.clone())),

@@ -1,17 +1,17 @@
-//! Where a lake lies.
+//! The address of a lake.
 
 use std::path::PathBuf;
 
-/// Where a lake lies: a directory, or a prefix of an S3 bucket.
+/// The address of a lake: a directory, or a prefix of an S3 bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// A directory.
+    /// A directory. It is created by the first write.
     Directory(PathBuf),
-    /// `s3://bucket/prefix`.
+    /// A prefix of an S3 bucket, written as `s3://bucket/prefix`.
     S3 {
-        /// The bucket.
+        /// The name of the bucket.
         bucket: String,
-        /// The beginning of every key, without slashes at its ends; may be empty.
+        /// The beginning of every key, without a slash at either end. It may be empty.
         prefix: String,
     },
 }
@@ -21,7 +21,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// A message that says what is wrong with `text` and what is allowed.
+    /// A message that says what is wrong with `text` and what is allowed instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -43,6 +43,29 @@ impl std::fmt::Display for Location {
             Self::Directory(path) => write!(f, "{}", path.display()),
             Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_read_and_written() {
+        let s3 = |bucket: &str, prefix: &str| Location::S3 { bucket: bucket.into(), prefix: prefix.into() };
+        for (text, expected, written) in [
+            ("s3://bucket", s3("bucket", ""), "s3://bucket"),
+            ("s3://bucket/", s3("bucket", ""), "s3://bucket"),
+            ("s3://bucket/a/b/", s3("bucket", "a/b"), "s3://bucket/a/b"),
+            ("target/lake", Location::Directory("target/lake".into()), "target/lake"),
+        ] {
+            let location = Location::parse(text).unwrap();
+            assert_eq!((location.to_string().as_str(), location), (written, expected), "{text}");
+        }
+        for (text, expected) in [("s3://", "no bucket"), ("s3://ab/c", "no bucket"), ("gs://bucket", "`gs://`")] {
+            let message = Location::parse(text).unwrap_err();
+            assert!(message.contains(expected), "{text}: {message}");
         }
     }
 }

@@ -1,16 +1,16 @@
-//! A lake in memory, for tests: the same promises as the others, without a disk or a network.
+//! A store in memory, for tests. It keeps the promises of the other stores without a disk or a network.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::error::{Kind, StoreError};
 use crate::store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
-use crate::{Kind, StoreError};
 
-/// Objects in memory. Clones share them.
+/// A store in memory. Its clones share their objects.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     objects: Arc<Mutex<Objects>>,
@@ -18,71 +18,75 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Objects {
-    /// By key: the bytes, and the number of the write that made them.
+    /// The bytes under each key, and the number of the write that stored them.
     stored: BTreeMap<String, (Bytes, u64)>,
+    /// The number of writes so far.
     writes: u64,
 }
 
 impl Memory {
-    /// The keys and bytes of all objects, in the order of their keys.
+    /// Returns the keys and bytes of all objects, in the order of the keys.
     pub fn objects(&self) -> Vec<(String, Bytes)> {
-        self.with(|objects| objects.stored.iter().map(|(key, (bytes, _))| (key.clone(), bytes.clone())).collect())
+        self.lock().stored.iter().map(|(key, (bytes, _))| (key.clone(), bytes.clone())).collect()
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Objects) -> T) -> T {
-        work(&mut self.objects.lock().unwrap_or_else(PoisonError::into_inner))
+    fn lock(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn version(write: u64) -> Version {
+/// Returns the version that the write with this number stored.
+fn version_of(write: u64) -> Version {
     Version(write.to_string())
 }
 
 #[async_trait]
 impl Store for Memory {
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        Ok(self.with(|objects| {
-            let from = objects.stored.range(prefix.to_owned()..);
-            let listed = from.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, (bytes, write))| Listed {
-                key: key.clone(),
-                size: bytes.len() as u64,
-                version: version(*write),
-            });
-            listed.collect()
-        }))
+        let objects = self.lock();
+        let with_prefix = objects.stored.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+        let listed = with_prefix.map(|(key, (bytes, write))| Listed {
+            key: key.clone(),
+            size: bytes.len() as u64,
+            version: version_of(*write),
+        });
+        Ok(listed.collect())
     }
 
     async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
-        let stored = self.with(|objects| objects.stored.get(&listed.key).cloned());
-        let object = |(bytes, write)| Arc::new(MemoryObject { bytes, version: version(write) }) as Arc<dyn Object>;
-        Ok(stored.map(object))
+        let stored = self.lock().stored.get(&listed.key).cloned();
+        Ok(stored.map(|(bytes, write)| {
+            Arc::new(MemoryObject { key: listed.key.clone(), bytes, version: version_of(write) }) as Arc<dyn Object>
+        }))
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
-        Ok(self.with(|objects| objects.stored.get(key).map(|(bytes, write)| (bytes.clone(), version(*write)))))
+        let stored = self.lock().stored.get(key).cloned();
+        Ok(stored.map(|(bytes, write)| (bytes, version_of(write))))
     }
 
     async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError> {
-        Ok(self.with(|objects| {
-            let current = objects.stored.get(key).map(|(_, write)| version(*write));
-            let holds = match (&precondition, &current) {
-                (Precondition::Absent, None) => true,
-                (Precondition::Is(expected), Some(current)) => expected == current,
-                _ => false,
-            };
-            if !holds {
-                return WriteOutcome::Conflict;
-            }
-            objects.writes += 1;
-            objects.stored.insert(key.to_owned(), (bytes, objects.writes));
-            WriteOutcome::Written(version(objects.writes))
-        }))
+        let mut objects = self.lock();
+        let current = objects.stored.get(key).map(|(_, write)| version_of(*write));
+        let holds = match (&precondition, &current) {
+            (Precondition::Absent, None) => true,
+            (Precondition::Is(expected), Some(current)) => expected == current,
+            _ => false,
+        };
+        if !holds {
+            return Ok(WriteOutcome::Conflict);
+        }
+        objects.writes += 1;
+        let write = objects.writes;
+        objects.stored.insert(key.to_owned(), (bytes, write));
+        Ok(WriteOutcome::Written(version_of(write)))
     }
 }
 
 /// An object as it was when it was opened.
 #[derive(Debug)]
 struct MemoryObject {
+    key: String,
     bytes: Bytes,
     version: Version,
 }
@@ -99,12 +103,14 @@ impl Object for MemoryObject {
 
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
         let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
-        let bytes = range.filter(|(from, to)| from <= to && *to <= self.bytes.len());
-        bytes.map(|(from, to)| self.bytes.slice(from..to)).ok_or_else(|| StoreError {
-            kind: Kind::Other,
-            operation: "read",
-            place: String::new(),
-            detail: "the range lies outside of the object".into(),
-        })
+        match range.filter(|(start, end)| start <= end && *end <= self.bytes.len()) {
+            Some((start, end)) => Ok(self.bytes.slice(start..end)),
+            None => Err(StoreError {
+                kind: Kind::Other,
+                operation: "read",
+                place: self.key.clone(),
+                detail: "the range lies outside of the object".into(),
+            }),
+        }
     }
 }
