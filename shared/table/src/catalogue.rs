@@ -1,65 +1,71 @@
-//! The tables that a manifest's resources become in the lake, as a catalogue declares them: folders, columns and partitions.
+//! The tables that the resources of a manifest have in the lake, as a catalogue declares them: names, columns and partitions.
 
 use arrow_schema::DataType as ArrowType;
-
 use manifest::{Manifest, Resource, Transform};
+
 use crate::map::{self, own};
 use crate::merge::{OBSERVED, REPLACES};
 
-/// A table of the lake.
+/// The definition of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDefinition {
-    /// The source's name.
+    /// The name of the source.
     pub source: String,
-    /// The resource's, with `_history` behind it where every version is kept.
+    /// The name of the resource, with `_history` at its end for the table of a history.
     pub name: String,
-    /// The columns that tell one row from another.
+    /// The columns that identify a row.
     pub key: Vec<String>,
-    /// In the order of the stored file.
+    /// The columns, in the order of the stored file.
     pub columns: Vec<Column>,
-    /// The folders' levels, outermost first.
+    /// The levels of partitions, the outermost folder first.
     pub partitions: Vec<Partition>,
-    /// Whether further columns are found in the records: where the manifest declares none.
+    /// Whether the table has further columns that are found in the records, because the manifest declares none.
     pub open: bool,
 }
 
-/// A column.
+/// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// As it is stored.
+    /// The name of the column in the stored file.
     pub name: String,
-    /// Athena's name for its type.
+    /// Athena's name for the type of the column.
     pub data_type: String,
-    /// What it holds; empty where its name says it.
+    /// The meaning of the column. It is empty if the name says it all.
     pub description: String,
 }
 
-/// A level of folders.
+/// One level of partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// The folder's name before the `=`.
+    /// The name of the partition, which is the part of its folder before the `=`.
     pub name: String,
-    /// How its value follows from the row.
+    /// The function from the row to the partition's value.
     pub transform: Transform,
 }
 
-/// Every table of `manifest`, in its order, each history behind its table.
+/// Returns every table of `manifest`, in the order of its resources. The table of a history follows the table that it belongs to.
 pub fn of(manifest: &Manifest) -> Vec<TableDefinition> {
     let tables = |resource: &Resource| {
-        let table = table(manifest, resource);
-        let history = resource.history.then(|| history(&table));
+        let table = resource_table(manifest, resource);
+        let history = resource.history.then(|| history_table(&table));
         std::iter::once(table).chain(history)
     };
     manifest.resources.iter().flat_map(tables).collect()
 }
 
-fn table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
+/// Returns the table of a resource.
+fn resource_table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
     let schema = map::schema(resource);
     let columns = schema.fields().iter().map(|field| {
         let declared = resource.columns.iter().find(|column| column.name == *field.name());
-        let description =
-            declared.and_then(|column| column.description.as_deref()).unwrap_or_else(|| own(resource, field.name()));
-        Column { name: field.name().clone(), data_type: athena(field.data_type()), description: description.to_owned() }
+        let description = declared
+            .and_then(|column| column.description.as_deref())
+            .unwrap_or_else(|| describe_own_column(resource, field.name()));
+        Column {
+            name: field.name().clone(),
+            data_type: athena_type(field.data_type()),
+            description: description.to_owned(),
+        }
     });
     let levels = resource.partition.iter();
     TableDefinition {
@@ -72,7 +78,8 @@ fn table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
     }
 }
 
-fn history(table: &TableDefinition) -> TableDefinition {
+/// Returns the table of the history of `table`.
+fn history_table(table: &TableDefinition) -> TableDefinition {
     let mut history = table.clone();
     history.name.push_str("_history");
     history.key.push(own::FINGERPRINT.to_owned());
@@ -86,8 +93,8 @@ fn history(table: &TableDefinition) -> TableDefinition {
     history
 }
 
-/// What a column of the engine's own holds.
-fn own(resource: &Resource, name: &str) -> &'static str {
+/// Returns the description of a column that the manifest does not declare.
+fn describe_own_column(resource: &Resource, name: &str) -> &'static str {
     match name {
         _ if resource.vanished.as_ref().is_some_and(|vanished| vanished.column == name) => {
             "UTC; since when complete readings have not had it; null while they do"
@@ -101,8 +108,8 @@ fn own(resource: &Resource, name: &str) -> &'static str {
     }
 }
 
-/// Athena's name for a type (Amazon Athena user guide, "Data types in Amazon Athena").
-fn athena(arrow: &ArrowType) -> String {
+/// Returns Athena's name for a type (Amazon Athena user guide, "Data types in Amazon Athena").
+fn athena_type(arrow: &ArrowType) -> String {
     match arrow {
         ArrowType::Float64 => "double".to_owned(),
         ArrowType::Boolean => "boolean".to_owned(),
@@ -110,7 +117,7 @@ fn athena(arrow: &ArrowType) -> String {
         ArrowType::Date32 => "date".to_owned(),
         ArrowType::Int64 => "bigint".to_owned(),
         ArrowType::Decimal128(digits, scale) => format!("decimal({digits},{scale})"),
-        ArrowType::List(element) => format!("array<{}>", athena(element.data_type())),
+        ArrowType::List(element) => format!("array<{}>", athena_type(element.data_type())),
         _ => "string".to_owned(),
     }
 }

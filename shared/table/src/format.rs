@@ -1,16 +1,16 @@
 //! The format of a table's parts.
 
-/// How the parts of a table are written.
+/// The format of a table's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Parquet, compressed with zstd.
     Parquet,
-    /// One JSON object a line, compressed with gzip.
+    /// JSON lines, one object for each row, compressed with gzip.
     Json,
 }
 
 impl Format {
-    /// The name that requests and reports have for it.
+    /// Returns the name of the format in requests and reports: `parquet` or `json`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Parquet => "parquet",
@@ -18,7 +18,7 @@ impl Format {
         }
     }
 
-    /// The format called `name`; `None` if there is none.
+    /// Returns the format with this name, or `None` if there is none.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Parquet, Self::Json].into_iter().find(|format| format.name() == name)
     }

@@ -1,7 +1,7 @@
-//! How a resource's table is laid out: `_state/<source>/<resource>/layout.json`.
+//! The layout of a table: its format, key, partitions and columns, in the document `_state/<source>/<resource>/layout.json`.
 //!
-//! The layout is written before the first row, so that two first runs cannot lay one table out in two ways. Columns may come, go and be
-//! widened: every column that a row was ever written with stays in the layout, and so in every part.
+//! The layout is written before the first row, so that two first runs cannot write one table in two layouts. Columns may be added, retired
+//! and widened. Every column that a row was ever written with stays in the layout, and so in every part.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,16 @@ use crate::error::Error;
 use crate::format::Format;
 use crate::map;
 
-/// What is stored of a table's layout. Format, key and partition decide where a row lies: they cannot change while rows lie there.
+/// What the document holds. Format, key and partitions decide where a row is stored. They cannot change while rows are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredLayout {
+    /// The name of the format.
     format: String,
+    /// The columns of the primary key.
     primary_key: Vec<String>,
+    /// The levels of partitions, as in `sale_day=day(date)`.
     partition: Vec<String>,
-    /// Every column that the table ever had, with its type.
+    /// The name of the type of every column that the table ever had, by the name of the column.
     columns: BTreeMap<String, String>,
 }
 
@@ -40,66 +43,60 @@ impl<'s> Layout<'s> {
     ///
     /// # Errors
     ///
-    /// The store's, and one for a layout that is damaged or of another version.
+    /// The error of the store, or one for a layout that is damaged or has another version.
     pub async fn load(store: &'s dyn Store, source: &str, resource: &str) -> Result<Self, Error> {
         let document = Document::load(store, format!("_state/{source}/{resource}/layout.json")).await?;
         Ok(Self { document })
     }
 
-    /// Every column that the table ever had, with the name of its type.
+    /// Returns the name of the type of every column that the table ever had, by the name of the column.
     pub fn columns(&self) -> BTreeMap<String, String> {
         self.document.value().map(|stored| stored.columns.clone()).unwrap_or_default()
     }
 
-    /// Checks whether rows of `resource` in `format` can be merged into what is stored.
+    /// Checks whether rows of `resource` can be merged into the table in this format. Nothing is written.
     ///
     /// # Errors
     ///
-    /// Every column and every setting that stands against it.
+    /// Every column and every setting that does not fit the stored table.
     pub fn check(&self, resource: &Resource, format: Format) -> Result<(), Faults> {
-        changed(self.document.value(), resource, format).map(|_| ())
+        next_layout(self.document.value(), resource, format).map(|_| ())
     }
 
-    /// Takes the table for `resource` in `format`, before rows are written. Gives the columns that are stored and that the manifest
-    /// no longer has.
+    /// Writes the layout of `resource` in this format, unless it is stored already. This must happen before rows are written. Returns the
+    /// retired columns: those that the table has and the manifest does not.
     ///
     /// # Errors
     ///
-    /// As [`Layout::check`], and the store's.
+    /// Every column and every setting that does not fit the stored table, or the error of the store.
     pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
-        self.document.update(|stored| changed(stored, resource, format).map_err(Error::from)).await?;
+        self.document.update(|stored| next_layout(stored, resource, format).map_err(Error::from)).await?;
         let stored = self.document.value().into_iter().flat_map(|stored| &stored.columns);
         let retired = stored.filter(|(name, _)| {
-            let marks = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
-            !marks && !resource.columns.iter().any(|column| column.name == **name)
+            let is_vanished_column = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
+            !is_vanished_column && !resource.columns.iter().any(|column| column.name == **name)
         });
         Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }
 }
 
-/// The layout with `resource` and `format` taken into it; `None` when it says so already.
-fn changed(
+/// Returns the layout that rows of `resource` in this format need, or `None` if it is the stored one.
+fn next_layout(
     stored: Option<&StoredLayout>,
     resource: &Resource,
     format: Format,
 ) -> Result<Option<StoredLayout>, Faults> {
-    let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
-    let declared = StoredLayout {
-        format: format.name().into(),
-        primary_key: resource.primary_key.clone(),
-        partition: resource.partition.iter().map(partition).collect(),
-        columns: declared_columns(resource),
-    };
+    let declared = declared_layout(resource, format);
     let Some(stored) = stored else { return Ok(Some(declared)) };
-    let mut faults = layout_faults(stored, &declared, resource);
+    let mut faults = setting_faults(stored, &declared, resource);
     let mut columns = stored.columns.clone();
-    for (name, is) in declared.columns {
-        let was = columns.entry(name.clone()).or_insert_with(|| is.clone());
-        if *was == is || widens(was, &is) {
-            *was = is;
+    for (name, declared_type) in declared.columns {
+        let stored_type = columns.entry(name.clone()).or_insert_with(|| declared_type.clone());
+        if *stored_type == declared_type || can_widen(stored_type, &declared_type) {
+            *stored_type = declared_type;
         } else {
             let message = format!(
-                "is stored as {was}, and {is} cannot hold all of that: give the new type's column another name"
+                "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
             );
             faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
         }
@@ -110,58 +107,69 @@ fn changed(
     Ok((columns != stored.columns).then(|| StoredLayout { columns, ..stored.clone() }))
 }
 
-/// The columns that rows of `resource` have, with the names of their types.
-fn declared_columns(resource: &Resource) -> BTreeMap<String, String> {
+/// Returns the layout that the manifest declares.
+fn declared_layout(resource: &Resource, format: Format) -> StoredLayout {
+    let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
     let columns = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
-    let vanished = resource.vanished.iter();
-    let mark = vanished.map(|vanished| (vanished.column.clone(), DataType::Timestamp.name().to_owned()));
-    columns.chain(mark).collect()
+    let vanished_column = resource.vanished.iter().map(|vanished| vanished.column.clone());
+    let vanished_column = vanished_column.map(|name| (name, DataType::Timestamp.name().to_owned()));
+    StoredLayout {
+        format: format.name().into(),
+        primary_key: resource.primary_key.clone(),
+        partition: resource.partition.iter().map(partition).collect(),
+        columns: columns.chain(vanished_column).collect(),
+    }
 }
 
-/// The settings that differ. Rows that lie there by another key or in other folders would not be found, and would be stored twice.
-fn layout_faults(stored: &StoredLayout, declared: &StoredLayout, resource: &Resource) -> Vec<Fault> {
+/// Returns the settings that differ. With another key or other partitions, the merge would not find the stored rows, and they would be
+/// stored twice.
+fn setting_faults(stored: &StoredLayout, declared: &StoredLayout, resource: &Resource) -> Vec<Fault> {
     let mut faults = Vec::new();
     if stored.format != declared.format {
         let message = format!("the table is stored as {}: use that, or another lake", stored.format);
         faults.push(Fault::new("format", message));
     }
-    for (name, was, is) in [
+    for (name, stored, declared) in [
         ("primary_key", &stored.primary_key, &declared.primary_key),
         ("partition", &stored.partition, &declared.partition),
     ] {
-        if was != is {
-            let (was, is) = (was.join(", "), is.join(", "));
-            let message =
-                format!("the table is stored by [{was}], the manifest now says [{is}]: keep it, or use another lake");
+        if stored != declared {
+            let (stored, declared) = (stored.join(", "), declared.join(", "));
+            let message = format!(
+                "the table is stored by [{stored}], the manifest now says [{declared}]: keep it, or use another lake"
+            );
             faults.push(Fault::new(format!("{}.{name}", resource.name), message));
         }
     }
     faults
 }
 
-/// The prefix of a list column's type name: `list of text`.
+/// The start of the type name of a list, as in `list of text`.
 const LIST_OF: &str = "list of ";
 
-/// The name that the layout has for a column's type: `text`, `list of text`.
+/// Returns the name of a column's type, as in `text` or `list of text`.
 fn type_name(column: &Column) -> String {
     if column.list { format!("{LIST_OF}{}", column.data_type.name()) } else { column.data_type.name().into() }
 }
 
-/// Whether every value of type `was` is one of type `is`. A bigint beyond 2^53 is rounded as a double; prices are not that large. A
-/// date is no timestamp: over the parts that still have dates, DuckDB takes midnight in the reader's own zone.
-fn widens(was: &str, is: &str) -> bool {
+/// Whether every value of the type `stored` is also a value of the type `declared`. A bigint beyond 2^53 is rounded as a double; prices are
+/// not that large. A date does not become a timestamp: in parts that still have dates, DuckDB reads midnight in the reader's own zone.
+fn can_widen(stored: &str, declared: &str) -> bool {
     matches!(
-        (was, is),
+        (stored, declared),
         ("text", "json")
             | ("bigint", "double" | "decimal")
             | ("json" | "bigint" | "double" | "bool" | "date" | "timestamp" | "decimal", "text")
     )
 }
 
-/// The Arrow type of a column in a part; `None` for a type that this build does not know.
+/// Returns the Arrow type of a column in a part, or `None` for a type that this build does not know.
 fn arrow_type(type_name: &str) -> Option<ArrowType> {
     match type_name.strip_prefix(LIST_OF) {
         Some(element) => Some(map::list_of(map::arrow_type(DataType::parse(element)?))),
         None => Some(map::arrow_type(DataType::parse(type_name)?)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,20 @@
-//! From records to stored parts: the table of one resource.
+//! The table of one resource: from records to stored parts.
 //!
-//! A record is mapped to a row by the manifest's columns ([`map`]); rows gather in a buffer, and each partition's rows are merged with
-//! what is stored there ([`merge`]): what is unknown is inserted, what differs is updated, the rest is left alone. A table can keep every
-//! version of its rows (the history), mark or remove rows that the API no longer has, and remove rows by age.
+//! [`map`] turns a record into a row with the columns of the manifest. Rows wait in a buffer until there are enough for a write. Then
+//! [`merge`] compares the rows of each partition with the stored ones: it inserts rows with a new key, updates rows that differ, and
+//! leaves the others alone. A table can also keep every version of its rows (the history), mark or remove rows that the API no longer
+//! has, and remove rows by their age.
 //!
-//! This crate knows the lake and the manifest. It does not know which API the records came from, or how they were asked for.
+//! This crate knows the lake and the manifest. It does not know which API the records came from, or how they were requested.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`map`] | from a JSON record to a row |
-//! | [`merge`] | from rows to parts: the merge, the history, removal |
-//! | [`layout`] | the stored document that says how the table is laid out |
-//! | [`rejected`] | records that cannot become a row, kept with the reason |
+//! | [`merge`] | from rows to parts: merge, history, removal |
+//! | [`layout`] | the document that says which format, key, partitions and columns a table has |
+//! | [`rejected`] | the records that cannot become a row, stored with the reason |
 //! | [`catalogue`] | the tables of a manifest, as Athena and others declare them |
-//! | [`format`], [`error`] | Parquet or JSON lines; what can go wrong |
+//! | [`mod@format`], [`error`] | the format of parts; the errors of this crate |
 
 pub mod catalogue;
 pub mod error;

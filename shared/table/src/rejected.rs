@@ -1,52 +1,62 @@
-//! Records that cannot become a row, kept with the reason: `_rejected/<source>/<resource>/date=…/<hash>.json`.
+//! The records that cannot become a row, stored with the reason: `_rejected/<source>/<resource>/date=…/<hash>.json`.
 
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use lake::{Attempt, Precondition, Store, WriteOutcome, retry_on_conflict};
+use manifest::time::{self, Instant};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
 use crate::map::Rejection;
-use lake::{Attempt, Precondition, Store, WriteOutcome, retry_on_conflict};
-use manifest::time::{self, Instant};
 
 /// The rejected records of one resource.
 #[derive(Debug)]
 pub struct Rejected<'s> {
     store: &'s dyn Store,
     source: &'s str,
-    folder: String,
-    /// Hashes that are stored; read when the first record is rejected.
-    known: Option<HashSet<String>>,
+    /// The prefix of the keys of all rejected records, without the `/` at its end.
+    prefix: String,
+    /// The hashes of the stored records. They are read when the first record is rejected.
+    stored_hashes: Option<HashSet<String>>,
 }
 
 impl<'s> Rejected<'s> {
-    /// Those of `resource`, a resource of `source`.
+    /// Creates the rejected records of `resource`, a resource of `source`. Nothing is read yet.
     pub fn new(store: &'s dyn Store, source: &'s str, resource: &str) -> Self {
-        Self { store, source, folder: format!("_rejected/{source}/{resource}"), known: None }
+        Self { store, source, prefix: format!("_rejected/{source}/{resource}"), stored_hashes: None }
     }
 
-    /// The keys of the records kept.
-    pub async fn keys(&self) -> Result<Vec<String>, Error> {
-        let listed = self.store.list(&format!("{}/", self.folder)).await?;
-        Ok(listed.into_iter().map(|listed| listed.key).collect())
-    }
-
-    /// A kept record, as the API gave it.
-    pub async fn record(&self, key: &str) -> Result<Value, Error> {
-        let fault = |detail: &str| Error::Part { key: key.to_owned(), detail: detail.to_owned() };
-        let (bytes, _) = self.store.get(key).await?.ok_or_else(|| fault("it is gone"))?;
-        let mut object: Value = serde_json::from_slice(&bytes).map_err(|error| fault(&error.to_string()))?;
-        object.get_mut("record").map(Value::take).ok_or_else(|| fault("it has no `record`"))
-    }
-
-    /// Keeps a record that was rejected at `now`, once whatever day it comes again: its name is the hash of the record and the reason.
-    /// Gives the bytes written; `None` when it was there.
+    /// Returns the keys of the stored records.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
+    pub async fn keys(&self) -> Result<Vec<String>, Error> {
+        let listed = self.store.list(&format!("{}/", self.prefix)).await?;
+        Ok(listed.into_iter().map(|listed| listed.key).collect())
+    }
+
+    /// Returns a stored record as the API sent it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or one for an object that is not a rejected record.
+    pub async fn record(&self, key: &str) -> Result<Value, Error> {
+        let damaged = |detail: &str| Error::Part { key: key.to_owned(), detail: detail.to_owned() };
+        let (bytes, _) = self.store.get(key).await?.ok_or_else(|| damaged("it does not exist"))?;
+        let mut object: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
+        object.get_mut("record").map(Value::take).ok_or_else(|| damaged("it has no `record`"))
+    }
+
+    /// Stores a record that was rejected at `now`. `request` is the request that it came from. A record is stored once, on whatever day it
+    /// comes again, since its name is a hash of the record and the reason. Returns the number of bytes written, or `None` if the record
+    /// is stored already.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
     pub async fn keep(&mut self, rejection: &Rejection, request: &str, now: Instant) -> Result<Option<u64>, Error> {
         let content = json!({"record": rejection.record, "reason": rejection.reason});
         let hash = format!("{:032x}", xxh3_128(content.to_string().as_bytes()));
@@ -62,25 +72,57 @@ impl<'s> Rejected<'s> {
         });
         let bytes = Bytes::from(object.to_string());
         let size = bytes.len() as u64;
-        let key = format!("{}/date={}/{hash}.json", self.folder, now.format("%Y-%m-%d"));
+        let key = format!("{}/date={}/{hash}.json", self.prefix, now.format("%Y-%m-%d"));
         retry_on_conflict(&key, async || {
             if self.store.put(&key, bytes.clone(), Precondition::Absent).await? != WriteOutcome::Conflict {
                 return Ok(Attempt::Done(Some(size)));
             }
-            // S3 also answers so while another write is under way, and that one may fail: only an object that is there is kept.
-            let is_there = self.store.get(&key).await?.is_some();
-            Ok(if is_there { Attempt::Done(None) } else { Attempt::Conflict })
+            // S3 also reports a conflict while another write is in progress, and that one may fail. So the object must be there.
+            let is_stored = self.store.get(&key).await?.is_some();
+            Ok(if is_stored { Attempt::Done(None) } else { Attempt::Conflict })
         })
         .await
     }
 
-    /// The hashes of the records that are kept.
+    /// Returns the hashes of the stored records.
     async fn stored_hashes(&mut self) -> Result<&mut HashSet<String>, Error> {
-        if self.known.is_none() {
+        if self.stored_hashes.is_none() {
             let keys = self.keys().await?;
-            let names = keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".json"));
-            self.known = Some(names.map(str::to_owned).collect());
+            let hashes = keys.iter().filter_map(|key| key.rsplit('/').next()?.strip_suffix(".json"));
+            self.stored_hashes = Some(hashes.map(str::to_owned).collect());
         }
-        Ok(self.known.get_or_insert_default())
+        Ok(self.stored_hashes.get_or_insert_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lake::Memory;
+
+    use super::*;
+
+    fn at(text: &str) -> Instant {
+        time::parse_instant(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_stored_once_for_each_reason() {
+        let store = Memory::default();
+        let rejection = |reason: &str| Rejection { record: json!({"id": null, "n": 1}), reason: reason.into() };
+        let mut rejected = Rejected::new(&store, "test", "things");
+        let first = rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
+        assert_eq!(first, Some(store.objects()[0].1.len() as u64));
+        assert_eq!(rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T11:00:00Z")).await.unwrap(), None);
+
+        // Another run, on another day.
+        let mut rejected = Rejected::new(&store, "test", "things");
+        assert_eq!(rejected.keep(&rejection("no key"), "GET /things", at("2026-11-22T10:00:00Z")).await.unwrap(), None);
+        let other = rejected.keep(&rejection("no day"), "GET /things", at("2026-11-22T10:00:00Z")).await.unwrap();
+        assert!(other.is_some());
+        let keys = rejected.keys().await.unwrap();
+        assert_eq!(keys.len(), 2);
+        assert!(keys[0].starts_with("_rejected/test/things/date=2026-11-21/"), "{keys:?}");
+        assert_eq!(rejected.record(&keys[0]).await.unwrap(), json!({"id": null, "n": 1}));
+        assert!(rejected.record("_rejected/test/things/other.json").await.is_err());
     }
 }

@@ -1,13 +1,14 @@
-//! From a JSON value to a cell of a declared type: what says the same in another notation fits, what must be guessed does not.
+//! From a JSON value to a cell of a declared type. A value fits if it means the same in another notation. A value whose meaning would have
+//! to be guessed does not fit.
 
 use chrono::{Datelike, NaiveDate};
+use manifest::{DataType, time};
 use serde_json::{Number, Value};
 
-use super::{Cell, DECIMAL};
-use manifest::DataType;
-use manifest::time;
+use super::row::Cell;
+use super::schema::DECIMAL;
 
-/// The value as `data_type` holds it; `None` when it does not fit. Null is the caller's.
+/// Returns the value, which is not null, as a cell of type `data_type`, or `None` if it does not fit.
 pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
     match (data_type, value) {
         (DataType::Json, value) => Some(Cell::Text(value.to_string())),
@@ -15,10 +16,10 @@ pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
         (DataType::Text, Value::Number(_) | Value::Bool(_)) => Some(Cell::Text(value.to_string())),
         (DataType::Double, Value::Number(number)) => number.as_f64().map(Cell::Double),
         (DataType::Double, Value::String(text)) => {
-            number_in(text)?.parse().ok().filter(|number: &f64| number.is_finite()).map(Cell::Double)
+            plain_number(text)?.parse().ok().filter(|number: &f64| number.is_finite()).map(Cell::Double)
         }
-        (DataType::Bigint, Value::Number(number)) => whole(number).map(Cell::Bigint),
-        (DataType::Bigint, Value::String(text)) => number_in(text)?.parse().ok().map(Cell::Bigint),
+        (DataType::Bigint, Value::Number(number)) => whole_number(number).map(Cell::Bigint),
+        (DataType::Bigint, Value::String(text)) => plain_number(text)?.parse().ok().map(Cell::Bigint),
         (DataType::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
         (DataType::Bool, Value::String(text)) => match text.trim() {
             text if text.eq_ignore_ascii_case("true") => Some(Cell::Bool(true)),
@@ -31,38 +32,40 @@ pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
         (DataType::Date, Value::String(text)) => {
             let day =
                 time::parse_day(text).or_else(|| time::parse_instant(text).map(|instant| instant.date_naive()))?;
-            Some(Cell::Date(days(day)))
+            Some(Cell::Date(days_since_1970(day)))
         }
         (DataType::Decimal, Value::Number(number)) => decimal(&number.to_string()).map(Cell::Decimal),
-        (DataType::Decimal, Value::String(text)) => decimal(number_in(text)?).map(Cell::Decimal),
+        (DataType::Decimal, Value::String(text)) => decimal(plain_number(text)?).map(Cell::Decimal),
         _ => None,
     }
 }
 
-/// Days since 1970.
-pub(super) fn days(day: NaiveDate) -> i32 {
+/// Returns the number of days since 1970.
+fn days_since_1970(day: NaiveDate) -> i32 {
     day.num_days_from_ce() - NaiveDate::default().num_days_from_ce()
 }
 
-/// The text when it is a plain number: not `inf`, `nan`, hexadecimal or with thousands marks.
-fn number_in(text: &str) -> Option<&str> {
+/// Returns the text without spaces around it if it is a number in plain notation: not `inf`, `nan`, hexadecimal or with thousands
+/// separators.
+fn plain_number(text: &str) -> Option<&str> {
     let text = text.trim();
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
-    (plain && !text.is_empty()).then_some(text)
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    (is_plain && !text.is_empty()).then_some(text)
 }
 
-/// Also a whole number written with a point, `2.0`, where a double holds it exactly.
-fn whole(number: &Number) -> Option<i64> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Returns a number without a fraction. It may be written with a point, as in `2.0`, if a double holds it exactly.
+fn whole_number(number: &Number) -> Option<i64> {
+    /// 2^53: up to here a double holds every whole number.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     if let Some(number) = number.as_i64() {
         return Some(number);
     }
-    let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT)?;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within ±2^53")]
+    let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= MAX_EXACT)?;
+    #[expect(clippy::cast_possible_truncation, reason = "the number is whole and within ±2^53")]
     Some(number as i64)
 }
 
-/// Digits without rounding: a value with more than nine digits after the point does not fit.
+/// Returns the decimal in units of 10⁻⁹. It is never rounded: a number with more than nine digits after the point does not fit.
 fn decimal(text: &str) -> Option<i128> {
     let scale = usize::from(DECIMAL.1.unsigned_abs());
     let (sign, digits) = match text.strip_prefix('-') {
@@ -96,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_the_same_fits() {
+    fn a_value_that_means_the_same_fits() {
         for (data_type, value, expected) in [
             (DataType::Text, json!("a"), Cell::Text("a".into())),
             (DataType::Text, json!(12), Cell::Text("12".into())),
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_guessed_does_not() {
+    fn a_value_that_must_be_guessed_does_not_fit() {
         for (data_type, value) in [
             (DataType::Text, json!(["a"])),
             (DataType::Double, json!("n/a")),

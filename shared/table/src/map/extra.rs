@@ -1,84 +1,89 @@
-//! What a record has and no column names, at any depth.
+//! The values of a record that no column names, at any depth.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use manifest::JsonPath;
 use manifest::path::Step;
+use serde_json::{Map, Value};
 
-/// The places that columns name, as a tree.
+/// The places in a record that columns name, as a tree of steps.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Named {
-    /// A column takes the value here whole.
-    whole: bool,
+pub(super) struct NamedPaths {
+    /// Whether a column has the whole value at this place.
+    is_named: bool,
     fields: BTreeMap<String, Self>,
     indexes: BTreeMap<usize, Self>,
-    all: Option<Box<Self>>,
+    all_elements: Option<Box<Self>>,
 }
 
-impl Named {
+impl NamedPaths {
     /// Adds the place that `path` names.
     pub(super) fn add(&mut self, path: &JsonPath) {
-        let mut at = self;
+        let mut node = self;
         for step in path.steps() {
-            at = match step {
-                Step::Field(name) => at.fields.entry(name.clone()).or_default(),
-                Step::Index(index) => at.indexes.entry(*index).or_default(),
-                Step::All => at.all.get_or_insert_default(),
-                // Wherever it lies, it is kept there too.
+            node = match step {
+                Step::Field(name) => node.fields.entry(name.clone()).or_default(),
+                Step::Index(index) => node.indexes.entry(*index).or_default(),
+                Step::All => node.all_elements.get_or_insert_default(),
+                // The step matches at any depth, and the value stays in `_extra` as well.
                 Step::Deep => return,
             };
         }
-        at.whole = true;
+        node.is_named = true;
     }
 
-    /// What of `value` is named nowhere; `None` when nothing is left. Nulls and containers without content say nothing.
-    pub(super) fn rest(&self, value: &Value) -> Option<Value> {
-        if self.whole {
+    /// Returns the part of `value`, which is at this place, that no path names. Returns `None` if nothing is left. Nulls, empty objects and
+    /// empty lists do not count.
+    pub(super) fn unnamed_values(&self, value: &Value) -> Option<Value> {
+        if self.is_named {
             return None;
         }
         match value {
             Value::Null => None,
-            Value::Object(members) => {
-                let rest: Map<String, Value> = members
-                    .iter()
-                    .filter_map(|(name, member)| {
-                        let rest = self.fields.get(name).map_or_else(|| content(member), |named| named.rest(member));
-                        Some((name.clone(), rest?))
-                    })
-                    .collect();
-                (!rest.is_empty()).then_some(Value::Object(rest))
-            }
-            Value::Array(elements) => {
-                // Elements keep their places, so that what is left can be laid beside what was taken.
-                let rest: Vec<Option<Value>> = elements
-                    .iter()
-                    .enumerate()
-                    .map(|(index, element)| {
-                        let mut rest = content(element)?;
-                        for named in [self.indexes.get(&index), self.all.as_deref()].into_iter().flatten() {
-                            rest = named.rest(&rest)?;
-                        }
-                        Some(rest)
-                    })
-                    .collect();
-                let any = rest.iter().any(Option::is_some);
-                any.then(|| Value::Array(rest.into_iter().map(|element| element.unwrap_or(Value::Null)).collect()))
-            }
-            // A column names something within, and the record has a scalar: its issue is not the column's.
+            Value::Object(members) => self.unnamed_members(members),
+            Value::Array(elements) => self.unnamed_elements(elements),
+            // A column names a value within this one, which is a scalar. That column has no value and no issue.
             scalar => Some(scalar.clone()),
         }
     }
+
+    /// Returns the members that are not named.
+    fn unnamed_members(&self, members: &Map<String, Value>) -> Option<Value> {
+        let unnamed = members.iter().filter_map(|(name, member)| {
+            let unnamed = match self.fields.get(name) {
+                Some(named) => named.unnamed_values(member),
+                None => non_empty(member),
+            };
+            Some((name.clone(), unnamed?))
+        });
+        let unnamed: Map<String, Value> = unnamed.collect();
+        (!unnamed.is_empty()).then_some(Value::Object(unnamed))
+    }
+
+    /// Returns the elements with null for each one that is named, so that the others keep their positions.
+    fn unnamed_elements(&self, elements: &[Value]) -> Option<Value> {
+        let unnamed = elements.iter().enumerate().map(|(index, element)| {
+            let mut unnamed = non_empty(element)?;
+            for named in [self.indexes.get(&index), self.all_elements.as_deref()].into_iter().flatten() {
+                unnamed = named.unnamed_values(&unnamed)?;
+            }
+            Some(unnamed)
+        });
+        let unnamed: Vec<Option<Value>> = unnamed.collect();
+        if unnamed.iter().all(Option::is_none) {
+            return None;
+        }
+        Some(Value::Array(unnamed.into_iter().map(Option::unwrap_or_default).collect()))
+    }
 }
 
-/// The value, unless it says nothing.
-fn content(value: &Value) -> Option<Value> {
-    let empty = match value {
+/// Returns the value, unless it is null, an empty object or an empty list.
+fn non_empty(value: &Value) -> Option<Value> {
+    let is_empty = match value {
         Value::Null => true,
         Value::Object(members) => members.is_empty(),
         Value::Array(elements) => elements.is_empty(),
         _ => false,
     };
-    (!empty).then(|| value.clone())
+    (!is_empty).then(|| value.clone())
 }

@@ -1,15 +1,19 @@
-//! Columns of a resource whose manifest declares none: its records' own fields.
+//! The columns of a resource whose manifest declares none: the fields of its records.
 //!
-//! A field's type is what its values are in a sample of records, widened by what the table holds already. A value that does not fit
-//! is kept in `_issues`, a field that the sample lacks in `_extra`, until a later run's sample shows it.
+//! The type of a column is the one that holds the field's values in a sample of records and the values that the table has already. A
+//! value that does not fit the type goes to `_issues`. A field that the sample does not show goes to `_extra`, until the sample of a later
+//! run shows it.
 
 use std::collections::BTreeMap;
 
+use manifest::{Column, DataType, JsonPath};
 use serde_json::Value;
 
-use manifest::{Column, DataType, JsonPath};
+/// The names that fields of records cannot have: the engine has columns of these names.
+const RESERVED_NAMES: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
 
-/// Adds to `columns` those that are `stored`, by name and type, and those that `sample` shows.
+/// Adds to `columns` the `stored` ones, which are the names of their types by their own names, and those that the records of `sample`
+/// show.
 pub fn columns<'v>(
     columns: &mut Vec<Column>,
     stored: &BTreeMap<String, String>,
@@ -18,23 +22,27 @@ pub fn columns<'v>(
     let mut types: BTreeMap<String, DataType> =
         stored.iter().filter_map(|(name, data_type)| Some((name.clone(), DataType::parse(data_type)?))).collect();
     for (name, value) in sample.filter_map(Value::as_object).flatten() {
-        if let Some(seen) = of(value).filter(|_| !name.starts_with('_')) {
-            types.entry(name.clone()).and_modify(|known| *known = widened(*known, seen)).or_insert(seen);
+        // The names of the engine's own columns begin with `_`.
+        if name.starts_with('_') {
+            continue;
+        }
+        if let Some(sample_type) = type_of(value) {
+            types.entry(name.clone()).and_modify(|known| *known = widen(*known, sample_type)).or_insert(sample_type);
         }
     }
     for (name, data_type) in types {
-        // Readers of Parquet tell no columns apart by case; the engine's own names are taken.
-        let taken = ["synced_at", "first_seen_at", "observed_date"].contains(&name.as_str())
+        // Some readers of Parquet take two names that differ only in case for the same column.
+        let is_taken = RESERVED_NAMES.contains(&name.as_str())
             || columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name));
-        if !taken {
+        if !is_taken {
             let path = JsonPath::of_field(&name);
             columns.push(Column { name, path, data_type, list: false, volatile: false, description: None });
         }
     }
 }
 
-/// The type of a value; `None`: it says nothing.
-fn of(value: &Value) -> Option<DataType> {
+/// Returns the type of a value, or `None` if it is null.
+fn type_of(value: &Value) -> Option<DataType> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(DataType::Bool),
@@ -45,10 +53,10 @@ fn of(value: &Value) -> Option<DataType> {
     }
 }
 
-/// The type that holds the values of both, among those that a stored column can be widened to.
-fn widened(known: DataType, seen: DataType) -> DataType {
-    match (known, seen) {
-        (known, seen) if known == seen => known,
+/// Returns the type that holds the values of both types. A stored column of type `known` can be widened to it.
+fn widen(known: DataType, other: DataType) -> DataType {
+    match (known, other) {
+        (known, other) if known == other => known,
         (DataType::Bigint, DataType::Double) => DataType::Double,
         (DataType::Double, DataType::Bigint) | (DataType::Json, _) => known,
         (DataType::Text, DataType::Json) => DataType::Json,
@@ -63,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_as_wide_as_its_values() {
+    fn the_type_of_a_column_holds_all_values_of_the_sample() {
         let sample = [
             json!({"id": 1, "price": 10, "open": true, "tags": ["a"], "note": null, "mixed": 1, "_x": 1, "ID": 2}),
             json!({"id": 2, "price": 10.5, "venue": {"name": "x"}, "mixed": "one"}),

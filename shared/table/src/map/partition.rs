@@ -1,15 +1,14 @@
-//! Iceberg's partition transforms: the folder that a row's key always lies in.
+//! The partition of a row, by Iceberg's partition transforms.
 
 use std::fmt::Write;
 use std::io::Cursor;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use manifest::{Transform, time};
 
-use super::Cell;
-use manifest::Transform;
-use manifest::time;
+use super::row::Cell;
 
-/// The folder's value, safe in a path; `None` when the cell has none.
+/// Returns the partition value of a cell, which is safe in a path, or `None` if the cell has none.
 pub(super) fn value(transform: Transform, cell: &Cell) -> Option<String> {
     match transform {
         Transform::Identity => match cell {
@@ -26,6 +25,7 @@ pub(super) fn value(transform: Transform, cell: &Cell) -> Option<String> {
     }
 }
 
+/// Returns the instant of a cell, which is the midnight of a day.
 fn instant(cell: &Cell) -> Option<DateTime<Utc>> {
     match cell {
         Cell::Text(text) => time::parse_instant(text),
@@ -38,7 +38,8 @@ fn instant(cell: &Cell) -> Option<DateTime<Utc>> {
     }
 }
 
-/// `(murmur3_x86_32(value) & i32::MAX) % count`: texts as UTF-8, whole numbers and days as 8 bytes, little-endian.
+/// Returns Iceberg's bucket: `(murmur3_x86_32(value) & i32::MAX) % count`. Texts are hashed as UTF-8, whole numbers and days as 8 bytes,
+/// little-endian.
 fn bucket(cell: &Cell, count: u32) -> Option<u32> {
     let hash = match cell {
         Cell::Text(text) => hash(text.as_bytes())?,
@@ -49,11 +50,12 @@ fn bucket(cell: &Cell, count: u32) -> Option<u32> {
     Some((hash & i32::MAX.cast_unsigned()) % count)
 }
 
+/// Returns the 32-bit Murmur3 hash of the bytes.
 fn hash(bytes: &[u8]) -> Option<u32> {
     murmur3::murmur3_32(&mut Cursor::new(bytes), 0).ok()
 }
 
-/// Percent-encodes what a path or a Hive folder cannot hold.
+/// Percent-encodes the characters that a path or the folder of a Hive partition cannot hold.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -72,9 +74,9 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The values of Iceberg's table specification, appendix B.
+    /// The values are those of Iceberg's table specification, appendix B.
     #[test]
-    fn hashes_as_iceberg_does() {
+    fn the_hash_is_that_of_iceberg() {
         assert_eq!(hash(b"iceberg").unwrap(), 1_210_000_089);
         assert_eq!(hash(&34_i64.to_le_bytes()).unwrap(), 2_017_239_379);
         assert_eq!(
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_found_in_each_form() {
+    fn every_type_with_a_time_has_a_day() {
         for cell in [
             Cell::Text("2026-11-21 23:59:59".into()),
             Cell::Text("2026-11-22T01:00:00+02:00".into()),
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_leaves_its_folder() {
+    fn a_partition_value_is_one_folder() {
         for (text, expected) in [("a/b=c", "a%2Fb%3Dc"), ("..", "%2E%2E"), ("é", "%C3%A9"), ("v1.2", "v1.2")] {
             assert_eq!(value(Transform::Identity, &Cell::Text(text.into())).as_deref(), Some(expected));
         }

@@ -1,7 +1,9 @@
-use serde_json::json;
+//! The laws of the mapping, over the manifests that come with ticketlake.
+
+use manifest::{Manifest, Resource, built_in};
+use serde_json::{Value, json};
 
 use super::*;
-use manifest::{Manifest, built_in};
 
 fn sales() -> Manifest {
     built_in::find("see_tickets").unwrap().unwrap()
@@ -14,7 +16,7 @@ fn sale() -> Value {
     })
 }
 
-fn only(mapper: &Mapper, record: Value) -> Result<Row, Rejection> {
+fn map_to_one_row(mapper: &Mapper, record: Value) -> Result<Row, Rejection> {
     let mut rows = mapper.map(record);
     assert_eq!(rows.len(), 1);
     rows.remove(0)
@@ -28,7 +30,7 @@ fn value<'r>(resource: &Resource, row: &'r Row, column: &str) -> &'r Cell {
 fn a_record_becomes_a_row() {
     let manifest = sales();
     let resource = manifest.resource("sales").unwrap();
-    let row = only(&Mapper::new(resource), sale()).unwrap();
+    let row = map_to_one_row(&Mapper::new(resource), sale()).unwrap();
     assert_eq!(row.key, "u1");
     assert_eq!(row.partition, "sale_day=2026-11-20");
     assert_eq!(*value(resource, &row, "postCode"), Cell::Text("N1".into()));
@@ -38,21 +40,21 @@ fn a_record_becomes_a_row() {
 }
 
 #[test]
-fn what_does_not_fit_and_what_is_not_named_are_kept() {
+fn values_without_a_column_or_its_type_are_kept() {
     let manifest = sales();
     let resource = manifest.resource("sales").unwrap();
     let mut record = sale();
     record["faceValue"] = json!("n/a");
     record["location"]["what3words"] = json!("a.b.c");
     record["newField"] = json!([1, null]);
-    let row = only(&Mapper::new(resource), record).unwrap();
+    let row = map_to_one_row(&Mapper::new(resource), record).unwrap();
     assert_eq!(*value(resource, &row, "faceValue"), Cell::Null);
     assert_eq!(row.issues.as_deref(), Some(r#"{"faceValue":"n/a"}"#));
     assert_eq!(row.extra.as_deref(), Some(r#"{"location":{"what3words":"a.b.c"},"newField":[1,null]}"#));
 }
 
 #[test]
-fn a_record_without_key_or_day_has_no_place() {
+fn a_record_without_key_or_partition_is_rejected() {
     let manifest = sales();
     let mapper = Mapper::new(manifest.resource("sales").unwrap());
     for (field, bad, reason) in [
@@ -63,18 +65,18 @@ fn a_record_without_key_or_day_has_no_place() {
     ] {
         let mut record = sale();
         record[field] = bad;
-        let rejection = only(&mapper, record.clone()).unwrap_err();
+        let rejection = map_to_one_row(&mapper, record.clone()).unwrap_err();
         assert!(rejection.reason.contains(reason), "{}", rejection.reason);
         assert_eq!(rejection.record, record);
     }
-    assert!(only(&mapper, json!("garbage")).is_err());
+    assert!(map_to_one_row(&mapper, json!("garbage")).is_err());
 }
 
 #[test]
-fn the_fingerprint_sees_every_change_but_volatile_ones() {
+fn the_fingerprint_changes_with_every_column_but_volatile_ones() {
     let manifest = sales();
     let mapper = Mapper::new(manifest.resource("sales").unwrap());
-    let fingerprint = |record: Value| only(&mapper, record).unwrap().fingerprint;
+    let fingerprint = |record: Value| map_to_one_row(&mapper, record).unwrap().fingerprint;
     let before = fingerprint(sale());
     assert_eq!(before, fingerprint(sale()));
     for (field, other) in [("isPending", json!(false)), ("faceValue", json!("12,5")), ("unknown", json!(1))] {
@@ -84,13 +86,14 @@ fn the_fingerprint_sees_every_change_but_volatile_ones() {
     }
     let manifest = built_in::find("ticketmaster").unwrap().unwrap();
     let mapper = Mapper::new(manifest.resource("venues").unwrap());
-    let venue =
-        |count: u32| only(&mapper, json!({"id": "v", "upcomingEvents": {"_total": count}})).unwrap().fingerprint;
+    let venue = |count: u32| {
+        map_to_one_row(&mapper, json!({"id": "v", "upcomingEvents": {"_total": count}})).unwrap().fingerprint
+    };
     assert_eq!(venue(1), venue(2));
 }
 
 #[test]
-fn a_classification_tree_gives_a_row_a_leaf() {
+fn a_tree_becomes_a_row_for_each_leaf() {
     let manifest = built_in::find("ticketmaster").unwrap().unwrap();
     let resource = manifest.resource("classifications").unwrap();
     let record = json!({

@@ -1,60 +1,45 @@
-//! Rows on their way to the store, as columns.
+//! The rows that wait for a merge, as columns.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
-use arrow_array::{ArrayRef, ListArray, RecordBatch, new_null_array};
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, FieldRef, SchemaRef};
+use arrow_array::builder::{Int64Builder, StringBuilder};
+use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
 
+use super::batch::Batch;
+use super::column_builder::ColumnBuilder;
 use crate::error::Error;
-use crate::map::{Cell, DECIMAL, Row};
+use crate::map::Row;
 
-/// What a row costs beside its texts, about: its key's and its numbers' share.
+/// About how many bytes of memory a row takes in addition to its texts and its key.
 const ROW_BYTES: usize = 128;
 
-/// Rows of one table, not yet merged.
+/// The rows of one table that wait for a merge.
 #[derive(Debug)]
 pub struct Buffer {
     schema: SchemaRef,
-    /// One for each of the manifest's columns.
-    columns: Vec<Column>,
+    /// The builders of the manifest's columns.
+    columns: Vec<ColumnBuilder>,
     fingerprints: Int64Builder,
     extra: StringBuilder,
     issues: StringBuilder,
+    /// The key of each row.
     keys: Vec<String>,
+    /// The positions of each partition's rows.
     partitions: BTreeMap<String, Vec<u32>>,
+    /// About how many bytes of memory the rows take.
     bytes: usize,
 }
 
-/// A buffer's rows, as they are merged.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) rows: RecordBatch,
-    /// By row.
-    pub(super) keys: Vec<String>,
-    /// By row.
-    pub(super) fingerprints: Vec<i64>,
-    /// By folder, its rows; each key once.
-    pub(super) partitions: BTreeMap<String, Vec<u32>>,
-    /// Rows left out because a later one has their key.
-    pub(super) repeated: u64,
-    /// The rows' `synced_at`.
-    pub(super) written: DateTime<Utc>,
-}
-
 impl Buffer {
-    /// For rows of `schema`, of which the first `columns` are the manifest's.
-    pub(super) fn new(schema: &SchemaRef, columns: usize) -> Self {
-        let columns = schema.fields().iter().take(columns);
+    /// Creates a buffer for rows of `schema`, whose first `manifest_columns` columns are those of the manifest.
+    pub(super) fn new(schema: &SchemaRef, manifest_columns: usize) -> Self {
+        let columns = schema.fields().iter().take(manifest_columns);
         Self {
             schema: Arc::clone(schema),
-            columns: columns.map(|field| Column::new(field.data_type())).collect(),
+            columns: columns.map(|field| ColumnBuilder::new(field.data_type())).collect(),
             fingerprints: Int64Builder::new(),
             extra: StringBuilder::new(),
             issues: StringBuilder::new(),
@@ -79,135 +64,50 @@ impl Buffer {
         self.keys.push(row.key);
     }
 
-    /// About how much memory the rows take.
+    /// Returns about how many bytes of memory the rows take.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes the rows out, stamped as written `now`; `None` when there are none. Of rows with one key the last stays.
-    pub(super) fn take(&mut self, now: DateTime<Utc>) -> Result<Option<Batch>, Error> {
+    /// Returns the rows, with `synced_at` as the time of their merge, and leaves the buffer empty. Returns `None` if there are no rows.
+    /// If several rows of a partition have the same key, only the last one is to be merged.
+    pub(super) fn take_batch(&mut self, synced_at: DateTime<Utc>) -> Result<Option<Batch>, Error> {
         let keys = std::mem::take(&mut self.keys);
         let mut partitions = std::mem::take(&mut self.partitions);
         self.bytes = 0;
         if keys.is_empty() {
             return Ok(None);
         }
-        let stamps: ArrayRef = Arc::new(
-            arrow_array::TimestampMicrosecondArray::from_value(now.timestamp_micros(), keys.len()).with_timezone("UTC"),
-        );
+        let (rows, fingerprints) = self.finish_columns(keys.len(), synced_at)?;
+        let repeated = partitions.values_mut().map(|positions| remove_repeated_keys(positions, &keys)).sum();
+        Ok(Some(Batch { rows, keys, fingerprints, partitions, repeated, synced_at }))
+    }
+
+    /// Returns the columns of the rows, and their fingerprints once more.
+    fn finish_columns(&mut self, row_count: usize, synced_at: DateTime<Utc>) -> Result<(RecordBatch, Vec<i64>), Error> {
+        let times = TimestampMicrosecondArray::from_value(synced_at.timestamp_micros(), row_count);
+        let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
         let fingerprints = self.fingerprints.finish();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for (column, field) in self.columns.iter_mut().zip(self.schema.fields()) {
             columns.push(column.finish(field)?);
         }
-        columns.extend([Arc::clone(&stamps), stamps, Arc::new(fingerprints.clone()) as ArrayRef]);
+        columns.extend([Arc::clone(&times), times, Arc::new(fingerprints.clone())]);
         columns.extend([Arc::new(self.extra.finish()) as ArrayRef, Arc::new(self.issues.finish())]);
-        // What came is not missing.
-        let unmarked = self.schema.fields().iter().skip(columns.len());
-        let unmarked: Vec<ArrayRef> = unmarked.map(|field| new_null_array(field.data_type(), keys.len())).collect();
-        columns.extend(unmarked);
-        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| internal(&error))?;
-        let mut repeated = 0;
-        for rows in partitions.values_mut() {
-            let last: HashMap<&str, u32> = rows.iter().map(|&row| (keys[row as usize].as_str(), row)).collect();
-            let before = rows.len();
-            rows.retain(|row| last[keys[*row as usize].as_str()] == *row);
-            repeated += (before - rows.len()) as u64;
-        }
-        let fingerprints = fingerprints.values().to_vec();
-        Ok(Some(Batch { rows, keys, fingerprints, partitions, repeated, written: now }))
+        // The API has these rows, so the column that says since when a row has vanished is null.
+        let other_fields = self.schema.fields().iter().skip(columns.len());
+        let nulls: Vec<ArrayRef> = other_fields.map(|field| new_null_array(field.data_type(), row_count)).collect();
+        columns.extend(nulls);
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|error| Error::arrow(&error))?;
+        Ok((rows, fingerprints.values().to_vec()))
     }
 }
 
-/// A column being built; list columns hold their elements' column.
-#[derive(Debug)]
-enum Column {
-    Text(StringBuilder),
-    Double(Float64Builder),
-    Bool(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
-    Date(Date32Builder),
-    Bigint(Int64Builder),
-    Decimal(Decimal128Builder),
-    List { elements: Box<Self>, lengths: Vec<usize>, valid: Vec<bool> },
-}
-
-impl Column {
-    fn new(data_type: &DataType) -> Self {
-        match data_type {
-            DataType::Float64 => Self::Double(Float64Builder::new()),
-            DataType::Boolean => Self::Bool(BooleanBuilder::new()),
-            DataType::Timestamp(..) => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            DataType::Date32 => Self::Date(Date32Builder::new()),
-            DataType::Int64 => Self::Bigint(Int64Builder::new()),
-            DataType::Decimal128(..) => {
-                Self::Decimal(Decimal128Builder::new().with_data_type(DataType::Decimal128(DECIMAL.0, DECIMAL.1)))
-            }
-            DataType::List(element) => {
-                let elements = Box::new(Self::new(element.data_type()));
-                Self::List { elements, lengths: Vec::new(), valid: Vec::new() }
-            }
-            _ => Self::Text(StringBuilder::new()),
-        }
-    }
-
-    /// Adds a cell, null where it is of another type; gives its bytes.
-    fn push(&mut self, cell: Cell) -> usize {
-        match (self, cell) {
-            (Self::Text(column), Cell::Text(text)) => {
-                column.append_value(&text);
-                return 4 + text.len();
-            }
-            (Self::Text(column), _) => column.append_null(),
-            (Self::Double(column), Cell::Double(value)) => column.append_value(value),
-            (Self::Double(column), _) => column.append_null(),
-            (Self::Bool(column), Cell::Bool(value)) => column.append_value(value),
-            (Self::Bool(column), _) => column.append_null(),
-            (Self::Timestamp(column), Cell::Timestamp(value)) => column.append_value(value),
-            (Self::Timestamp(column), _) => column.append_null(),
-            (Self::Date(column), Cell::Date(value)) => column.append_value(value),
-            (Self::Date(column), _) => column.append_null(),
-            (Self::Bigint(column), Cell::Bigint(value)) => column.append_value(value),
-            (Self::Bigint(column), _) => column.append_null(),
-            (Self::Decimal(column), Cell::Decimal(value)) => column.append_value(value),
-            (Self::Decimal(column), _) => column.append_null(),
-            (Self::List { elements, lengths, valid }, Cell::List(cells)) => {
-                lengths.push(cells.len());
-                valid.push(true);
-                return cells.into_iter().map(|cell| elements.push(cell)).sum();
-            }
-            (Self::List { lengths, valid, .. }, _) => {
-                lengths.push(0);
-                valid.push(false);
-            }
-        }
-        8
-    }
-
-    fn finish(&mut self, field: &FieldRef) -> Result<ArrayRef, Error> {
-        Ok(match self {
-            Self::Text(column) => Arc::new(column.finish()),
-            Self::Double(column) => Arc::new(column.finish()),
-            Self::Bool(column) => Arc::new(column.finish()),
-            Self::Timestamp(column) => Arc::new(column.finish()),
-            Self::Date(column) => Arc::new(column.finish()),
-            Self::Bigint(column) => Arc::new(column.finish()),
-            Self::Decimal(column) => Arc::new(column.finish()),
-            Self::List { elements, lengths, valid } => {
-                let DataType::List(element) = field.data_type() else {
-                    return Err(Error::Internal(format!("column {} is no list", field.name())));
-                };
-                let offsets = OffsetBuffer::from_lengths(std::mem::take(lengths));
-                let nulls = std::mem::take(valid).into();
-                let values = elements.finish(element)?;
-                let list = ListArray::try_new(Arc::clone(element), offsets, values, Some(nulls));
-                Arc::new(list.map_err(|error| internal(&error))?)
-            }
-        })
-    }
-}
-
-/// An Arrow error that only a fault of ours can cause.
-pub(super) fn internal(error: &arrow_schema::ArrowError) -> Error {
-    Error::Internal(format!("rows could not be laid out as columns: {error}"))
+/// Removes the positions of rows whose key a later row has, and returns how many there were.
+fn remove_repeated_keys(positions: &mut Vec<u32>, keys: &[String]) -> u64 {
+    let key = |position: u32| keys[position as usize].as_str();
+    let last: HashMap<&str, u32> = positions.iter().map(|&position| (key(position), position)).collect();
+    let count = positions.len();
+    positions.retain(|&position| last[key(position)] == position);
+    (count - positions.len()) as u64
 }

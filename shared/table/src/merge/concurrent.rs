@@ -1,4 +1,4 @@
-//! Pieces of work that wait for the store side by side.
+//! Tasks that wait for the store at the same time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,23 +7,28 @@ use futures::{StreamExt, stream};
 use super::merged::Merged;
 use crate::error::Error;
 
-/// Partitions that are merged at a time: their reads and writes wait for the store side by side.
+/// The number of partitions or parts that are worked on at the same time. Their reads and writes wait for the store together.
 pub(super) const MAX_CONCURRENT: usize = 8;
 
-/// Does each piece of `work`, some at a time, and adds up what they did. After an error no other piece begins, but those under way are
-/// waited for: what they write would otherwise go uncounted.
-pub(super) async fn run_side_by_side<W>(work: impl Iterator<Item = W>, merged: &mut Merged) -> Result<(), Error>
+/// Runs `tasks`, at most [`MAX_CONCURRENT`] at the same time, and adds their counts to `merged`.
+///
+/// After an error no other task starts. Those that run already are awaited, since their writes would not be counted otherwise.
+///
+/// # Errors
+///
+/// The first error of a task.
+pub(super) async fn run_concurrently<T>(tasks: impl Iterator<Item = T>, merged: &mut Merged) -> Result<(), Error>
 where
-    W: Future<Output = (Merged, Result<(), Error>)>,
+    T: Future<Output = (Merged, Result<(), Error>)>,
 {
-    let failed = AtomicBool::new(false);
-    let unless_failed = work.take_while(|_| !failed.load(Ordering::Relaxed));
-    let mut ended = stream::iter(unless_failed).buffer_unordered(MAX_CONCURRENT);
+    let has_failed = AtomicBool::new(false);
+    let tasks = tasks.take_while(|_| !has_failed.load(Ordering::Relaxed));
+    let mut results = stream::iter(tasks).buffer_unordered(MAX_CONCURRENT);
     let mut outcome = Ok(());
-    while let Some((written, one)) = ended.next().await {
-        *merged += written;
-        failed.fetch_or(one.is_err(), Ordering::Relaxed);
-        outcome = outcome.and(one);
+    while let Some((counts, result)) = results.next().await {
+        *merged += counts;
+        has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        outcome = outcome.and(result);
     }
     outcome
 }

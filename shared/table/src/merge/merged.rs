@@ -1,21 +1,22 @@
-//! What a merge did, in numbers.
+//! The counts of a merge or a removal.
 
-/// What a merge did.
+/// The counts of a merge or a removal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// Rows whose key was not stored.
+    /// The rows that were inserted, because their key was not stored.
     pub new: u64,
-    /// Rows that replaced a stored version.
+    /// The rows that were updated: they replaced a stored version that differed.
     pub changed: u64,
-    /// Rows that said what was stored already, or (`append`) whose key was.
+    /// The rows that were not written: an equal version was stored, or any version if the table only inserts (`append`), or a later row
+    /// of the same merge has their key.
     pub unchanged: u64,
-    /// Rows taken out because a complete extraction did not have their key, or because they are kept no longer.
+    /// The rows that were removed, because a complete run did not see their key or because of their age.
     pub removed: u64,
-    /// Rows marked because a complete extraction did not have their key.
+    /// The rows that were marked as vanished.
     pub vanished: u64,
-    /// Objects written.
+    /// The parts that were written.
     pub objects: u64,
-    /// Their bytes.
+    /// The size of these parts in bytes.
     pub bytes_written: u64,
 }
 

@@ -1,28 +1,34 @@
 //! From rows to stored parts: the one way in which rows are written.
 //!
-//! Rows gather in a [`Buffer`] until it is worth a write. Then each partition's rows are compared with the keys that are stored there, and
-//! what is new or changed is written (`partition`). Nothing here knows which API the rows came from.
+//! Rows wait in a [`Buffer`] until there are enough for a write. Then the rows of each partition are compared with the stored ones, and
+//! those that are new or changed are written. Nothing here knows which API the rows came from.
 //!
-//! `parts` says where parts lie, `name` what they are called, `part` reads and rewrites one, by `parquet` or `jsonl`; `partition` merges
-//! rows into the parts of one partition, `history` keeps every version, `revision` and `removal` change or remove rows that are stored.
+//! | module | what it holds |
+//! |---|---|
+//! | `table`, `removal`, `distinct` | [`Table`]: its merge, its removals and marks, and reading columns of it |
+//! | `buffer`, `batch`, `column_builder` | rows on their way to a merge |
+//! | `partition` | the merge of a batch into one partition |
+//! | `revision` | the change of stored rows, wherever they are in the table |
+//! | `history`, `open_runs`, `versions` | every version of a row, recorded before the table has it |
+//! | `part` | one part: its name, its formats, reading and rewriting it |
+//! | `context`, `memory`, `concurrent`, `merged` | what the others share: the table's settings, limits, counts |
 
+mod batch;
 mod buffer;
+mod column_builder;
 mod concurrent;
+mod context;
 mod distinct;
 mod history;
-mod jsonl;
+mod memory;
 mod merged;
-mod name;
-mod parquet;
+mod open_runs;
 mod part;
 mod partition;
-mod parts;
 mod removal;
 mod revision;
-mod rewriting;
 mod table;
 mod versions;
-mod writer;
 
 pub use self::buffer::Buffer;
 pub(crate) use self::history::{OBSERVED, REPLACES};

@@ -1,5 +1,7 @@
-//! Rows that are no more: those that a complete extraction did not meet are taken out (dlt's write disposition `replace`) or marked,
-//! those that are past are kept for so long.
+//! Rows that the API no longer has, and rows that are past.
+//!
+//! Rows that a complete run did not see are removed (dlt's write disposition `replace`) or marked as vanished. Rows that are past are removed
+//! when they reach an age (retention).
 
 use std::collections::HashSet;
 
@@ -8,25 +10,30 @@ use manifest::time::TimeRange;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::merged::Merged;
-use super::name::list_parts;
-use super::part::{Part, StoredRow};
+use super::part::{Part, StoredRow, list_parts};
 use super::revision::{Revision, RowChange};
 use super::table::Table;
+use super::versions::RecordVersions;
 use crate::error::Error;
 use crate::map::own;
 
-/// What [`Table::retain_only`] knows of a [`Row::key`](crate::map::Row::key): eight bytes, so that a run can remember millions. A
-/// vanished row whose hash is that of one among a million others stays; of 10¹³ vanished rows that is less than one.
+/// Returns the hash of a [`Row::key`](crate::map::Row::key) by which a run remembers the keys that it saw: eight bytes, so that it can
+/// remember millions. A vanished row is kept if its hash is that of a seen key. Among a million seen keys that happens to less than one
+/// of 10¹³ vanished rows.
 pub fn key_hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }
 
 impl Table<'_> {
-    /// Removes the rows whose key is not in `seen`, by its [`key_hash`], from every partition. `seen` must be all that the API has:
-    /// only a complete extraction may end in this. Rows written at `before`, the extraction's begin, or later stay: another run
-    /// saw them meanwhile. A history keeps its versions.
+    /// Removes every row whose key is not in `seen`, which holds the [`key_hash`] of each seen key. `seen` must be all that the API has, so
+    /// only a complete run may call this. `before` is the start of that run. Rows that were written then or later are kept, since
+    /// another run saw them. A history keeps its versions.
     ///
-    /// What was removed is added to `merged`, also when an error ended the removal; doing it again removes the rest.
+    /// The counts are added to `merged`, also before an error. Another call then removes the rest.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or that of a part that is damaged or has another format.
     pub async fn retain_only(
         &self,
         seen: &HashSet<u64>,
@@ -34,16 +41,27 @@ impl Table<'_> {
         merged: &mut Merged,
     ) -> Result<(), Error> {
         let written_before = before.timestamp_micros();
-        let concerns = |key: &str, stored: &StoredRow<'_>| {
-            stored.stamps[0] < Some(written_before) && !seen.contains(&key_hash(key))
+        let selects = |key: &str, stored: &StoredRow<'_>| {
+            stored.times[0] < Some(written_before) && !seen.contains(&key_hash(key))
         };
-        let revision = Revision { stamps: vec![own::SYNCED_AT], concerns: &concerns, change: RowChange::Remove, run: before };
-        revision.run(&self.parts, self.history.as_ref(), merged).await
+        let revision =
+            Revision { time_columns: vec![own::SYNCED_AT], selects: &selects, change: RowChange::Remove, time: before };
+        self.revise(&revision, merged).await
     }
 
-    /// The keys of rows that an extraction which began at `before` did not meet: those not in `seen`, by their [`key_hash`], and of them
-    /// only rows that are past within `window`, where it is given. Without those that are marked already, those that are past by `now`
-    /// (they are not missing, they are over), and those that another run wrote meanwhile. And one key that was met.
+    /// Finds the rows that a run did not see, in a table with a column for vanished rows. Returns their keys, and the key of one row that
+    /// the run saw.
+    ///
+    /// `seen` holds the [`key_hash`] of each seen key, and `before` is the start of the run. A row is left out if
+    ///
+    /// - it is marked as vanished already,
+    /// - another run wrote it at `before` or later,
+    /// - it was past before `now`, so that the API need not have it,
+    /// - `window` is not [`TimeRange::ALL`], and the time when the row is past is unknown or outside of it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or that of a part that is damaged or has another format.
     pub async fn missing(
         &self,
         seen: &HashSet<u64>,
@@ -51,35 +69,44 @@ impl Table<'_> {
         now: DateTime<Utc>,
         window: TimeRange,
     ) -> Result<(Vec<String>, Option<String>), Error> {
-        let Some(mark) = &self.parts.mark else { return Ok((Vec::new(), None)) };
-        let (before, until) = (before.timestamp_micros(), now.timestamp_micros());
-        let own = [own::SYNCED_AT, mark.as_str()];
-        let stamps: Vec<&str> = own.into_iter().chain(self.parts.passed_by.iter().map(String::as_str)).collect();
-        let (mut missing, mut met) = (Vec::new(), None);
-        for (name, listed) in list_parts(&self.parts).await? {
-            let Some(part) = Part::open(&self.parts, name, &listed).await? else { continue };
-            part.scan(&self.parts, &stamps, |key, stored| {
-                let [synced, marked, passed @ ..] = stored.stamps else { return };
-                let passed = first(passed);
+        let Some(vanished_column) = &self.context.vanished_column else { return Ok((Vec::new(), None)) };
+        let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
+        let passed_by = self.context.passed_by.iter().map(String::as_str);
+        let time_columns: Vec<&str> = [own::SYNCED_AT, vanished_column.as_str()].into_iter().chain(passed_by).collect();
+        let is_in_window = |passed: Option<i64>| {
+            window == TimeRange::ALL || passed.is_some_and(|time| window.contains(time.div_euclid(1_000_000)))
+        };
+        let mut unseen = Vec::new();
+        let mut seen_key = None;
+        for (name, listed) in list_parts(&self.context).await? {
+            let Some(part) = Part::open(&self.context, name, &listed).await? else { continue };
+            part.scan(&self.context, &time_columns, |key, stored| {
+                let [synced_at, vanished_at, passed @ ..] = stored.times else { return };
+                let passed = first_time(passed);
                 if seen.contains(&key_hash(key)) {
-                    met.get_or_insert_with(|| key.to_owned());
-                } else if marked.is_none()
-                    && *synced < Some(before)
-                    && passed.is_none_or(|passed| passed >= until)
-                    && (window == TimeRange::ALL || passed.is_some_and(|at| window.contains(at.div_euclid(1_000_000))))
+                    seen_key.get_or_insert_with(|| key.to_owned());
+                } else if vanished_at.is_none()
+                    && *synced_at < Some(before)
+                    && passed.is_none_or(|passed| passed >= now)
+                    && is_in_window(passed)
                 {
-                    missing.push(key.to_owned());
+                    unseen.push(key.to_owned());
                 }
             })
             .await?;
         }
-        Ok((missing, met))
+        Ok((unseen, seen_key))
     }
 
-    /// Marks the rows whose key is in `missing`, by its [`key_hash`], as missing since `now`, where the table has a column for that; a
-    /// history gets a version that says so. Rows that are marked already, or were written at `before` or later, stay as they are.
+    /// Marks the rows whose keys are in `missing`, by their [`key_hash`], as vanished at `now`. Does nothing if the table has no column for
+    /// that. A history gets a version that says so. Rows that are marked already, or that were written at `before` or later, stay as
+    /// they are.
     ///
-    /// What was marked is added to `merged`, also when an error ended it; doing it again marks the rest.
+    /// The counts are added to `merged`, also before an error. Another call then marks the rest.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or that of a part that is damaged or has another format.
     pub async fn mark_missing(
         &self,
         missing: &HashSet<u64>,
@@ -87,29 +114,49 @@ impl Table<'_> {
         now: DateTime<Utc>,
         merged: &mut Merged,
     ) -> Result<(), Error> {
-        let Some(mark) = &self.parts.mark else { return Ok(()) };
+        let Some(vanished_column) = &self.context.vanished_column else { return Ok(()) };
         let before = before.timestamp_micros();
-        let concerns = |key: &str, stored: &StoredRow<'_>| {
-            stored.stamps[1].is_none() && stored.stamps[0] < Some(before) && missing.contains(&key_hash(key))
+        let selects = |key: &str, stored: &StoredRow<'_>| {
+            stored.times[1].is_none() && stored.times[0] < Some(before) && missing.contains(&key_hash(key))
         };
-        let revision =
-            Revision { stamps: vec![own::SYNCED_AT, mark], concerns: &concerns, change: RowChange::Mark(mark), run: now };
-        revision.run(&self.parts, self.history.as_ref(), merged).await
+        let revision = Revision {
+            time_columns: vec![own::SYNCED_AT, vanished_column],
+            selects: &selects,
+            change: RowChange::MarkVanished(vanished_column),
+            time: now,
+        };
+        self.revise(&revision, merged).await
     }
 
-    /// Removes the rows that were past before `oldest`; of those that do not say when they are past, the ones that are missing since
-    /// before then. A history keeps its versions: it lies by days, and whole days of it can expire in the store.
+    /// Removes the rows that were past before `oldest`. A row that does not say when it is past is removed if it vanished before
+    /// `oldest`. A history keeps its versions: its partitions are days, and the store can expire whole days of it.
     ///
-    /// `run` tells this run's writes from others'.
+    /// `run` is a time that tells the writes of this run from those of others. The counts are added to `merged`, also before an error.
+    /// Another call then removes the rest.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or that of a part that is damaged or has another format.
     pub async fn expire(&self, oldest: DateTime<Utc>, run: DateTime<Utc>, merged: &mut Merged) -> Result<(), Error> {
         let oldest = oldest.timestamp_micros();
-        let concerns = |_: &str, stored: &StoredRow<'_>| first(stored.stamps).is_some_and(|passed| passed < oldest);
-        let stamps = self.parts.passed_by.iter().chain(&self.parts.mark).map(String::as_str).collect();
-        let revision = Revision { stamps, concerns: &concerns, change: RowChange::Remove, run };
-        revision.run(&self.parts, self.history.as_ref(), merged).await
+        let selects = |_: &str, stored: &StoredRow<'_>| first_time(stored.times).is_some_and(|passed| passed < oldest);
+        let time_columns = self.context.passed_by.iter().chain(&self.context.vanished_column);
+        let revision = Revision {
+            time_columns: time_columns.map(String::as_str).collect(),
+            selects: &selects,
+            change: RowChange::Remove,
+            time: run,
+        };
+        self.revise(&revision, merged).await
+    }
+
+    async fn revise(&self, revision: &Revision<'_>, merged: &mut Merged) -> Result<(), Error> {
+        let history = self.history.as_ref().map(|history| history as &dyn RecordVersions);
+        revision.run(&self.context, history, merged).await
     }
 }
 
-fn first(stamps: &[Option<i64>]) -> Option<i64> {
-    stamps.iter().copied().flatten().next()
+/// Returns the first of `times` that has a value.
+fn first_time(times: &[Option<i64>]) -> Option<i64> {
+    times.iter().copied().flatten().next()
 }

@@ -1,8 +1,8 @@
-//! A change of rows that are stored, wherever they lie in the table: they are taken out, or marked as missing.
+//! A change of stored rows, wherever they are in the table: they are removed, or marked as vanished.
 //!
-//! Nothing is deleted. A part that holds such rows is rewritten, by the compare-and-swap of every other write, and a conflict begins
-//! that part again. It keeps its number and its seal, even when no row is left in it: inserts go through a partition's last part (see
-//! `partition`), which must not become another one.
+//! No part is deleted. A part that has such rows is rewritten by the same compare-and-swap as in a merge, and started again after a write
+//! conflict. It keeps its number and its seal, even if no row is left in it: the inserts into a partition go through its last part (see
+//! `partition`), and another part must not become the last one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,68 +11,65 @@ use chrono::{DateTime, Utc};
 use lake::{Attempt, Listed, retry_on_conflict};
 use tokio::sync::Mutex;
 
-use super::buffer::Batch;
-use super::concurrent::run_side_by_side;
-use super::history::History;
+use super::batch::Batch;
+use super::concurrent::run_concurrently;
+use super::context::TableContext;
 use super::merged::Merged;
-use super::name::{Name, list_parts};
-use super::part::{Part, StoredRow, stamped};
-use super::partition::PartWrite;
-use super::parts::TableParts;
-use super::versions::{NewVersion, RecordVersions};
+use super::part::{Part, PartName, PartWrite, StoredRow, list_parts, with_time};
+use super::versions::{NewVersion, RecordVersions, ReplacedVersion};
 use crate::error::Error;
 use crate::map::own;
 
-/// Rows whose versions go into the history at a time: at 10 KB each, 20 MB.
-const VERSIONS_AT_ONCE: usize = 2000;
+/// The number of rows whose versions are recorded together: at 10 KB each they take 20 MB of memory.
+const MAX_RECORDED_ROWS: usize = 2000;
 
 /// A change of some stored rows.
 pub(super) struct Revision<'r> {
-    /// The columns of times that decide which rows are changed.
-    pub(super) stamps: Vec<&'r str>,
-    /// Whether a row is changed, by its key and these columns.
-    pub(super) concerns: &'r dyn Fn(&str, &StoredRow<'_>) -> bool,
+    /// The columns of times that `selects` gets.
+    pub(super) time_columns: Vec<&'r str>,
+    /// Whether the row with this key is changed.
+    pub(super) selects: &'r dyn Fn(&str, &StoredRow<'_>) -> bool,
     pub(super) change: RowChange<'r>,
-    /// The time that tells this run's writes from those of others.
-    pub(super) run: DateTime<Utc>,
+    /// The time of the change, which also tells the writes of this run from those of others.
+    pub(super) time: DateTime<Utc>,
 }
 
-/// How a row is changed.
+/// The change of a row.
 #[derive(Clone, Copy)]
 pub(super) enum RowChange<'r> {
     /// The row is removed. A history keeps its versions.
     Remove,
-    /// The column of this name says that the row has vanished at `run`, and the history gets a version that says so.
-    Mark(&'r str),
+    /// The column of this name says that the row has vanished at the time of the change, and a history gets a version that says so.
+    MarkVanished(&'r str),
+}
+
+impl Revision<'_> {
+    /// Changes every part of `table`. The counts are added to `merged`, also before an error. Another call then changes the rest.
+    pub(super) async fn run(
+        &self,
+        table: &TableContext<'_>,
+        history: Option<&dyn RecordVersions>,
+        merged: &mut Merged,
+    ) -> Result<(), Error> {
+        let rewrites = &Mutex::default();
+        let parts = list_parts(table).await?.into_iter().map(|(name, listed)| async move {
+            let mut counts = Merged::default();
+            let revision = PartRevision { table, history, revision: self, rewrites, name };
+            let outcome = revision.run(listed, &mut counts).await;
+            (counts, outcome)
+        });
+        run_concurrently(parts, merged).await
+    }
 }
 
 /// The revision of one part.
 struct PartRevision<'p> {
-    table: &'p TableParts<'p>,
-    history: Option<&'p History<'p>>,
+    table: &'p TableContext<'p>,
+    history: Option<&'p dyn RecordVersions>,
     revision: &'p Revision<'p>,
-    /// One part is rewritten at a time: unlike a merge's, it may be any part of the table, and most of them are full.
-    turn: &'p Mutex<()>,
-    name: Name,
-}
-
-impl Revision<'_> {
-    /// Changes every part of `table`. What was done is added to `merged`, also when an error ended it; doing it again does the rest.
-    pub(super) async fn run(
-        &self,
-        table: &TableParts<'_>,
-        history: Option<&History<'_>>,
-        merged: &mut Merged,
-    ) -> Result<(), Error> {
-        let turn = &Mutex::default();
-        let parts = list_parts(table).await?.into_iter().map(|(name, listed)| async move {
-            let mut done = Merged::default();
-            let part = PartRevision { table, history, revision: self, turn, name };
-            let outcome = part.run(listed, &mut done).await;
-            (done, outcome)
-        });
-        run_side_by_side(parts, merged).await
-    }
+    /// Lets one part be rewritten at a time. A revision rewrites any part of the table, and most of them are full.
+    rewrites: &'p Mutex<()>,
+    name: PartName,
 }
 
 impl PartRevision<'_> {
@@ -93,13 +90,13 @@ impl PartRevision<'_> {
         .await
     }
 
-    /// One pass over the part; `false` when another writer was first.
+    /// Changes the part once. Returns `false` after a write conflict.
     async fn attempt(&self, listed: &Listed, merged: &mut Merged) -> Result<bool, Error> {
         let (table, revision) = (self.table, self.revision);
         let Some(part) = Part::open(table, self.name.clone(), listed).await? else { return Ok(true) };
         let mut positions = BTreeSet::new();
-        part.scan(table, &revision.stamps, |key, stored| {
-            if (revision.concerns)(key, &stored) {
+        part.scan(table, &revision.time_columns, |key, stored| {
+            if (revision.selects)(key, &stored) {
                 positions.insert(stored.position);
             }
         })
@@ -107,63 +104,64 @@ impl PartRevision<'_> {
         if positions.is_empty() {
             return Ok(true);
         }
-        let _turn = self.turn.lock().await;
-        let rewrite = match revision.change {
-            RowChange::Remove => part.without(table, &positions, revision.run).await?,
-            RowChange::Mark(mark) => {
-                self.record(&part, &positions, mark, merged).await?;
-                part.marking(table, &positions, mark, revision.run).await?
+        let _rewrite = self.rewrites.lock().await;
+        let encoded = match revision.change {
+            RowChange::Remove => part.encode_removal(table, &positions, revision.time).await?,
+            RowChange::MarkVanished(column) => {
+                self.record_marks(&part, &positions, column, merged).await?;
+                part.encode_marks(table, &positions, column, revision.time).await?
             }
         };
-        let write = PartWrite { name: &self.name, rewrite, updated: 0 };
-        let written = write.replace(table, &part, merged).await?;
-        if written {
+        let write = PartWrite { name: &self.name, part: encoded, updated: 0 };
+        let is_written = write.replace(table, &part, merged).await?;
+        if is_written {
             match revision.change {
                 RowChange::Remove => merged.removed += positions.len() as u64,
-                RowChange::Mark(_) => merged.vanished += positions.len() as u64,
+                RowChange::MarkVanished(_) => merged.vanished += positions.len() as u64,
             }
         }
-        Ok(written)
+        Ok(is_written)
     }
 
-    /// Records the versions that the rows at `positions` will be, before the table has them.
-    async fn record(
+    /// Lets the history record the versions of the rows at `positions` with their mark in `column`, before the table has them.
+    async fn record_marks(
         &self,
         part: &Part,
         positions: &BTreeSet<u64>,
-        mark: &str,
+        column: &str,
         merged: &mut Merged,
     ) -> Result<(), Error> {
         let Some(history) = self.history else { return Ok(()) };
-        let (table, at) = (self.table, self.revision.run);
+        let (table, time) = (self.table, self.revision.time);
         let mut keys = Vec::with_capacity(positions.len());
         let mut fingerprints = Vec::with_capacity(positions.len());
-        let mut replaces = Vec::with_capacity(positions.len());
+        let mut replaced = Vec::with_capacity(positions.len());
         part.scan(table, &[own::SYNCED_AT, own::FIRST_SEEN_AT], |key, stored| {
             if positions.contains(&stored.position) {
-                let stamp = |which: usize| stored.stamps[which].unwrap_or_default();
+                let value = |column: usize| stored.times[column].unwrap_or_default();
                 keys.push(key.to_owned());
                 fingerprints.push(stored.fingerprint);
-                replaces.push((stamp(0), stamp(1)));
+                replaced.push(ReplacedVersion { synced_at: value(0), first_seen_at: value(1) });
             }
         })
         .await?;
         let positions: Vec<u64> = positions.iter().copied().collect();
-        for (chunk, at_once) in positions.chunks(VERSIONS_AT_ONCE).enumerate() {
-            let range = chunk * VERSIONS_AT_ONCE..chunk * VERSIONS_AT_ONCE + at_once.len();
-            let rows = part.rows(table, &at_once.iter().copied().collect()).await?;
+        for (chunk, chunk_positions) in positions.chunks(MAX_RECORDED_ROWS).enumerate() {
+            let range = chunk * MAX_RECORDED_ROWS..chunk * MAX_RECORDED_ROWS + chunk_positions.len();
+            let rows = part.read_rows(table, &chunk_positions.iter().copied().collect()).await?;
             let all: BooleanArray = std::iter::repeat_n(Some(true), rows.num_rows()).collect();
             let batch = Batch {
-                rows: stamped(&rows, &all, &[own::SYNCED_AT, mark], at)?,
+                rows: with_time(&rows, &all, &[own::SYNCED_AT, column], time)?,
                 keys: keys[range.clone()].to_vec(),
                 fingerprints: fingerprints[range.clone()].to_vec(),
                 partitions: BTreeMap::new(),
                 repeated: 0,
-                written: at,
+                synced_at: time,
             };
-            let versions =
-                (0..).zip(&replaces[range]).map(|(row, replaces)| NewVersion { row, replaces: Some(*replaces) });
-            history.record(&batch, &versions.collect::<Vec<_>>(), merged).await?;
+            let versions = (0..).zip(&replaced[range]);
+            let versions: Vec<NewVersion> =
+                versions.map(|(row, replaced)| NewVersion { row, replaces: Some(*replaced) }).collect();
+            history.record(&batch, &versions, merged).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One resource's table in a lake.
+//! The table of one resource in a lake.
 
 use std::sync::Arc;
 
@@ -9,84 +9,85 @@ use lake::Store;
 use manifest::time::{Clock, SystemClock};
 use manifest::{Resource, WriteDisposition};
 
+use super::batch::Batch;
 use super::buffer::Buffer;
-use super::concurrent::{MAX_CONCURRENT, run_side_by_side};
+use super::concurrent::{MAX_CONCURRENT, run_concurrently};
+use super::context::TableContext;
 use super::history::History;
 use super::merged::Merged;
 use super::partition::PartitionMerge;
-use super::parts::TableParts;
-use super::versions::{RecordVersions, Recorded};
+use super::versions::{NewVersion, RecordVersions, RecordedRows};
 use crate::error::Error;
 use crate::format::Format;
 use crate::map;
 
-/// One resource's table in a lake.
+/// The table of one resource in a lake.
 #[derive(Debug)]
 pub struct Table<'t> {
-    pub(super) parts: TableParts<'t>,
-    /// The table's history, if every version is kept.
+    pub(super) context: TableContext<'t>,
+    /// The history of the table, if every version of its rows is kept.
     pub(super) history: Option<History<'t>>,
     clock: &'t dyn Clock,
 }
 
 impl<'t> Table<'t> {
-    /// The table of `resource`, a resource of `source`, in `store`.
+    /// Creates the table of `resource`, a resource of `source`, with parts of this format in `store`.
     pub fn new(store: &'t dyn Store, source: &str, resource: &Resource, format: Format) -> Self {
         let schema = map::schema(resource);
-        let parts = TableParts {
+        let context = TableContext {
             store,
             root: format!("{source}/{}", resource.name),
-            stored: Arc::clone(&schema),
-            schema,
-            columns: resource.columns.len(),
-            key: resource.primary_key.clone(),
-            mark: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
+            part_schema: Arc::clone(&schema),
+            row_schema: schema,
+            manifest_columns: resource.columns.len(),
+            key_columns: resource.primary_key.clone(),
+            vanished_column: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
             passed_by: resource.passed_by.clone(),
-            disposition: resource.write_disposition,
+            write_disposition: resource.write_disposition,
             format,
             target_bytes: resource.part_bytes,
-            rewriting: Arc::default(),
+            memory: Arc::default(),
         };
-        let folder = format!("{source}/{}", resource.name);
-        let history = resource.history.then(|| History::new(&parts, format!("_state/{folder}/history.json")));
-        Self { parts, history, clock: &SystemClock }
+        let runs_key = format!("_state/{}/history.json", context.root);
+        let history = resource.history.then(|| History::new(&context, runs_key));
+        Self { context, history, clock: &SystemClock }
     }
 
-    /// The same table with another clock.
+    /// Sets the clock that gives the time of a merge. The default is the machine's own.
     #[must_use]
     pub fn with_clock(mut self, clock: &'t dyn Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The same table with parts of another size, in bytes as stored.
+    /// Sets the size at which a part takes no more rows, in bytes as stored. The default is that of the manifest.
     #[must_use]
     pub fn with_target_bytes(mut self, target_bytes: usize) -> Self {
-        self.parts.target_bytes = target_bytes;
+        self.context.target_bytes = target_bytes;
         self
     }
 
-    /// The same table, whose stored versions stay as they are.
+    /// Lets merges insert rows and update none.
     #[must_use]
     pub fn insert_only(mut self) -> Self {
-        self.parts.disposition = WriteDisposition::Append;
+        self.context.write_disposition = WriteDisposition::Append;
         self
     }
 
-    /// Keeps `retired` columns of what is stored; they are null in new rows.
+    /// Keeps `retired` columns, which the table has and the manifest does not, in the parts that are written. They are null in new rows.
     pub fn retain(&mut self, retired: &[Field]) {
-        self.parts.retain(retired);
+        self.context.retain(retired);
         if let Some(history) = &mut self.history {
             history.retain(retired);
         }
     }
 
-    /// Ends a run's merges. `covered_since` is the start of a run that read everything there is: the versions that runs killed before it
-    /// left half written, it has met again.
+    /// Ends the merges of a run. `covered_since` is the start of a run that read everything: that run has read the versions that runs
+    /// killed before it had recorded in the history and not written into the table.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
     pub async fn close(&self, covered_since: Option<DateTime<Utc>>) -> Result<(), Error> {
         match &self.history {
             Some(history) => history.close(covered_since).await,
@@ -94,46 +95,52 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// An empty buffer for this table's rows.
+    /// Creates an empty buffer for rows of this table.
     pub fn buffer(&self) -> Buffer {
-        Buffer::new(&self.parts.schema, self.parts.columns)
+        Buffer::new(&self.context.row_schema, self.context.manifest_columns)
     }
 
-    /// Merges the rows of `buffer` and leaves it empty. What was written is added to `merged`, also when an error ended the merge: then
-    /// the rows that are not counted in it are not stored either, except for a write whose answer was lost.
+    /// Merges the rows of `buffer` and leaves it empty. The counts are added to `merged`, also before an error. Then the rows that are not
+    /// counted are not stored either, unless the response to a write got lost.
     ///
     /// # Errors
     ///
-    /// The store's, and those of parts that are damaged.
+    /// The error of the store, or that of a part that is damaged or does not fit the manifest.
     pub async fn merge(&self, buffer: &mut Buffer, merged: &mut Merged) -> Result<(), Error> {
-        let Some(batch) = buffer.take(self.clock.now())? else {
+        let Some(batch) = buffer.take_batch(self.clock.now())? else {
             return Ok(());
         };
         merged.unchanged += batch.repeated;
-        let recorded = Recorded::default();
+        let recorded = RecordedRows::default();
         if let Some(history) = &self.history {
-            // Before any partition is written, and in one write for all: they share the day's folder of the history.
-            let mut versions = Vec::new();
-            let mut found = stream::iter(&batch.partitions)
-                .map(|(partition, rows)| PartitionMerge::new(&self.parts, partition, &batch).new_versions(rows))
-                .buffer_unordered(MAX_CONCURRENT);
-            while let Some(more) = found.try_next().await? {
-                versions.extend(more);
-            }
-            versions.sort_unstable_by_key(|version| version.row);
+            // All partitions are recorded in one write, since their versions share the partition of today in the history.
+            let versions = self.new_versions(&batch).await?;
             history.record(&batch, &versions, merged).await?;
             recorded.add(&versions);
         }
         let (batch, recorded) = (&batch, &recorded);
         let partitions = batch.partitions.iter().map(|(partition, rows)| async move {
-            let mut written = Merged::default();
-            let mut merge = PartitionMerge::new(&self.parts, partition, batch);
+            let mut counts = Merged::default();
+            let mut merge = PartitionMerge::new(&self.context, partition, batch);
             if let Some(history) = &self.history {
-                merge = merge.recording(history, recorded);
+                merge = merge.with_history(history, recorded);
             }
-            let outcome = merge.run(rows, &mut written).await;
-            (written, outcome)
+            let outcome = merge.run(rows, &mut counts).await;
+            (counts, outcome)
         });
-        run_side_by_side(partitions, merged).await
+        run_concurrently(partitions, merged).await
+    }
+
+    /// Returns the versions that a merge of `batch` will write, in the order of its rows.
+    async fn new_versions(&self, batch: &Batch) -> Result<Vec<NewVersion>, Error> {
+        let mut versions = Vec::new();
+        let mut found = stream::iter(&batch.partitions)
+            .map(|(partition, rows)| PartitionMerge::new(&self.context, partition, batch).new_versions(rows))
+            .buffer_unordered(MAX_CONCURRENT);
+        while let Some(more) = found.try_next().await? {
+            versions.extend(more);
+        }
+        versions.sort_unstable_by_key(|version| version.row);
+        Ok(versions)
     }
 }

@@ -1,40 +1,47 @@
-//! Versions of rows that are about to be written, and who records them first.
+//! The versions of rows that a merge is about to write, and the trait that records them before.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::buffer::Batch;
+use super::batch::Batch;
 use super::merged::Merged;
 use crate::error::Error;
 
-/// A row that is about to be written into a table.
+/// A version of a row that is about to be written into a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewVersion {
-    /// The row's place in its batch.
+    /// The position of the row in its batch.
     pub(super) row: u32,
-    /// The `synced_at` and `first_seen_at` of the version that it replaces, in microseconds since 1970.
-    pub(super) replaces: Option<(i64, i64)>,
+    /// The version that it replaces; `None` if the key is not stored.
+    pub(super) replaces: Option<ReplacedVersion>,
 }
 
-/// Records versions before the table has them: the history.
+/// A stored version of a row that is about to be replaced, by its times in microseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplacedVersion {
+    pub(super) synced_at: i64,
+    pub(super) first_seen_at: i64,
+}
+
+/// Records versions before the table has them. The history implements it.
 #[async_trait(?Send)]
 pub(super) trait RecordVersions {
-    /// Writes those of `versions`, rows of `batch`, that are not recorded yet, and counts the objects that this took.
+    /// Records those of `versions`, which are rows of `batch`, that are not recorded yet, and adds the parts that this wrote to `merged`.
     async fn record(&self, batch: &Batch, versions: &[NewVersion], merged: &mut Merged) -> Result<(), Error>;
 }
 
-/// The rows of a batch whose versions are recorded.
+/// The rows of a batch whose versions are recorded, by their positions.
 #[derive(Debug, Default)]
-pub(super) struct Recorded(Mutex<HashSet<u32>>);
+pub(super) struct RecordedRows(Mutex<HashSet<u32>>);
 
-impl Recorded {
-    pub(super) fn rows(&self) -> MutexGuard<'_, HashSet<u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl RecordedRows {
+    pub(super) fn add(&self, versions: &[NewVersion]) {
+        self.lock().extend(versions.iter().map(|version| version.row));
     }
 
-    pub(super) fn add(&self, versions: &[NewVersion]) {
-        self.rows().extend(versions.iter().map(|version| version.row));
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

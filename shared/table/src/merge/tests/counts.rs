@@ -1,16 +1,22 @@
-//! What is counted is what is stored, also when an error ends the merge.
+//! The laws of counts: what is counted is what is stored, also if an error ends the merge.
 
-use super::store::{Interposed, trouble};
-use super::*;
+use std::time::Duration;
+
 use lake::Kind;
 
-/// Writes below these folders are refused at once, all others take a while: they are under way when the merge fails.
-async fn merge_refused_in(root: &Path, manifest: &Manifest, records: &[Value], folders: &'static [&str]) -> Merged {
+use super::history::with_history;
+use super::store::{Interposed, refusal};
+use super::*;
+use crate::merge::concurrent::MAX_CONCURRENT;
+
+/// Merges records while writes to keys that contain one of `refused` fail immediately. All other writes take some time, so that they are
+/// in progress when the merge fails.
+async fn merge_with_refusals(root: &Path, manifest: &Manifest, records: &[Value], refused: &'static [&str]) -> Merged {
     let store = Interposed::new(root, move |operation, key| {
-        let refused = operation == "write" && folders.iter().any(|folder| key.contains(folder));
-        let refused = refused.then(|| trouble(Kind::Denied, operation, key));
+        let is_refused = operation == "write" && refused.iter().any(|text| key.contains(text));
+        let refusal = is_refused.then(|| refusal(Kind::Denied, operation, key));
         async move {
-            match refused {
+            match refusal {
                 Some(error) => return Err(error),
                 None if operation == "write" => tokio::time::sleep(Duration::from_millis(50)).await,
                 None => {}
@@ -18,31 +24,30 @@ async fn merge_refused_in(root: &Path, manifest: &Manifest, records: &[Value], f
             Ok(())
         }
     });
-    let resource = &manifest.resources[0];
-    let table = Table::new(&store, &manifest.name, resource, Format::Parquet);
+    let table = table(&store, manifest, Format::Parquet);
     let mut buffer = table.buffer();
-    let mapper = Mapper::new(resource);
+    let mapper = Mapper::new(&manifest.resources[0]);
     records.iter().flat_map(|record| mapper.map(record.clone())).for_each(|row| buffer.push(row.unwrap()));
     let mut merged = Merged::default();
     let error = table.merge(&mut buffer, &mut merged).await.unwrap_err();
-    assert!(error.to_string().contains("as the test has it"), "{error}");
+    assert!(error.to_string().contains("the test refuses it"), "{error}");
     merged
 }
 
-/// The objects below `folder` and their bytes, as [`Merged`] counts them.
-async fn objects(root: &Path, folder: &str) -> (u64, u64) {
-    let listed = Local::new(root.to_owned()).list(folder).await.unwrap();
+/// The objects with this prefix and their bytes, as [`Merged`] counts them.
+async fn objects(root: &Path, prefix: &str) -> (u64, u64) {
+    let listed = Local::new(root.to_owned()).list(prefix).await.unwrap();
     (listed.len() as u64, listed.iter().map(|listed| listed.size).sum())
 }
 
 #[tokio::test]
-async fn what_landed_beside_a_partition_that_failed_is_counted() {
+async fn writes_in_progress_when_a_partition_fails_are_counted() {
     let manifest = manifest("merge", "[{name: b, from: id, transform: 'bucket[6]'}]", "");
     let root = tempfile::tempdir().unwrap();
     let records: Vec<Value> = (0..200).map(|id| thing(id, 1)).collect();
-    let merged = merge_refused_in(root.path(), &manifest, &records, &["/b=2/"]).await;
+    let merged = merge_with_refusals(root.path(), &manifest, &records, &["/b=2/"]).await;
     let (rows, parts) = stored(root.path(), &manifest, Format::Parquet).await;
-    assert_eq!(parts, 5, "the other partitions were under way, and landed");
+    assert_eq!(parts, 5, "the writes of the other partitions were in progress");
     assert_eq!((merged.new, merged.changed, merged.unchanged), (rows.len() as u64, 0, 0));
     assert_eq!((merged.objects, merged.bytes_written), objects(root.path(), "test/").await);
 
@@ -50,24 +55,24 @@ async fn what_landed_beside_a_partition_that_failed_is_counted() {
     assert_eq!((rest.new, rest.unchanged), (200 - merged.new, merged.new));
 }
 
-/// A store that refuses everything is not asked for every partition.
+/// If the store refuses every write, it gets no request for most of the partitions.
 #[tokio::test]
-async fn no_partition_is_begun_after_one_that_failed() {
+async fn no_partition_is_started_after_one_that_failed() {
     let manifest = manifest("merge", "[{name: b, from: id, transform: identity}]", "");
     let root = tempfile::tempdir().unwrap();
     let records: Vec<Value> = (0..200).map(|id| thing(id, 1)).collect();
-    let merged = merge_refused_in(root.path(), &manifest, &records, &["/b=0/", "/b=1/", "/b=10/", "/b=100/"]).await;
+    let merged = merge_with_refusals(root.path(), &manifest, &records, &["/b=0/", "/b=1/", "/b=10/", "/b=100/"]).await;
     assert!(merged.new <= 2 * MAX_CONCURRENT as u64, "{merged:?}");
     let (rows, _) = stored(root.path(), &manifest, Format::Parquet).await;
     assert_eq!(merged.new, rows.len() as u64);
 }
 
 #[tokio::test]
-async fn a_history_that_was_written_before_an_error_is_counted() {
+async fn versions_that_were_recorded_before_an_error_are_counted() {
     let manifest = with_history();
     let root = tempfile::tempdir().unwrap();
     let records: Vec<Value> = (0..40).map(|id| thing(id, 1)).collect();
-    let merged = merge_refused_in(root.path(), &manifest, &records, &["things/b="]).await;
+    let merged = merge_with_refusals(root.path(), &manifest, &records, &["things/b="]).await;
     assert_eq!((merged.new, merged.objects), (0, 1));
     assert_eq!((merged.objects, merged.bytes_written), objects(root.path(), "test/things_history/").await);
 }

@@ -1,4 +1,4 @@
-//! A directory as a store, with a say before every operation.
+//! A store in a directory, with a function that is called before every operation.
 
 use std::fmt;
 use std::path::Path;
@@ -7,20 +7,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use lake::{Kind, Listed, Local, Object, Precondition, Store, StoreError, Version, WriteOutcome};
 
-use lake::{Kind, Listed, Local, Object, WriteOutcome, Store, StoreError, Version, Precondition};
-
-/// What happens before an operation on a key; its error is the operation's.
+/// The function that is called before an operation on a key. Its error is that of the operation.
 type Before = dyn Fn(&'static str, &str) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
 
-/// A directory, but for what happens before each operation.
+/// A store in a directory that calls a function before each operation.
 pub(super) struct Interposed {
     inner: Local,
     before: Box<Before>,
 }
 
 impl Interposed {
-    /// The lake at `root`. `before` is told `list`, `read` or `write` and the key.
+    /// Creates a store for the lake at `root`. `before` gets `list`, `read` or `write`, and the key.
     pub(super) fn new<F>(root: &Path, before: impl Fn(&'static str, &str) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), StoreError>> + Send + 'static,
@@ -30,9 +29,9 @@ impl Interposed {
     }
 }
 
-/// A store's trouble of this kind.
-pub(super) fn trouble(kind: Kind, operation: &'static str, key: &str) -> StoreError {
-    StoreError { kind, operation, place: key.to_owned(), detail: "as the test has it".into() }
+/// The error of an operation that the test refuses.
+pub(super) fn refusal(kind: Kind, operation: &'static str, key: &str) -> StoreError {
+    StoreError { kind, operation, place: key.to_owned(), detail: "the test refuses it".into() }
 }
 
 impl fmt::Debug for Interposed {
@@ -60,6 +59,6 @@ impl Store for Interposed {
 
     async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError> {
         (self.before)("write", key).await?;
-        self.inner.put(key, bytes, when).await
+        self.inner.put(key, bytes, precondition).await
     }
 }

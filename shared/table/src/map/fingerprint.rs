@@ -1,0 +1,50 @@
+//! The fingerprint of a row.
+
+use manifest::Column;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::own;
+use super::row::Cell;
+
+/// Returns the fingerprint of a row: a hash of its cells, without those of volatile columns, and of its `_extra` and `_issues`.
+///
+/// The names of the columns are part of the hash, and cells without a value are not. So a column that is added to the manifest changes
+/// no fingerprint until a record has a value for it.
+pub(super) fn fingerprint(columns: &[Column], cells: &[Cell], extra: Option<&str>, issues: Option<&str>) -> i64 {
+    let mut hash = Xxh3::new();
+    for (column, cell) in columns.iter().zip(cells) {
+        if !column.volatile && *cell != Cell::Null {
+            add_bytes(&mut hash, column.name.as_bytes());
+            add_cell(&mut hash, cell);
+        }
+    }
+    for (name, text) in [(own::EXTRA, extra), (own::ISSUES, issues)] {
+        if let Some(text) = text {
+            add_bytes(&mut hash, name.as_bytes());
+            add_bytes(&mut hash, text.as_bytes());
+        }
+    }
+    hash.digest().cast_signed()
+}
+
+fn add_cell(hash: &mut Xxh3, cell: &Cell) {
+    match cell {
+        Cell::Null => add_bytes(hash, b""),
+        Cell::Text(text) => add_bytes(hash, text.as_bytes()),
+        Cell::Double(number) => add_bytes(hash, &number.to_le_bytes()),
+        Cell::Bool(value) => add_bytes(hash, &[u8::from(*value)]),
+        Cell::Timestamp(number) | Cell::Bigint(number) => add_bytes(hash, &number.to_le_bytes()),
+        Cell::Date(days) => add_bytes(hash, &days.to_le_bytes()),
+        Cell::Decimal(number) => add_bytes(hash, &number.to_le_bytes()),
+        Cell::List(cells) => {
+            hash.update(&(cells.len() as u64).to_le_bytes());
+            cells.iter().for_each(|cell| add_cell(hash, cell));
+        }
+    }
+}
+
+/// Adds the length before the bytes, so that `ab`, `c` and `a`, `bc` have different hashes.
+fn add_bytes(hash: &mut Xxh3, bytes: &[u8]) {
+    hash.update(&(bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}

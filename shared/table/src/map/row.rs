@@ -1,0 +1,63 @@
+//! A row and its cells.
+
+use manifest::Cursor;
+use serde_json::{Value, json};
+
+/// One value of a row, of the type that its column has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// No value.
+    Null,
+    /// A text, or any JSON value as compact JSON.
+    Text(String),
+    /// A 64-bit floating point number.
+    Double(f64),
+    /// True or false.
+    Bool(bool),
+    /// An instant, in microseconds since 1970 in UTC.
+    Timestamp(i64),
+    /// A day, in days since 1970.
+    Date(i32),
+    /// A 64-bit signed integer.
+    Bigint(i64),
+    /// A decimal, in units of 10⁻⁹.
+    Decimal(i128),
+    /// A list of values of one type. It has no null elements.
+    List(Vec<Self>),
+}
+
+/// A record as the table holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The values of the primary key as one text, written by [`join_key`].
+    pub key: String,
+    /// The partition, as in `sale_day=2026-11-21`. It is empty if the table has only one.
+    pub partition: String,
+    /// The values of the manifest's columns, in their order.
+    pub cells: Vec<Cell>,
+    /// The value of the column [`own::FINGERPRINT`](super::own::FINGERPRINT).
+    pub fingerprint: i64,
+    /// The value of the column [`own::EXTRA`](super::own::EXTRA).
+    pub extra: Option<String>,
+    /// The value of the column [`own::ISSUES`](super::own::ISSUES).
+    pub issues: Option<String>,
+    /// The value of the resource's cursor in the record. It is `None` if the resource or the record has none.
+    pub cursor: Option<Cursor>,
+}
+
+/// A record that cannot become a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    /// The record as the API sent it.
+    pub record: Value,
+    /// The reason why the record cannot become a row.
+    pub reason: String,
+}
+
+/// Joins the values of a key into one text. Several values are written as a JSON list, so that no two keys have the same text.
+pub fn join_key(mut values: Vec<String>) -> String {
+    match values.len() {
+        1 => values.remove(0),
+        _ => json!(values).to_string(),
+    }
+}

@@ -1,0 +1,63 @@
+//! What every operation on the parts of one table needs.
+
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema, SchemaRef};
+use lake::Store;
+use manifest::WriteDisposition;
+
+use super::memory::RewriteMemory;
+use crate::format::Format;
+
+/// The largest size of a row group, in bytes as stored. A rewrite holds one decoded row group at a time.
+const MAX_ROW_GROUP_BYTES: usize = 16 << 20;
+
+/// The store and the settings of one table, which every operation on its parts needs.
+#[derive(Clone, Debug)]
+pub(super) struct TableContext<'t> {
+    pub(super) store: &'t dyn Store,
+    /// The prefix of the keys of all parts, as in `see_tickets/sales`.
+    pub(super) root: String,
+    /// The schema of the rows that are merged.
+    pub(super) row_schema: SchemaRef,
+    /// The schema of the parts that are written: the columns of the rows, then the retired ones, which the manifest no longer has.
+    pub(super) part_schema: SchemaRef,
+    /// The number of the manifest's columns. They are the first ones of the schemas.
+    pub(super) manifest_columns: usize,
+    /// The columns of the primary key.
+    pub(super) key_columns: Vec<String>,
+    /// The column that says since when a row has vanished, if the table has it.
+    pub(super) vanished_column: Option<String>,
+    /// The columns that say when a row is past. The first one with a value counts.
+    pub(super) passed_by: Vec<String>,
+    pub(super) write_disposition: WriteDisposition,
+    pub(super) format: Format,
+    /// The size at which a part takes no more rows, in bytes as stored.
+    pub(super) target_bytes: usize,
+    /// The limit for parts that are rewritten at the same time.
+    pub(super) memory: Arc<RewriteMemory>,
+}
+
+impl TableContext<'_> {
+    /// Keeps `retired` columns in the parts that are written. They are null in the rows that are merged.
+    pub(super) fn retain(&mut self, retired: &[Field]) {
+        let fields = self.row_schema.fields().iter().cloned().chain(retired.iter().cloned().map(Arc::new));
+        self.part_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    }
+
+    /// Returns the size in bytes at which a row group is closed. A rewrite decodes the row groups that it changes, so that smaller ones
+    /// cost less.
+    pub(super) fn row_group_bytes(&self) -> usize {
+        (self.target_bytes / 2).min(MAX_ROW_GROUP_BYTES)
+    }
+
+    /// Whether the table has a column `name` that may be null.
+    pub(super) fn is_nullable(&self, name: &str) -> bool {
+        self.part_schema.field_with_name(name).is_ok_and(Field::is_nullable)
+    }
+
+    /// Returns the prefix of the keys of a partition's parts, without the `/` at its end. `partition` is empty for a table with only one.
+    pub(super) fn partition_prefix(&self, partition: &str) -> String {
+        if partition.is_empty() { self.root.clone() } else { format!("{}/{partition}", self.root) }
+    }
+}
