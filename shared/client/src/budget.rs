@@ -6,18 +6,21 @@ use manifest::time::Instant;
 
 use crate::retry::DEFAULT_ATTEMPTS;
 
-/// What a run may use.
+/// How long a request may take if the run does not say.
+const DEFAULT_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a run may use of an API.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// The requests that may be sent, retries included; `None`: no limit.
+    /// The requests that may be sent, retries and requests for tokens included; `None`: no limit.
     pub max_requests: Option<u64>,
-    /// When reading must end, so that what was read can still be stored.
+    /// The time after which no request is sent, so that the pages that were read can still be stored; `None`: no limit.
     pub deadline: Option<Instant>,
-    /// The requests sent for one page, the first included.
+    /// The requests sent for one page or token, the first included.
     pub attempts: u32,
-    /// How long one request may take, from its sending to its answer's last byte.
+    /// How long one request may take, from its sending to the last byte of its response.
     pub request_timeout: Duration,
-    /// The records asked for in one page; `None`: the most that the API gives.
+    /// The records to ask for in one page; `None`: the most that the API gives.
     pub page_size: Option<u64>,
 }
 
@@ -27,7 +30,7 @@ impl Default for Budget {
             max_requests: None,
             deadline: None,
             attempts: DEFAULT_ATTEMPTS,
-            request_timeout: Duration::from_secs(60),
+            request_timeout: DEFAULT_REQUEST_TIMEOUT,
             page_size: None,
         }
     }
@@ -40,7 +43,7 @@ pub struct Requests {
     pub sent: u64,
     /// The requests among them that repeated a failed one.
     pub retried: u64,
-    /// The answers with status 429.
+    /// The responses with status 429.
     pub throttled: u64,
 }
 

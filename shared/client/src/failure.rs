@@ -1,42 +1,46 @@
-//! Why one try had no answer, and whether another try can help.
+//! Why one attempt brought no page, and whether another attempt can help.
 
 use std::time::Duration;
 
 use manifest::endpoint::Action;
 use manifest::time::Instant;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::retry;
-use crate::text::detail;
+use crate::text::excerpt;
 use crate::transport::HttpResponse;
 
-/// Why one try had no answer.
+/// Why one attempt brought no page.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The status is one of failure.
+    /// The status, or `response_actions`, say that the request failed.
     Status {
         status: u16,
         /// The wait that the API asks for.
         retry_after: Option<Duration>,
+        /// The beginning of the response's body.
         detail: String,
-        /// The action of `response_actions` for this answer.
+        /// The action of `response_actions` for this response.
         action: Option<Action>,
     },
-    /// There was no answer, or only a part of one.
+    /// There was no response, or only a part of one.
     Connection(String),
-    /// The answer is not what it should be.
+    /// The response is not what it should be.
     Unreadable(String),
 }
 
 impl Failure {
-    /// The failure of an answer by its status, or by the manifest's `action`.
-    pub(crate) fn of_status(answer: &HttpResponse, action: Option<Action>, now: Instant) -> Self {
-        let header = answer.headers.get(reqwest::header::RETRY_AFTER).or_else(|| answer.headers.get("x-retry-after"));
-        let header = header.and_then(|header| header.to_str().ok());
-        let retry_after = header.and_then(|header| retry::retry_after(header, now));
-        Self::Status { status: answer.status, retry_after, detail: detail(&answer.body), action }
+    /// Creates the failure that a response stands for by its status, or by the manifest's `action`. The response must not hold the key.
+    pub(crate) fn of_response(response: &HttpResponse, action: Option<Action>, now: Instant) -> Self {
+        Self::Status {
+            status: response.status,
+            retry_after: wait_asked_for(&response.headers, now),
+            detail: excerpt(&response.body),
+            action,
+        }
     }
 
-    /// Whether another try can help.
+    /// Whether another attempt can help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Status { action: Some(action), .. } => *action == Action::Retry,
@@ -50,18 +54,23 @@ impl Failure {
         matches!(self, Self::Status { status: 429, .. })
     }
 
-    /// The wait that the API asks for before the next try.
+    /// The wait before the next attempt that the API asks for.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
+            Self::Connection(_) | Self::Unreadable(_) => None,
         }
     }
 
-    /// The failure's text, with the number of attempts.
-    pub(crate) fn after(&self, attempts: u32) -> String {
+    /// Returns the failure's text with the number of attempts.
+    pub(crate) fn after_attempts(&self, attempts: u32) -> String {
         if attempts > 1 { format!("{self}, after {attempts} attempts") } else { self.to_string() }
     }
+}
+
+fn wait_asked_for(headers: &HeaderMap, now: Instant) -> Option<Duration> {
+    let header = headers.get(RETRY_AFTER).or_else(|| headers.get("x-retry-after"))?;
+    retry::retry_after(header.to_str().ok()?, now)
 }
 
 impl std::fmt::Display for Failure {
@@ -69,7 +78,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::Status { status, detail, .. } => write!(f, "answered {status}: {detail}"),
             Self::Connection(reason) => write!(f, "could not be read: {reason}"),
-            Self::Unreadable(reason) => write!(f, "answered what cannot be read: {reason}"),
+            Self::Unreadable(reason) => write!(f, "gave an unreadable answer: {reason}"),
         }
     }
 }

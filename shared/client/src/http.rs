@@ -9,11 +9,13 @@ use manifest::endpoint::Method;
 use crate::error::chain;
 use crate::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 
-/// How long a connection may idle: one that is older does not outlive a frozen Lambda.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a new connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may stay open without a request: a longer one does not survive a Lambda function that is frozen meanwhile.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// One HTTP client for every source, made when it is first needed: reading the system's root certificates takes longer than the
-/// rest of a function's start, and is not needed to ask for the first event.
+/// One HTTP client for every source, built when it is first needed. Reading the system's root certificates takes longer than the rest of a
+/// function's start, and is not needed to read the first event.
 #[derive(Debug, Default)]
 pub struct Http(OnceLock<reqwest::Client>);
 
@@ -24,8 +26,8 @@ impl Http {
         }
         let client = reqwest::Client::builder()
             .user_agent(concat!("ticketlake/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(MAX_IDLE_TIME)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| TransportError::Setup(format!("the HTTP client could not be built: {}", chain(&error))))?;
@@ -46,10 +48,16 @@ impl Transport for Http {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let connection = |error: reqwest::Error| TransportError::Connection(chain(&error.without_url()));
-        let response = request.send().await.map_err(connection)?;
+        let response = request.send().await.map_err(|error| TransportError::Connection(reason(error)))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes().await.map_err(connection)?;
-        Ok(HttpResponse { status, headers, body })
+        match response.bytes().await {
+            Ok(body) => Ok(HttpResponse { status, headers, body }),
+            Err(error) => Err(TransportError::Body { headers: Box::new(headers), reason: reason(error) }),
+        }
     }
+}
+
+/// The error's text with its causes, without the address, whose query may hold the key.
+fn reason(error: reqwest::Error) -> String {
+    chain(&error.without_url())
 }

@@ -1,7 +1,7 @@
-//! Records as texts: a page waits as the bytes that came, and each record is decoded when its turn comes.
+//! Records as texts: a page waits as the bytes that came, and each record is decoded when it is needed.
 //!
-//! A page of 200 events is 2.3 MB of text and 10 MB of values, in a hundred thousand allocations. A dozen pages are on their way at
-//! once; one record is decoded at a time.
+//! A page of 200 events is 2.3 MB of text and 10 MB of values, in a hundred thousand allocations. A dozen pages are on their way at a time;
+//! one record is decoded at a time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,36 +17,36 @@ use manifest::path::Step;
 /// A record of a page.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// As it came: a stretch of its page's bytes, which are kept as long as any of its records. Blocks of each record's own would
-    /// leave the heap in pieces that no page fits in.
+    /// The record's JSON text: a slice of its page's bytes, which are kept as long as any of its records. An allocation for each record
+    /// would leave the heap in pieces that no page fits in.
     Text(Bytes),
-    /// Decoded with the page that it was found in.
+    /// The record's value, which was decoded with its page.
     Value(Value),
 }
 
 impl Record {
-    /// The record. A text that no value can hold (a number beyond a double's range) stays a text, which no table takes: it is
-    /// rejected, and kept.
+    /// Returns the record's value. A record with a number beyond a double's range has none: its text is returned as a string, which no
+    /// table takes, so that it is rejected and kept.
     pub fn value(&self) -> Cow<'_, Value> {
         match self {
-            Self::Text(text) => Cow::Owned(decoded(text)),
+            Self::Text(text) => Cow::Owned(decode(text)),
             Self::Value(value) => Cow::Borrowed(value),
         }
     }
 
-    /// As [`Record::value`], of a record that is used up.
+    /// Returns what [`Record::value`] returns, without a copy.
     pub fn into_value(self) -> Value {
         match self {
-            Self::Text(text) => decoded(&text),
+            Self::Text(text) => decode(&text),
             Self::Value(value) => value,
         }
     }
 
-    /// The first value at `path`, without the rest of the record being decoded.
+    /// Returns the first value at `path`; the rest of the record is not decoded.
     pub fn at(&self, path: &JsonPath) -> Option<Value> {
         match self {
             Self::Text(text) if !path.is_many() => {
-                Pick(path.steps()).deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()?
+                ValueAt(path.steps()).deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()?
             }
             record => path.first(&record.value()).cloned(),
         }
@@ -57,16 +57,20 @@ impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Text(text), Self::Text(other)) => text == other,
-            (one, other) => one.value() == other.value(),
+            _ => self.value() == other.value(),
         }
     }
 }
 
-fn decoded(text: &[u8]) -> Value {
+fn decode(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
 }
 
-/// Decodes an answer but for the list at `path`, of which the elements come as texts; there the answer has an empty list.
+/// Decodes a response except for the list at `path`. Returns the response with an empty list there, and the elements of the list as texts.
+///
+/// # Errors
+///
+/// The response is not JSON.
 pub(crate) fn envelope(body: &Bytes, path: &JsonPath) -> Result<(Value, Vec<Record>), serde_json::Error> {
     let mut records = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
@@ -75,7 +79,7 @@ pub(crate) fn envelope(body: &Bytes, path: &JsonPath) -> Result<(Value, Vec<Reco
     Ok((rest, records))
 }
 
-/// A value whose list at the end of `steps` is taken out.
+/// Decodes a value and takes out the list at the end of `steps`.
 struct Envelope<'s> {
     page: &'s Bytes,
     steps: &'s [Step],
@@ -158,10 +162,10 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 }
 
-/// The value at the end of some steps; the rest is passed over.
-struct Pick<'s>(&'s [Step]);
+/// Decodes the value at the end of some steps and skips the rest.
+struct ValueAt<'s>(&'s [Step]);
 
-impl<'de> DeserializeSeed<'de> for Pick<'_> {
+impl<'de> DeserializeSeed<'de> for ValueAt<'_> {
     type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
@@ -172,7 +176,7 @@ impl<'de> DeserializeSeed<'de> for Pick<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Pick<'_> {
+impl<'de> Visitor<'de> for ValueAt<'_> {
     type Value = Option<Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,9 +189,9 @@ impl<'de> Visitor<'de> for Pick<'_> {
             _ => None,
         };
         let mut found = None;
-        while let Some(is_wanted) = members.next_key_seed(Is(wanted.map_or("", |(field, _)| field)))? {
+        while let Some(is_wanted) = members.next_key_seed(NameIs(wanted.map_or("", |(field, _)| field)))? {
             match wanted {
-                Some((_, steps)) if is_wanted => found = members.next_value_seed(Pick(steps))?,
+                Some((_, steps)) if is_wanted => found = members.next_value_seed(ValueAt(steps))?,
                 _ => _ = members.next_value::<IgnoredAny>()?,
             }
         }
@@ -202,7 +206,7 @@ impl<'de> Visitor<'de> for Pick<'_> {
                     return Ok(None);
                 }
             }
-            found = elements.next_element_seed(Pick(steps))?.flatten();
+            found = elements.next_element_seed(ValueAt(steps))?.flatten();
         }
         while elements.next_element::<IgnoredAny>()?.is_some() {}
         Ok(found)
@@ -233,10 +237,10 @@ impl<'de> Visitor<'de> for Pick<'_> {
     }
 }
 
-/// Whether a member has this name, without a copy of its name.
-struct Is<'n>(&'n str);
+/// Compares the name of a member with a wanted one, without copying it.
+struct NameIs<'n>(&'n str);
 
-impl<'de> DeserializeSeed<'de> for Is<'_> {
+impl<'de> DeserializeSeed<'de> for NameIs<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -244,7 +248,7 @@ impl<'de> DeserializeSeed<'de> for Is<'_> {
     }
 }
 
-impl Visitor<'_> for Is<'_> {
+impl Visitor<'_> for NameIs<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,18 +286,18 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_found_in_a_text_as_in_a_value() {
+    fn a_path_finds_the_same_in_a_text_as_in_a_value() {
         let record =
             json!({"id": "1", "dates": {"start": {"at": "t"}, "x": 1}, "list": [{"n": 1}, {"n": [2]}], "none": null});
         let text = Record::Text(serde_json::to_vec(&record).unwrap().into());
-        for place in ["id", "dates.start.at", "dates.start", "list[1].n", "list[2].n", "list[*].n", "id.x", "none", "$"]
+        for name in ["id", "dates.start.at", "dates.start", "list[1].n", "list[2].n", "list[*].n", "id.x", "none", "$"]
         {
-            assert_eq!(text.at(&path(place)), path(place).first(&record).cloned(), "{place}");
+            assert_eq!(text.at(&path(name)), path(name).first(&record).cloned(), "{name}");
         }
     }
 
     #[test]
-    fn what_no_value_can_hold_stays_a_text() {
+    fn a_record_that_no_value_can_hold_stays_a_text() {
         let (_, records) = envelope(&Bytes::from(r#"[{"id": 1e999}]"#), &path("$")).unwrap();
         assert_eq!(records[0].value().as_ref(), &json!(r#"{"id": 1e999}"#));
     }

@@ -1,25 +1,27 @@
-//! Where the records lie in an answer.
+//! Where the records are in a response.
 
 use serde_json::Value;
 
 use manifest::JsonPath;
 use manifest::path::Step;
 
-/// Keys that lists of records have, by dlt's detector.
-const USUAL: [&str; 11] =
+/// The usual names of a list of records, from dlt's detector.
+const USUAL_NAMES: [&str; 11] =
     ["data", "items", "results", "entries", "records", "rows", "entities", "payload", "content", "objects", "values"];
 /// How deep a list of records is looked for, as dlt does.
-const DEEPEST: usize = 3;
+const MAX_DEPTH: usize = 3;
 
-/// Takes the records at `selector` out of `body`. Their absence is an error unless `empty`, the answer's own word that there are
-/// none: a misspelt selector would otherwise read as an empty API.
-pub(crate) fn take(mut body: Value, selector: &JsonPath, empty: bool) -> Result<Vec<Value>, String> {
+/// Takes the records at `selector` out of `body`. `may_be_absent` says that the response itself counts no records.
+///
+/// # Errors
+///
+/// A message, if there is nothing at `selector` and there should be. A misspelt selector would otherwise read as an empty API.
+pub(crate) fn take(mut body: Value, selector: &JsonPath, may_be_absent: bool) -> Result<Vec<Value>, String> {
     if !selector.is_in(&body) {
-        return if empty {
-            Ok(Vec::new())
-        } else {
-            Err(format!("`{selector}` is not in the answer; it has: {}", keys(&body)))
-        };
+        if may_be_absent {
+            return Ok(Vec::new());
+        }
+        return Err(format!("`{selector}` is not in the answer; it has: {}", member_names(&body)));
     }
     if selector.is_many() {
         let mut records = Vec::new();
@@ -39,8 +41,8 @@ pub(crate) fn take(mut body: Value, selector: &JsonPath, empty: bool) -> Result<
     })
 }
 
-/// Whether `selector` finds no record in `body`.
-pub(crate) fn none_at(body: &Value, selector: &JsonPath) -> bool {
+/// Whether there is no record at `selector`.
+pub(crate) fn is_empty_at(body: &Value, selector: &JsonPath) -> bool {
     match selector.first(body) {
         Some(Value::Array(records)) => records.is_empty(),
         Some(Value::Null) | None => true,
@@ -48,44 +50,47 @@ pub(crate) fn none_at(body: &Value, selector: &JsonPath) -> bool {
     }
 }
 
-/// Takes the value at `path` out of `body`, without a copy of it.
+/// Takes the value at `path` out of `body` without copying it.
 fn take_value(body: &mut Value, path: &JsonPath) -> Value {
-    let mut at = body;
+    let mut value = body;
     for step in path.steps() {
         let next = match step {
-            Step::Field(name) => at.get_mut(name),
-            Step::Index(index) => at.get_mut(index),
+            Step::Field(name) => value.get_mut(name),
+            Step::Index(index) => value.get_mut(index),
             Step::All | Step::Deep => None,
         };
         match next {
-            Some(next) => at = next,
+            Some(next) => value = next,
             None => return Value::Null,
         }
     }
-    at.take()
+    value.take()
 }
 
-/// The one place that can only be the records': the answer itself, the only list in it, or the only one with a usual name or the
-/// resource's own. More than one such list is an error that names them: dlt takes the first, which for Eventzilla is `pagination`.
+/// Finds the only list that can hold the records: the response itself, the only list with the resource's name or a usual one, or the only
+/// list in the response.
+///
+/// # Errors
+///
+/// A message that names the lists, if there are several. dlt takes the first one, which for Eventzilla is `pagination`.
 pub(crate) fn detect(body: &Value, resource: &str) -> Result<JsonPath, String> {
     if body.is_array() {
         return JsonPath::parse("$");
     }
     let mut lists = Vec::new();
-    find(body, &mut Vec::new(), &mut lists);
-    let named: Vec<&Vec<String>> = lists
-        .iter()
-        .filter(|path| path.last().is_some_and(|name| name == resource || USUAL.contains(&name.as_str())))
-        .collect();
-    let own: Vec<&Vec<String>> =
-        named.iter().copied().filter(|path| path.last().is_some_and(|name| name == resource)).collect();
-    let only = match (own.as_slice(), named.as_slice(), lists.as_slice()) {
+    find_lists(body, &mut Vec::new(), &mut lists);
+    let has_usual_name =
+        |path: &&Vec<String>| path.last().is_some_and(|name| name == resource || USUAL_NAMES.contains(&name.as_str()));
+    let usually_named: Vec<&Vec<String>> = lists.iter().filter(has_usual_name).collect();
+    let has_resource_name = |path: &&Vec<String>| path.last().is_some_and(|name| name == resource);
+    let named_like_resource: Vec<&Vec<String>> = lists.iter().filter(has_resource_name).collect();
+    let only = match (named_like_resource.as_slice(), usually_named.as_slice(), lists.as_slice()) {
         ([only], ..) | (_, [only], _) => only,
         (.., [only]) => only,
         (.., []) => {
             return Err(format!(
                 "no list of records is in the answer, it has: {}; say where they lie with `data_selector` (`$`: the whole answer is one)",
-                keys(body)
+                member_names(body)
             ));
         }
         _ => {
@@ -100,22 +105,24 @@ pub(crate) fn detect(body: &Value, resource: &str) -> Result<JsonPath, String> {
     JsonPath::parse(&format!("${quoted}"))
 }
 
-fn find(value: &Value, at: &mut Vec<String>, lists: &mut Vec<Vec<String>>) {
+/// Adds the path of every list in `value`, which is itself at `path`.
+fn find_lists(value: &Value, path: &mut Vec<String>, lists: &mut Vec<Vec<String>>) {
     let Value::Object(members) = value else { return };
     for (name, member) in members {
-        at.push(name.clone());
+        path.push(name.clone());
         if member.is_array() {
-            lists.push(at.clone());
-        } else if at.len() < DEEPEST {
-            find(member, at, lists);
+            lists.push(path.clone());
+        } else if path.len() < MAX_DEPTH {
+            find_lists(member, path, lists);
         }
-        at.pop();
+        path.pop();
     }
 }
 
-fn keys(body: &Value) -> String {
-    let keys = body.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>().join(", "));
-    keys.unwrap_or_else(|| "no fields".into())
+/// Returns the names of an object's members, for messages.
+fn member_names(body: &Value) -> String {
+    let names = body.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>().join(", "));
+    names.unwrap_or_else(|| "no fields".into())
 }
 
 #[cfg(test)]
@@ -125,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_list_that_can_be_no_other_is_taken_for_the_records() {
+    fn the_records_are_the_only_list_that_can_hold_them() {
         for (body, expected) in [
             (json!([{"id": 1}]), Some("$")),
             (json!({"next": null, "things": []}), Some("things")),
@@ -141,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_that_finds_nothing_is_an_error_unless_there_is_nothing() {
+    fn a_selector_that_finds_nothing_is_an_error_unless_the_response_counts_none() {
         let selector = JsonPath::parse("evnts").unwrap();
         assert!(take(json!({"events": [1]}), &selector, false).unwrap_err().contains("it has: events"));
         assert_eq!(take(json!({"page": 1}), &selector, true), Ok(vec![]));

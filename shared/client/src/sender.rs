@@ -1,27 +1,31 @@
-//! The one way in which requests leave: within the run's budget and deadline, and within the API's limits.
+//! The only way in which requests leave: within the run's budget and deadline, and within the API's rate limits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use manifest::endpoint::Method;
 use manifest::time::Clock;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 
 use crate::budget::{Budget, Requests};
 use crate::error::{Error, Stop};
 use crate::failure::Failure;
-use crate::limits::{LONGEST_WAIT, Limits};
+use crate::limits::{MAX_WAIT, RateLimiter, RequestNumber};
 use crate::retry;
 use crate::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 
-/// How long a request may take that leaves just before the deadline. A page takes a second; a Lambda keeps 30 s for storing.
-const LAST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may take that leaves just before the deadline. A page takes a second; a Lambda function keeps 30 s for storing.
+const MIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends the requests of one run to one source.
 #[derive(Debug)]
-pub struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     transport: &'a dyn Transport,
     budget: Budget,
-    limits: Limits<'a>,
+    limiter: RateLimiter<'a>,
     clock: &'a dyn Clock,
     in_flight: Semaphore,
     sent: AtomicU64,
@@ -29,17 +33,46 @@ pub struct Sender<'a> {
     throttled: AtomicU64,
 }
 
+/// A request, complete but for the time that it may take.
+#[derive(Clone)]
+pub(crate) struct UnsentRequest {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
+
 /// How one attempt ended.
-pub(crate) type Attempted = Result<HttpResponse, String>;
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// A response came, with any status.
+    Response(HttpResponse),
+    /// No response came, or only a part of one, for this reason. The text may hold the key.
+    Lost(String),
+}
+
+/// What follows a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AfterFailure {
+    /// The wait is over: the request is to be sent again.
+    Retry,
+    /// No further attempt is allowed, or none can help.
+    GiveUp,
+}
 
 impl<'a> Sender<'a> {
-    /// Sends by `transport`, within `budget` and `limits`.
-    pub fn new(transport: &'a dyn Transport, budget: Budget, limits: Limits<'a>, clock: &'a dyn Clock) -> Self {
+    /// Creates a sender that sends through `transport`, within `budget` and `limiter`.
+    pub(crate) fn new(
+        transport: &'a dyn Transport,
+        budget: Budget,
+        limiter: RateLimiter<'a>,
+        clock: &'a dyn Clock,
+    ) -> Self {
         Self {
             transport,
             budget,
-            in_flight: Semaphore::new(limits.in_flight()),
-            limits,
+            in_flight: Semaphore::new(limiter.in_flight()),
+            limiter,
             clock,
             sent: AtomicU64::new(0),
             retried: AtomicU64::new(0),
@@ -48,7 +81,7 @@ impl<'a> Sender<'a> {
     }
 
     /// The requests so far.
-    pub fn requests(&self) -> Requests {
+    pub(crate) fn requests(&self) -> Requests {
         Requests {
             sent: self.sent.load(Ordering::Relaxed),
             retried: self.retried.load(Ordering::Relaxed),
@@ -57,13 +90,13 @@ impl<'a> Sender<'a> {
     }
 
     /// What the run may use.
-    pub fn budget(&self) -> &Budget {
+    pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// The API's limits.
-    pub fn limits(&self) -> &Limits<'a> {
-        &self.limits
+    /// The API's rate limits.
+    pub(crate) fn limiter(&self) -> &RateLimiter<'a> {
+        &self.limiter
     }
 
     /// The clock that waits and deadlines are measured by.
@@ -72,11 +105,15 @@ impl<'a> Sender<'a> {
     }
 
     /// Refuses to go on when the budget is used up or the deadline has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Limit`].
     pub(crate) fn check_budget(&self) -> Result<(), Stop> {
-        if let Some(requests) = self.budget.max_requests
-            && self.sent.load(Ordering::Relaxed) >= requests
+        if let Some(max_requests) = self.budget.max_requests
+            && self.sent.load(Ordering::Relaxed) >= max_requests
         {
-            return Err(Stop::Limit(format!("max_requests of {requests} is used up")));
+            return Err(out_of_requests(max_requests));
         }
         if self.budget.deadline.is_some_and(|deadline| self.clock.now() >= deadline) {
             return Err(Stop::Limit("out of time".into()));
@@ -84,42 +121,67 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Sends the request that `build` makes, once the limits allow it. `attempt` counts from 1; from 2 on it is a retry. The text of a
-    /// lost connection may hold the key.
-    pub(crate) async fn send(
+    /// Sends a request to the API once the limits allow it, and takes over the rate limits in the response's headers. `attempt` counts from
+    /// 1; from 2 on the request is a retry.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Limit`] if the request may not be sent in this run. [`Error::Setup`] if no request can be sent at all.
+    pub(crate) async fn send_to_api(&self, request: UnsentRequest, attempt: u32) -> Result<Attempt, Stop> {
+        let (number, result) = self.send(request, attempt).await?;
+        match &result {
+            Ok(HttpResponse { headers, .. }) => self.limiter.apply_headers(number, headers),
+            Err(TransportError::Body { headers, .. }) => self.limiter.apply_headers(number, headers),
+            Err(_) => {}
+        }
+        outcome(result)
+    }
+
+    /// Sends a request for an access token, as [`Self::send_to_api`] does. A token endpoint has rate limits of its own, so the headers of its
+    /// response say nothing about those of the API.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::send_to_api`].
+    pub(crate) async fn send_to_token_endpoint(&self, request: UnsentRequest, attempt: u32) -> Result<Attempt, Stop> {
+        let (_, result) = self.send(request, attempt).await?;
+        outcome(result)
+    }
+
+    async fn send(
         &self,
+        request: UnsentRequest,
         attempt: u32,
-        build: impl FnOnce(Duration) -> Result<HttpRequest, String>,
-    ) -> Result<Attempted, Stop> {
-        // Never closed: the error cannot come.
+    ) -> Result<(RequestNumber, Result<HttpResponse, TransportError>), Stop> {
+        // The semaphore is never closed, so the permit is always there.
         let _permit = self.in_flight.acquire().await;
-        let admitted = self.limits.admit(self.budget.deadline).await?;
+        let number = self.limiter.admit(self.budget.deadline).await?;
         // Other requests may have left while this one waited.
         self.count_sent()?;
         self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
-        let request = match build(self.timeout()) {
-            Ok(request) => request,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        match self.transport.send(request).await {
-            Ok(answer) => {
-                self.limits.apply_headers(admitted, &answer.headers);
-                Ok(Ok(answer))
-            }
-            Err(TransportError::Connection(reason)) => Ok(Err(reason)),
-            Err(TransportError::Setup(reason)) => Err(Stop::Error(Error::Setup(reason))),
-        }
+        let UnsentRequest { method, url, headers, body } = request;
+        let request = HttpRequest { method, url, headers, body, timeout: self.timeout() };
+        Ok((number, self.transport.send(request).await))
     }
 
-    /// Waits before the next attempt after `failure`, the end of attempt number `attempt`. `Ok(false)`: no further attempt can help.
-    pub(crate) async fn wait_for_retry(&self, request: &str, failure: &Failure, attempt: u32) -> Result<bool, Stop> {
+    /// Waits before the next attempt after `failure`, the end of attempt number `attempt`.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Limit`] if the wait is longer than the run.
+    pub(crate) async fn wait_for_retry(
+        &self,
+        request: &str,
+        failure: &Failure,
+        attempt: u32,
+    ) -> Result<AfterFailure, Stop> {
         self.throttled.fetch_add(u64::from(failure.is_throttled()), Ordering::Relaxed);
         if attempt >= self.budget.attempts || !failure.is_transient() {
-            return Ok(false);
+            return Ok(AfterFailure::GiveUp);
         }
         let wait = failure.retry_after().unwrap_or_else(|| retry::backoff(attempt));
         let now = self.clock.now();
-        if wait > LONGEST_WAIT {
+        if wait > MAX_WAIT {
             return Err(Stop::Limit(retry::long_pause(failure, wait, now)));
         }
         if self.budget.deadline.is_some_and(|deadline| now + wait > deadline) {
@@ -127,24 +189,36 @@ impl<'a> Sender<'a> {
         }
         tracing::warn!(request, attempt, wait_ms = wait.as_millis() as u64, "{failure}; trying again");
         if failure.is_throttled() {
-            self.limits.pause(wait);
+            self.limiter.pause(wait);
         } else {
             tokio::time::sleep(wait).await;
         }
-        Ok(true)
+        Ok(AfterFailure::Retry)
     }
 
-    /// How long a request that leaves now may take: one that hangs must not keep what was read from being stored.
+    /// Returns how long a request that leaves now may take. A request that hangs must not keep the pages that were read from being stored.
     fn timeout(&self) -> Duration {
         let left = self.budget.deadline.map(|deadline| (deadline - self.clock.now()).to_std().unwrap_or_default());
-        left.map_or(self.budget.request_timeout, |left| self.budget.request_timeout.min(left.max(LAST_TIMEOUT)))
+        left.map_or(self.budget.request_timeout, |left| self.budget.request_timeout.min(left.max(MIN_TIMEOUT)))
     }
 
-    /// Counts a request that leaves now; refuses the one that would be too many.
+    /// Counts a request that leaves now; refuses one that would be too many.
     fn count_sent(&self) -> Result<(), Stop> {
-        let most = self.budget.max_requests.unwrap_or(u64::MAX);
-        let one_more = |sent: u64| (sent < most).then_some(sent + 1);
-        let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        counted.map(|_| ()).map_err(|_| Stop::Limit(format!("max_requests of {most} is used up")))
+        let max_requests = self.budget.max_requests.unwrap_or(u64::MAX);
+        let add_one = |sent: u64| (sent < max_requests).then_some(sent + 1);
+        let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add_one);
+        counted.map(|_| ()).map_err(|_| out_of_requests(max_requests))
     }
+}
+
+fn outcome(result: Result<HttpResponse, TransportError>) -> Result<Attempt, Stop> {
+    match result {
+        Ok(response) => Ok(Attempt::Response(response)),
+        Err(TransportError::Connection(reason) | TransportError::Body { reason, .. }) => Ok(Attempt::Lost(reason)),
+        Err(TransportError::Setup(reason)) => Err(Stop::Error(Error::Setup(reason))),
+    }
+}
+
+fn out_of_requests(max_requests: u64) -> Stop {
+    Stop::Limit(format!("max_requests of {max_requests} is used up"))
 }

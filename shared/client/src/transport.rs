@@ -1,4 +1,4 @@
-//! How a request is sent: the seam between the client and the network.
+//! How a request is sent: the boundary between the client and the network.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ pub struct HttpRequest {
     pub url: Url,
     /// All headers but those that the transport adds itself.
     pub headers: HeaderMap,
-    /// The body, if it has one.
+    /// The body, if the request has one.
     pub body: Option<Bytes>,
-    /// How long the request may take, from its sending to its answer's last byte.
+    /// How long the request may take, from its sending to the last byte of the response.
     pub timeout: Duration,
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for HttpRequest {
     }
 }
 
-/// The answer to a request.
+/// The response to a request.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
     /// The status code.
@@ -51,11 +51,18 @@ impl HttpResponse {
     }
 }
 
-/// Why a request has no answer.
+/// Why a request has no response.
 #[derive(Debug)]
 pub enum TransportError {
     /// The connection could not be made, was lost, or took too long. The text may hold the key.
     Connection(String),
+    /// The response began and its body did not come whole. The text may hold the key.
+    Body {
+        /// The response's headers, which came whole.
+        headers: Box<HeaderMap>,
+        /// What happened.
+        reason: String,
+    },
     /// No request can be sent at all: the client could not be built.
     Setup(String),
 }
@@ -63,10 +70,10 @@ pub enum TransportError {
 /// Sends requests.
 #[async_trait]
 pub trait Transport: Send + Sync + std::fmt::Debug {
-    /// Sends `request` once and reads the whole answer.
+    /// Sends `request` once and reads the whole response.
     ///
     /// # Errors
     ///
-    /// See [`TransportError`]. An answer with any status is no error.
+    /// See [`TransportError`]. A response with any status is no error.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
 }

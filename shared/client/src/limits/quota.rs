@@ -1,7 +1,7 @@
-//! The use of the counted limits, shared by every run that reads a source into one lake.
+//! The quota: the requests left in each counted rate window, shared by every run that reads a source into one lake.
 //!
-//! A run reserves requests before it sends them, so that runs at the same time never use more than there is, and gives back what it did
-//! not send. A killed run gives nothing back: what it had reserved counts as used until the window ends.
+//! A run reserves requests before it sends them, so that runs at the same time never use more than there is, and gives back the requests
+//! that it did not send. A killed run gives nothing back: its reservation counts as used until the rate window ends.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,135 +11,139 @@ use chrono::{DateTime, Utc};
 use manifest::RateWindow;
 use serde::{Deserialize, Serialize};
 
-use super::window::{Ceiling, Span, later};
+use super::period::{Alignment, ApiCount, Period, later};
 
-/// A reservation is this part of the window: a hundred writes for a whole day, and a hundredth lost with a killed run.
-const CHUNKS: u32 = 100;
-/// The least that is reserved at once, where a hundredth is less.
-const LEAST_CHUNK: u32 = 10;
+/// A reservation is this part of a rate limit: a whole day costs a hundred writes, and a killed run loses a hundredth of it.
+const RESERVATIONS_PER_WINDOW: u32 = 100;
+/// The least number of requests that one reservation asks for.
+const MIN_RESERVATION: u32 = 10;
 
-/// The use of every counted limit of one source, as it is stored.
+/// The use of every counted rate limit of one source, as it is stored: a JSON object whose member `windows` lists the rate limits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quota {
     windows: Vec<WindowUse>,
 }
 
-/// One window's use.
+/// The use of one rate limit in its current period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct WindowUse {
+    /// Requests that the limit allows in a period.
     requests: u32,
     period_seconds: u64,
     #[serde(flatten)]
-    span: Span,
-    /// Sent and reserved.
+    period: Period,
+    /// Requests sent and reserved.
     used: u32,
 }
 
-/// What a run asks of one window, or gives back.
+/// What one run holds and knows of one rate limit: with it the run reserves requests, and gives them back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) window: RateWindow,
-    /// When it began, as the ledger last said; never later in the ledger, unless it began anew.
-    pub(super) began: Option<DateTime<Utc>>,
-    /// The API's own word.
-    pub(super) ceiling: Option<Ceiling>,
-    /// Reserved and not used.
-    pub(super) in_hand: u32,
+pub(super) struct RunShare {
+    pub(super) limit: RateWindow,
+    /// When the period started that the run reserved in. The stored start moves past it only when a new period starts.
+    pub(super) period_start: Option<DateTime<Utc>>,
+    /// The API's own count, as far as the run knows it.
+    pub(super) api_count: Option<ApiCount>,
+    /// Requests that are reserved and not sent.
+    pub(super) reserved: u32,
 }
 
-/// What the ledger has for one window.
+/// What the quota answers to a run about one rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) span: Span,
-    /// Requests that the run may send.
+pub(super) struct Reservation {
+    pub(super) period: Period,
+    /// Requests that the run may send, beside those that it has.
     pub(super) granted: u32,
-    /// Requests that are left to others, and to the next reservation.
-    pub(super) behind: u32,
+    /// Requests left to other runs and to the next reservation.
+    pub(super) left: u32,
 }
 
 impl WindowUse {
-    /// Takes up the API's word: when its window ends, and that no more is left than it says.
-    fn reconcile(&mut self, ceiling: Option<Ceiling>, window: &RateWindow) {
-        let Some(ceiling) = ceiling else { return };
-        if let Some(reset) = ceiling.reset
-            && self.span.reconcile(reset, window)
+    /// Takes over the API's count: when its period ends, and that no more requests are left than it says.
+    fn apply_api_count(&mut self, api_count: Option<ApiCount>, limit: &RateWindow) {
+        let Some(api_count) = api_count else { return };
+        if let Some(reset) = api_count.reset
+            && self.period.align(reset, limit) == Alignment::NewPeriod
         {
             self.used = 0;
         }
-        self.used = self.used.max(window.requests.saturating_sub(ceiling.left));
+        self.used = self.used.max(limit.requests.saturating_sub(api_count.remaining));
     }
 
-    fn behind(&self) -> u32 {
+    fn left(&self) -> u32 {
         self.requests.saturating_sub(self.used)
     }
 }
 
 impl Quota {
-    /// The record of `window`, begun anew when it is over. A window with other numbers is another window.
-    fn record(&mut self, window: &RateWindow, now: DateTime<Utc>) -> &mut WindowUse {
-        let period_seconds = window.period.as_secs();
-        let is_it = |record: &WindowUse| record.requests == window.requests && record.period_seconds == period_seconds;
-        let fresh =
-            WindowUse { requests: window.requests, period_seconds, span: Span::beginning(now, window), used: 0 };
-        let place = self.windows.iter().position(is_it).unwrap_or_else(|| {
-            // What the manifest had before is of no use to anybody once it is long over.
-            self.windows.retain(|record| later(record.span.ends, Duration::from_secs(record.period_seconds)) > now);
-            self.windows.push(fresh.clone());
+    /// Returns the use of `limit`, started anew if its period is over. A limit with other numbers is another limit.
+    fn window_use(&mut self, limit: &RateWindow, now: DateTime<Utc>) -> &mut WindowUse {
+        let period_seconds = limit.period.as_secs();
+        let is_of_limit =
+            |stored: &WindowUse| stored.requests == limit.requests && stored.period_seconds == period_seconds;
+        let unused =
+            WindowUse { requests: limit.requests, period_seconds, period: Period::starting_at(now, limit), used: 0 };
+        let index = self.windows.iter().position(is_of_limit).unwrap_or_else(|| {
+            // A limit that the manifest no longer has is of no use to any run once its period is long over.
+            self.windows.retain(|stored| later(stored.period.end, Duration::from_secs(stored.period_seconds)) > now);
+            self.windows.push(unused.clone());
             self.windows.len() - 1
         });
-        let record = &mut self.windows[place];
-        if record.span.renews() <= now {
-            *record = fresh;
+        let stored = &mut self.windows[index];
+        if stored.period.renews_at() <= now {
+            *stored = unused;
         }
-        record
+        stored
     }
 
-    /// Reserves a chunk of `entry`'s window; near its end half of what is left, so that a run at the same time gets some.
-    pub(super) fn reserve(&mut self, entry: &Entry, now: DateTime<Utc>) -> Grant {
-        let window = &entry.window;
-        let record = self.record(window, now);
-        record.reconcile(entry.ceiling, window);
-        let chunk = (window.requests / CHUNKS).max(LEAST_CHUNK);
-        let granted = chunk.min(record.behind().div_ceil(2));
-        record.used += granted;
-        Grant { span: record.span, granted, behind: record.behind() }
+    /// Reserves requests of the share's limit for a run; near the end half of what is left, so that a run at the same time gets some too.
+    pub(super) fn reserve(&mut self, share: &RunShare, now: DateTime<Utc>) -> Reservation {
+        let limit = &share.limit;
+        let stored = self.window_use(limit, now);
+        stored.apply_api_count(share.api_count, limit);
+        let wanted = (limit.requests / RESERVATIONS_PER_WINDOW).max(MIN_RESERVATION);
+        let granted = wanted.min(stored.left().div_ceil(2));
+        stored.used += granted;
+        Reservation { period: stored.period, granted, left: stored.left() }
     }
 
-    /// Takes back what `entry` has in hand, and the API's word with it. Nothing of a window that is over.
-    pub(super) fn give_back(&mut self, entry: &Entry, now: DateTime<Utc>) -> Grant {
-        let window = &entry.window;
-        let record = self.record(window, now);
-        if entry.began.is_some_and(|began| record.span.began <= began) {
-            record.used = record.used.saturating_sub(entry.in_hand);
-            record.reconcile(entry.ceiling, window);
+    /// Takes back the requests that the share has reserved, and the API's count with them. A share of a period that is over has nothing to
+    /// give back.
+    pub(super) fn give_back(&mut self, share: &RunShare, now: DateTime<Utc>) -> Reservation {
+        let limit = &share.limit;
+        let stored = self.window_use(limit, now);
+        if share.period_start.is_some_and(|start| stored.period.start <= start) {
+            stored.used = stored.used.saturating_sub(share.reserved);
+            stored.apply_api_count(share.api_count, limit);
         }
-        Grant { span: record.span, granted: 0, behind: record.behind() }
+        Reservation { period: stored.period, granted: 0, left: stored.left() }
     }
 }
 
-/// Where the use of the counted limits is kept, shared by every run that reads a source into one lake.
-#[async_trait]
+/// Where the quota of one source is kept, shared by every run that reads the source into one lake.
+#[async_trait(?Send)]
 pub trait SharedQuota: Send + Sync + std::fmt::Debug {
-    /// Makes `change`, again on a newer state when another run was first. It is made once more when it would change nothing of a state that
-    /// was read earlier: other runs may have given back since.
+    /// Applies `change` to the quota and stores the result. `change` is applied again, to the newer quota, if another run stored one
+    /// meanwhile. It is also applied again if it changes nothing of a quota that was read before this call, because other runs may have
+    /// given requests back since.
     ///
     /// # Errors
     ///
-    /// The store's, or one for a stored quota that is damaged.
+    /// The quota could not be read or written, or the stored quota is damaged.
     async fn update(&self, change: &QuotaChange<'_>) -> Result<(), QuotaError>;
 }
 
-/// A change of a quota.
+/// A change of a quota. It may be applied more than once; the last time counts.
 pub type QuotaChange<'c> = dyn Fn(&mut Quota) + Sync + 'c;
 
 /// Why the shared quota could not be changed.
 pub type QuotaError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A quota of one process alone.
+/// A quota in memory, for the runs of one process.
 #[derive(Debug, Default)]
 pub struct MemoryQuota(Mutex<Quota>);
 
-#[async_trait]
+#[async_trait(?Send)]
 impl SharedQuota for MemoryQuota {
     async fn update(&self, change: &QuotaChange<'_>) -> Result<(), QuotaError> {
         let mut quota = self.0.lock().unwrap_or_else(PoisonError::into_inner);

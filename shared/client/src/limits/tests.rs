@@ -1,364 +1,455 @@
-//! Several limits and several runs at once, over a directory.
+//! Several rate limits and several runs at once, over a quota in memory.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
-use reqwest::header::{HeaderName, HeaderValue};
+use manifest::RateWindow;
+use manifest::time::{Clock, format_instant, parse_instant};
+use proptest::prelude::*;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tokio::time::Instant;
 
+use super::headers::RateLimitHeaders;
+use super::scheduler::MatchingLimit;
 use super::*;
-use lake::Local;
-use manifest::time::{format_instant, parse_instant};
+use crate::error::{Error, Stop};
+use crate::fake::TestClock;
 
 const DAY: RateWindow = RateWindow { requests: 100, period: Duration::from_secs(86_400) };
 const HOUR: RateWindow = RateWindow { requests: 60, period: Duration::from_secs(3_600) };
 
-/// A lake with its quota file.
-struct Lake {
-    folder: TempDir,
-    store: Local,
+/// A quota that several runs share, and their clock.
+struct Runs {
+    quota: MemoryQuota,
+    clock: TestClock,
 }
 
-impl Lake {
+impl Runs {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Local::new(folder.path().to_owned());
-        Self { folder, store }
+        Self { quota: MemoryQuota::default(), clock: TestClock::new() }
     }
 
-    fn limits(&self, windows: &[RateWindow]) -> Limits<'_> {
-        Limits::new(windows, Some(Ledger::new(&self.store, "source")))
+    fn limiter(&self, limits: &[RateWindow]) -> RateLimiter<'_> {
+        RateLimiter::new(limits, Some(&self.quota), &self.clock)
     }
 
-    fn path(&self) -> std::path::PathBuf {
-        self.folder.path().join("_state/source/_quota.json")
+    /// A deadline in a few seconds: a run that needs longer ends.
+    fn soon(&self) -> Option<DateTime<Utc>> {
+        Some(self.clock.in_seconds(5))
     }
 
-    fn quota(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.path()).unwrap()).unwrap()
-    }
-
-    fn write(&self, quota: &str) {
-        std::fs::create_dir_all(self.path().parent().unwrap()).unwrap();
-        std::fs::write(self.path(), quota).unwrap();
-    }
-}
-
-fn soon() -> Option<SystemTime> {
-    Some(SystemTime::now() + Duration::from_secs(5))
-}
-
-/// As many as leave until a limit ends it, and what it says.
-async fn all(limits: &Limits<'_>) -> (u32, String) {
-    let mut sent = 0;
-    loop {
-        match limits.admit(soon()).await {
-            Ok(_) => sent += 1,
-            Err(Stop::Limit(why)) => return (sent, why),
-            Err(Stop::Error(error)) => panic!("{error}"),
+    /// The requests that leave until a limit ends the run, and the limit's message.
+    async fn send_all(&self, limiter: &RateLimiter<'_>) -> (u32, String) {
+        let mut sent = 0;
+        loop {
+            // Other runs go on while this one waits for its response.
+            tokio::task::yield_now().await;
+            match limiter.admit(self.soon()).await {
+                Ok(_) => sent += 1,
+                Err(Stop::Limit(reason)) => return (sent, reason),
+                Err(Stop::Error(error)) => panic!("{error}"),
+            }
         }
     }
-}
 
-async fn some(limits: &Limits<'_>, count: u32) -> Admitted {
-    let mut last = None;
-    for _ in 0..count {
-        last = Some(limits.admit(soon()).await.unwrap());
+    async fn send(&self, limiter: &RateLimiter<'_>, count: u32) -> RequestNumber {
+        let mut last = None;
+        for _ in 0..count {
+            last = Some(limiter.admit(self.soon()).await.unwrap());
+        }
+        last.unwrap()
     }
-    last.unwrap()
+
+    /// The quota in its stored form.
+    async fn stored(&self) -> Value {
+        let stored = std::sync::Mutex::new(Value::Null);
+        let read = |quota: &mut Quota| *stored.lock().unwrap() = serde_json::to_value(&*quota).unwrap();
+        self.quota.update(&read).await.unwrap();
+        stored.into_inner().unwrap()
+    }
+
+    /// Replaces the quota by one in its stored form.
+    async fn store(&self, windows: &[Value]) {
+        let stored: Quota = serde_json::from_value(json!({"windows": windows})).unwrap();
+        self.quota.update(&|quota| *quota = stored.clone()).await.unwrap();
+    }
+
+    /// A rate limit in its stored form, all of it used, that ends in so many seconds.
+    fn used_up(&self, requests: u32, period_seconds: i64, ends_in: f64) -> Value {
+        let ends = self.clock.now() + TimeDelta::milliseconds((ends_in * 1000.0) as i64);
+        let began = ends - TimeDelta::seconds(period_seconds);
+        json!({
+            "requests": requests, "period_seconds": period_seconds, "began": format_instant(began),
+            "ends": format_instant(ends), "used": requests,
+        })
+    }
+
+    /// Ticketmaster's headers, with a reset in so many hours.
+    fn ticketmaster_headers(&self, limit: u32, left: u32, reset_hours: i64) -> HeaderMap {
+        let reset = self.clock.in_seconds(reset_hours * 3600).timestamp_millis();
+        headers(&[
+            ("rate-limit", &limit.to_string()),
+            ("rate-limit-available", &left.to_string()),
+            ("rate-limit-reset", &reset.to_string()),
+        ])
+    }
 }
 
-fn headers(pairs: &[(&'static str, String)]) -> HeaderMap {
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let pairs =
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
     pairs.collect()
 }
 
-/// Ticketmaster's headers, with a reset in four hours.
-fn ticketmaster(limit: u32, left: u32) -> HeaderMap {
-    let reset = (Utc::now() + chrono::TimeDelta::hours(4)).timestamp_millis();
-    headers(&[
-        ("rate-limit", limit.to_string()),
-        ("rate-limit-available", left.to_string()),
-        ("rate-limit-reset", reset.to_string()),
-    ])
-}
-
-#[tokio::test]
-async fn two_runs_at_once_use_all_of_a_window_and_not_one_more() {
-    let lake = Lake::new();
-    let (one, other) = (lake.limits(&[HOUR, DAY]), lake.limits(&[HOUR, DAY]));
-    let ((one_sent, why), (other_sent, _)) = futures::join!(all(&one), all(&other));
-    assert_eq!(one_sent + other_sent, 60, "{one_sent} and {other_sent}");
-    assert!(one_sent >= 10 && other_sent >= 10, "{one_sent} and {other_sent}");
-    assert!(why.starts_with("the limit of 60 requests per hour is used up until 20"), "{why}");
-    one.close().await.unwrap();
-    other.close().await.unwrap();
-    for limits in [&one, &other] {
-        let left = limits.left();
+#[tokio::test(start_paused = true)]
+async fn two_runs_at_once_use_all_of_a_limit_and_never_exceed_it() {
+    let runs = Runs::new();
+    let (first, second) = (runs.limiter(&[HOUR, DAY]), runs.limiter(&[HOUR, DAY]));
+    let ((first_sent, reason), (second_sent, _)) = tokio::join!(runs.send_all(&first), runs.send_all(&second));
+    assert_eq!(first_sent + second_sent, 60, "{first_sent} and {second_sent}");
+    assert!(first_sent >= 10 && second_sent >= 10, "{first_sent} and {second_sent}");
+    assert_eq!(reason, "the limit of 60 requests per hour is used up until 2026-11-21T11:00:01Z");
+    first.close().await.unwrap();
+    second.close().await.unwrap();
+    for limiter in [&first, &second] {
+        let left = limiter.quota_left();
         assert_eq!(left.iter().map(|left| (left.requests, left.left)).next(), Some((60, 0)));
     }
-    let quota = lake.quota();
-    assert_eq!((&quota["windows"][0]["used"], &quota["windows"][1]["used"]), (&json!(60), &json!(60)));
-    assert_eq!(all(&lake.limits(&[HOUR, DAY])).await.0, 0, "a third sends nothing");
-    assert_eq!(lake.quota(), quota);
+    let stored = runs.stored().await;
+    assert_eq!((&stored["windows"][0]["used"], &stored["windows"][1]["used"]), (&json!(60), &json!(60)));
+    assert_eq!(runs.send_all(&runs.limiter(&[HOUR, DAY])).await.0, 0, "a third run sends nothing");
+    assert_eq!(runs.stored().await, stored);
 }
 
-#[tokio::test]
-async fn what_was_not_sent_is_given_back() {
-    let lake = Lake::new();
-    let limits = lake.limits(&[DAY]);
-    some(&limits, 3).await;
-    assert_eq!(lake.quota()["windows"][0]["used"], 10, "a chunk");
-    limits.close().await.unwrap();
-    assert_eq!(lake.quota()["windows"][0]["used"], 3);
-    limits.close().await.unwrap();
-    let left = limits.left().remove(0);
-    assert_eq!((left.requests, left.period_seconds, left.left), (100, 86_400, 97));
-    let resets_at = parse_instant(&left.resets_at.unwrap()).unwrap();
-    assert!((resets_at - Utc::now() - chrono::TimeDelta::days(1)).num_seconds().abs() < 60, "{resets_at}");
-    assert_eq!(all(&lake.limits(&[DAY])).await.0, 97);
+#[tokio::test(start_paused = true)]
+async fn reserved_requests_that_were_not_sent_are_given_back() {
+    let runs = Runs::new();
+    let limiter = runs.limiter(&[DAY]);
+    runs.send(&limiter, 3).await;
+    assert_eq!(runs.stored().await["windows"][0]["used"], 10, "a reservation");
+    limiter.close().await.unwrap();
+    assert_eq!(runs.stored().await["windows"][0]["used"], 3);
+    limiter.close().await.unwrap();
+    assert_eq!(runs.stored().await["windows"][0]["used"], 3);
+    let resets_at = Some("2026-11-22T10:00:00Z".to_owned());
+    let left = QuotaLeft { requests: 100, period_seconds: 86_400, left: 97, resets_at };
+    assert_eq!(limiter.quota_left(), [left]);
+    assert_eq!(runs.send_all(&runs.limiter(&[DAY])).await.0, 97);
 }
 
-#[tokio::test]
-async fn a_killed_run_loses_at_most_a_chunk() {
-    let lake = Lake::new();
-    let killed = lake.limits(&[DAY]);
-    some(&killed, 13).await;
+#[tokio::test(start_paused = true)]
+async fn requests_of_a_period_that_is_over_are_not_given_back() {
+    let runs = Runs::new();
+    let slow = runs.limiter(&[HOUR]);
+    runs.send(&slow, 3).await;
+    tokio::time::sleep(Duration::from_secs(3_601)).await;
+    let next = runs.limiter(&[HOUR]);
+    runs.send(&next, 10).await;
+    slow.close().await.unwrap();
+    assert_eq!(runs.stored().await["windows"][0]["used"], 10, "the ten of the new period");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reservation_of_a_killed_run_counts_as_used() {
+    let runs = Runs::new();
+    let killed = runs.limiter(&[DAY]);
+    runs.send(&killed, 13).await;
     drop(killed);
-    let sent = all(&lake.limits(&[DAY])).await.0;
-    assert!((77..=87).contains(&sent), "{sent}");
+    assert_eq!(runs.stored().await["windows"][0]["used"], 20, "two reservations");
+    assert_eq!(runs.send_all(&runs.limiter(&[DAY])).await.0, 80);
 }
 
-#[tokio::test]
-async fn a_request_that_was_dropped_before_it_left_is_not_used() {
-    let lake = Lake::new();
-    let limits = lake.limits(&[RateWindow { requests: 1, period: Duration::from_secs(10) }, DAY]);
-    some(&limits, 1).await;
-    let late = tokio::time::timeout(Duration::from_millis(20), limits.admit(None)).await;
-    assert!(late.is_err(), "the second leaves ten seconds later");
-    limits.close().await.unwrap();
-    assert_eq!(lake.quota()["windows"][0]["used"], 1);
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_before_it_leaves_is_not_used() {
+    let runs = Runs::new();
+    let limiter = runs.limiter(&[RateWindow { requests: 1, period: Duration::from_secs(10) }, DAY]);
+    runs.send(&limiter, 1).await;
+    let second = tokio::time::timeout(Duration::from_millis(20), limiter.admit(None)).await;
+    assert!(second.is_err(), "the second request leaves ten seconds later");
+    limiter.close().await.unwrap();
+    assert_eq!(runs.stored().await["windows"][0]["used"], 1);
 }
 
-/// The server's own count is 40, the manifest's 5,000, and answers take their time: five are on their way when it ends.
-#[tokio::test]
-async fn the_api_s_count_is_met_exactly_with_several_on_their_way() {
+/// The API counts 40 requests, the manifest declares 5,000, and responses take their time: five requests are on their way at the end.
+#[tokio::test(start_paused = true)]
+async fn the_api_s_count_is_met_exactly_with_several_requests_on_their_way() {
     let declared = RateWindow { requests: 5000, period: Duration::from_secs(86_400) };
-    // In order, and overtaking each other.
+    // With 1, responses come in order; with 5, they overtake each other.
     for jitter in [1, 5] {
-        let lake = Lake::new();
-        let limits = lake.limits(&[declared]);
+        let runs = Runs::new();
+        let limiter = runs.limiter(&[declared]);
         let (sent, refused) = (AtomicU32::new(0), AtomicU32::new(0));
         let request = async |number: u64| {
-            let Ok(admitted) = limits.admit(soon()).await else { return };
+            let Ok(admitted) = limiter.admit(runs.soon()).await else { return };
             let sent = 1 + sent.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(3 + number * 7 % jitter)).await;
-            // Refusals tell nothing.
+            // A refusal has no rate-limit headers.
             match 40_u32.checked_sub(sent) {
-                Some(left) => limits.apply_headers(admitted, &ticketmaster(40, left)),
+                Some(left) => limiter.apply_headers(admitted, &runs.ticketmaster_headers(40, left, 4)),
                 None => _ = refused.fetch_add(1, Ordering::Relaxed),
             }
         };
         stream::iter(0..60).map(request).buffer_unordered(5).collect::<Vec<()>>().await;
         assert_eq!((sent.into_inner(), refused.into_inner()), (40, 0), "jitter {jitter}");
-        limits.close().await.unwrap();
-        assert_eq!(limits.left()[0].left, 0);
-        let (sent, why) = all(&lake.limits(&[declared])).await;
-        assert_eq!(sent, 0, "the ledger knows it: {why}");
-        let reset = Utc::now() + chrono::TimeDelta::hours(4);
-        let until = parse_instant(why.rsplit(' ').next().unwrap()).unwrap();
-        assert!((until - reset).num_seconds().abs() < 60, "{why}");
+        limiter.close().await.unwrap();
+        assert_eq!(limiter.quota_left()[0].left, 0);
+        let (sent, reason) = runs.send_all(&runs.limiter(&[declared])).await;
+        assert_eq!(sent, 0, "the shared quota knows it: {reason}");
+        let until = parse_instant(reason.rsplit(' ').next().unwrap()).unwrap();
+        assert_eq!((until - runs.clock.in_seconds(4 * 3600)).num_seconds().abs(), 0, "{reason}");
     }
 }
 
-#[tokio::test]
-async fn use_by_others_counts_and_their_renewal_too() {
-    let lake = Lake::new();
-    let limits = lake.limits(&[DAY]);
-    let last = some(&limits, 5).await;
-    limits.apply_headers(last, &ticketmaster(100, 30));
-    limits.apply_headers(last, &ticketmaster(100, 90));
-    let (sent, why) = all(&limits).await;
-    assert_eq!(sent, 30, "{why}");
-    // The day of the API ended, before ours would have, and began anew.
-    let reset = (Utc::now() + chrono::TimeDelta::hours(24)).timestamp_millis().to_string();
-    let anew = [("rate-limit", "100"), ("rate-limit-available", "99"), ("rate-limit-reset", &reset)];
-    limits.apply_headers(Admitted(35), &headers(&anew.map(|(name, value)| (name, value.to_owned()))));
-    assert_eq!(all(&limits).await.0, 99);
+#[tokio::test(start_paused = true)]
+async fn requests_of_others_and_a_new_period_of_the_api_count() {
+    let runs = Runs::new();
+    let limiter = runs.limiter(&[DAY]);
+    let last = runs.send(&limiter, 5).await;
+    limiter.apply_headers(last, &runs.ticketmaster_headers(100, 30, 4));
+    limiter.apply_headers(last, &runs.ticketmaster_headers(100, 90, 4));
+    let (sent, reason) = runs.send_all(&limiter).await;
+    assert_eq!(sent, 30, "{reason}");
+    assert_eq!(reason, "the limit of 100 requests per day is used up until 2026-11-21T14:00:01Z");
+    // The API's day ended before ours would have, and another one started.
+    limiter.apply_headers(RequestNumber(35), &runs.ticketmaster_headers(100, 99, 24));
+    assert_eq!(runs.send_all(&limiter).await.0, 99);
 }
 
-#[tokio::test]
-async fn a_window_renews_while_a_run_waits_for_it() {
-    let lake = Lake::new();
-    let ends = Utc::now() + chrono::TimeDelta::milliseconds(500);
-    let began = format_instant(ends - chrono::TimeDelta::seconds(12));
-    let full = json!({"requests": 10, "period_seconds": 12, "began": began, "ends": format_instant(ends), "used": 10});
-    lake.write(&json!({"windows": [full]}).to_string());
-    let limits = lake.limits(&[RateWindow { requests: 10, period: Duration::from_secs(12) }]);
-    let begin = Instant::now();
-    limits.admit(None).await.unwrap();
-    assert!((1_490..4_000).contains(&begin.elapsed().as_millis()), "{:?}", begin.elapsed());
-    assert_eq!(lake.quota()["windows"][0]["used"], 5, "half of ten, begun anew");
+#[tokio::test(start_paused = true)]
+async fn a_limit_renews_while_a_run_waits_for_it() {
+    let runs = Runs::new();
+    runs.store(&[runs.used_up(10, 12, 0.5)]).await;
+    let limiter = runs.limiter(&[RateWindow { requests: 10, period: Duration::from_secs(12) }]);
+    let start = Instant::now();
+    limiter.admit(None).await.unwrap();
+    assert_eq!(start.elapsed().as_millis(), 1500, "half a second, and one for the renewal");
+    assert_eq!(runs.stored().await["windows"][0]["used"], 5, "half of ten, in a new period");
 }
 
-#[tokio::test]
-async fn a_run_waits_as_long_as_it_may_and_no_longer() {
-    for (window, until, waits) in [
+#[tokio::test(start_paused = true)]
+async fn a_run_waits_until_its_deadline_or_for_an_hour() {
+    for (limit, deadline_seconds, waits) in [
         (HOUR, None, true),
         (HOUR, Some(3_700), true),
         (HOUR, Some(3_500), false),
         (DAY, None, false),
         (DAY, Some(90_000), true),
     ] {
-        let limits = Limits::new(&[window], None);
-        some(&limits, window.requests).await;
-        let until = until.map(|seconds| SystemTime::now() + Duration::from_secs(seconds));
-        let next = tokio::time::timeout(Duration::from_millis(50), limits.admit(until)).await;
-        assert_eq!(next.is_err(), waits, "{window} {until:?}: {next:?}");
+        let runs = Runs::new();
+        let limiter = RateLimiter::new(&[limit], None, &runs.clock);
+        runs.send(&limiter, limit.requests).await;
+        let deadline = deadline_seconds.map(|seconds| runs.clock.in_seconds(seconds));
+        let start = Instant::now();
+        let next = limiter.admit(deadline).await;
+        assert_eq!(next.is_ok(), waits, "{limit} {deadline_seconds:?}: {next:?}");
+        let waited = if waits { limit.period + Duration::from_secs(1) } else { Duration::ZERO };
+        assert_eq!(start.elapsed(), waited, "{limit} {deadline_seconds:?}");
     }
 }
 
-#[tokio::test]
-async fn the_file_keeps_what_it_does_not_know_and_begins_anew_what_is_over() {
-    let lake = Lake::new();
-    let record = |requests: u32, seconds: i64, ends: i64| {
-        let ends = Utc::now() + chrono::TimeDelta::seconds(ends);
-        let began = ends - chrono::TimeDelta::seconds(seconds);
-        json!({"requests": requests, "period_seconds": seconds, "began": format_instant(began), "ends": format_instant(ends),
-               "used": requests, "note": requests})
+#[tokio::test(start_paused = true)]
+async fn limits_of_other_manifests_are_kept_and_periods_that_are_over_start_anew() {
+    let runs = Runs::new();
+    let stored = [
+        runs.used_up(100, 86_400, -5.0),
+        runs.used_up(60, 3_600, 1_000.0),
+        runs.used_up(70, 3_600, -4_000.0),
+        runs.used_up(80, 3_600, 9.0),
+    ];
+    runs.store(&stored).await;
+    let undeclared = RateWindow { requests: 90, period: HOUR.period };
+    runs.send(&runs.limiter(&[DAY, undeclared]), 1).await;
+    let stored = runs.stored().await;
+    let windows = stored["windows"].as_array().unwrap();
+    let used: Vec<_> = windows.iter().map(|window| json!([window["requests"], window["used"]])).collect();
+    // The day started anew. The hours of 60 and 80 may be those of another function's manifest; that of 70 is long over.
+    assert_eq!(used, [json!([100, 10]), json!([60, 60]), json!([80, 80]), json!([90, 10])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reservation_needs_every_limit_to_have_requests() {
+    let runs = Runs::new();
+    runs.store(&[runs.used_up(60, 3_600, 1_000.0)]).await;
+    assert_eq!(runs.send_all(&runs.limiter(&[HOUR, DAY])).await.0, 0);
+    let stored = runs.stored().await;
+    assert_eq!(stored["windows"].as_array().unwrap().len(), 1, "nothing is reserved of a day whose hour is used up");
+}
+
+/// A quota that cannot be changed.
+#[derive(Debug)]
+struct BrokenQuota;
+
+#[async_trait::async_trait(?Send)]
+impl SharedQuota for BrokenQuota {
+    async fn update(&self, _: &QuotaChange<'_>) -> Result<(), QuotaError> {
+        Err("the store is away".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_shared_quota_ends_a_run_that_needs_it() {
+    let clock = TestClock::new();
+    let limiter = RateLimiter::new(&[DAY], Some(&BrokenQuota), &clock);
+    match limiter.admit(None).await {
+        Err(Stop::Error(Error::Quota(cause))) => assert_eq!(cause.to_string(), "the store is away"),
+        outcome => panic!("{outcome:?}"),
+    }
+    let unlimited = RateLimiter::new(&[], Some(&BrokenQuota), &clock);
+    unlimited.admit(None).await.unwrap();
+    unlimited.close().await.unwrap();
+    assert_eq!(unlimited.quota_left(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_limits_requests_leave_at_once() {
+    let runs = Runs::new();
+    let limiter = runs.limiter(&[]);
+    let start = Instant::now();
+    runs.send(&limiter, 1000).await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(runs.stored().await, json!({"windows": []}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undeclared_limit_holds_once_no_request_is_left() {
+    let undeclared = |reset: &str, remaining: &str| {
+        headers(&[("ratelimit-limit", "7"), ("ratelimit-remaining", remaining), ("ratelimit-reset", reset)])
     };
-    let windows = [record(100, 86_400, -5), record(60, 3_600, 1_000), record(70, 3_600, -4_000), record(80, 3_600, 9)];
-    lake.write(&json!({"later": {"version": 2}, "windows": windows}).to_string());
-    let other = RateWindow { requests: 90, period: HOUR.period };
-    some(&lake.limits(&[DAY, other]), 1).await;
-    let quota = lake.quota();
-    assert_eq!(quota["later"]["version"], 2);
-    let seen: Vec<_> =
-        quota["windows"].as_array().unwrap().iter().map(|w| json!([w["requests"], w["used"], w["note"]])).collect();
-    let expected = [json!([100, 10, 100]), json!([60, 60, 60]), json!([80, 80, 80]), json!([90, 10, null])];
-    assert_eq!(
-        seen, expected,
-        "begun anew; kept, the manifest of another function may have it; and one with other numbers"
-    );
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_quota_is_an_error_and_stays() {
-    let lake = Lake::new();
-    lake.write("{\"windows\": 5}");
-    match lake.limits(&[DAY]).admit(None).await {
-        Err(Stop::Error(Error::Part { key, detail })) => {
-            assert_eq!(key, "_state/source/_quota.json");
-            assert!(detail.starts_with("not a quota"), "{detail}");
-        }
-        other => panic!("{other:?}"),
+    let runs = Runs::new();
+    let limiter = RateLimiter::new(&[], None, &runs.clock);
+    let admitted = limiter.admit(None).await.unwrap();
+    limiter.apply_headers(admitted, &undeclared("600", "1"));
+    limiter.admit(runs.soon()).await.unwrap();
+    limiter.apply_headers(admitted, &undeclared("600", "0"));
+    match limiter.admit(runs.soon()).await {
+        Err(Stop::Limit(reason)) => assert_eq!(
+            reason,
+            "out of time: the next request may leave at 2026-11-21T10:10:00Z, and the run ends before"
+        ),
+        outcome => panic!("{outcome:?}"),
     }
-    assert_eq!(lake.quota(), json!({"windows": 5}));
-    // Without a long window it is not looked at.
-    lake.limits(&[]).admit(None).await.unwrap();
+    // A declared second is kept by spacing, whatever is left of the API's own second.
+    let limiter = RateLimiter::new(&[RateWindow { requests: 7, period: Duration::from_secs(1) }], None, &runs.clock);
+    limiter.apply_headers(runs.send(&limiter, 1).await, &undeclared("1", "0"));
+    let start = Instant::now();
+    runs.send(&limiter, 1).await;
+    assert!(start.elapsed() < Duration::from_millis(150), "{:?}", start.elapsed());
 }
 
-#[tokio::test]
-async fn a_limit_that_is_not_declared_holds_when_nothing_is_left() {
-    let reset = |seconds: &str, left: &str| {
-        let told = [("ratelimit-limit", "7"), ("ratelimit-remaining", left), ("ratelimit-reset", seconds)];
-        headers(&told.map(|(name, value)| (name, value.to_owned())))
-    };
-    let limits = Limits::new(&[], None);
-    let admitted = limits.admit(None).await.unwrap();
-    limits.apply_headers(admitted, &reset("600", "1"));
-    limits.admit(soon()).await.unwrap();
-    limits.apply_headers(admitted, &reset("600", "0"));
-    match limits.admit(soon()).await {
-        Err(Stop::Limit(why)) => assert!(why.starts_with("out of time: the next request may leave at"), "{why}"),
-        other => panic!("{other:?}"),
-    }
-    // A declared second is kept by the spacing, whatever is left of the API's own second.
-    let limits = Limits::new(&[RateWindow { requests: 7, period: Duration::from_secs(1) }], None);
-    limits.apply_headers(some(&limits, 1).await, &reset("1", "0"));
-    let begin = Instant::now();
-    some(&limits, 1).await;
-    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
-}
-
-#[test]
-fn what_is_told_finds_its_window() {
+#[tokio::test(start_paused = true)]
+async fn headers_belong_to_the_limit_that_they_name_or_that_can_end_then() {
     let minute = RateWindow { requests: 60, period: Duration::from_secs(60) };
     let second = RateWindow { requests: 5, period: Duration::from_secs(1) };
-    let now = Utc::now();
-    let owner = |windows: &[RateWindow], limit: Option<u32>, seconds: Option<i64>| {
-        let reset = seconds.map(|seconds| now + chrono::TimeDelta::seconds(seconds));
-        let limits = Limits::new(windows, None);
-        let owner = lock(&limits.state).owner(&RateLimitHeaders { limit, remaining: 1, reset }, now);
-        match owner {
-            Owner::Count(place) => i32::try_from(place).unwrap(),
-            Owner::Pace => -1,
-            Owner::Nobody => -2,
-        }
+    let clock = TestClock::new();
+    let matching = |limits: &[RateWindow], limit: Option<u32>, reset_seconds: Option<i64>| {
+        let reset = reset_seconds.map(|seconds| clock.in_seconds(seconds));
+        RateLimiter::new(limits, None, &clock).matching_limit(&RateLimitHeaders { limit, remaining: 1, reset })
     };
-    let windows = [second, minute, HOUR, DAY];
-    assert_eq!(owner(&windows, Some(100), Some(50)), 2, "the limit decides");
-    assert_eq!(owner(&windows, Some(60), Some(50)), 0);
-    assert_eq!(owner(&windows, Some(60), Some(1_000)), 1, "of two with that limit, the one that can end then");
-    assert_eq!(owner(&windows, Some(5), Some(1)), -1);
-    assert_eq!(owner(&windows, Some(40), Some(1_000)), 1, "another quota than declared");
-    assert_eq!(owner(&windows, Some(40), Some(20_000)), 2);
-    assert_eq!(owner(&windows, None, None), 2);
-    assert_eq!(owner(&windows, Some(40), Some(1)), -2, "a short one that is not declared");
-    assert_eq!(owner(&windows, Some(40), Some(200_000)), -2);
-    assert_eq!(owner(&[second], Some(40), Some(1_000)), -2);
+    let limits = [second, minute, HOUR, DAY];
+    for (limit, reset_seconds, expected) in [
+        // The number of requests decides.
+        (Some(100), Some(50), MatchingLimit::Counted(2)),
+        (Some(60), Some(50), MatchingLimit::Counted(0)),
+        // Of two limits with that number, it is the one that can end then.
+        (Some(60), Some(1_000), MatchingLimit::Counted(1)),
+        (Some(5), Some(1), MatchingLimit::Spaced),
+        // The key has another limit than the manifest declares.
+        (Some(40), Some(1_000), MatchingLimit::Counted(1)),
+        (Some(40), Some(20_000), MatchingLimit::Counted(2)),
+        (None, None, MatchingLimit::Counted(2)),
+        // It is a short limit that is not declared, or one that ends too late.
+        (Some(40), Some(1), MatchingLimit::Undeclared),
+        (Some(40), Some(200_000), MatchingLimit::Undeclared),
+    ] {
+        assert_eq!(matching(&limits, limit, reset_seconds), expected, "{limit:?} {reset_seconds:?}");
+    }
+    assert_eq!(matching(&[second], Some(40), Some(1_000)), MatchingLimit::Undeclared);
 }
 
-#[tokio::test]
-async fn a_stream_uses_the_rate_and_never_exceeds_it() {
-    let rate = 50;
-    let limits = Limits::new(&[RateWindow { requests: rate, period: Duration::from_secs(1) }], None);
-    let begin = Instant::now();
+proptest! {
+    /// Whatever runs do, one after the other or side by side, together they never send more than the limit, and no request is lost but
+    /// those that a killed run had reserved.
+    #[test]
+    fn runs_never_exceed_a_limit_and_lose_only_reservations(
+        runs_to_do in prop::collection::vec((1_u32..40, any::<bool>(), any::<bool>()), 1..8),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let runs = Runs::new();
+            let (mut sent, mut killed, mut waiting) = (0, 0, Vec::new());
+            for (count, is_killed, closes_later) in runs_to_do {
+                let limiter = runs.limiter(&[DAY]);
+                for _ in 0..count {
+                    sent += u32::from(limiter.admit(runs.soon()).await.is_ok());
+                }
+                match (is_killed, closes_later) {
+                    (true, _) => killed += 1,
+                    (false, true) => waiting.push(limiter),
+                    (false, false) => limiter.close().await.unwrap(),
+                }
+            }
+            for limiter in waiting {
+                limiter.close().await.unwrap();
+            }
+            prop_assert!(sent <= DAY.requests, "{sent}");
+            let used = u32::try_from(runs.stored().await["windows"][0]["used"].as_u64().unwrap()).unwrap();
+            prop_assert!((sent..=sent + killed * 10).contains(&used), "{used} used, {sent} sent, {killed} killed");
+            let rest = runs.send_all(&runs.limiter(&[DAY])).await.0;
+            prop_assert_eq!(used + rest, DAY.requests);
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_requests_uses_the_rate_and_never_exceeds_it() {
+    let runs = Runs::new();
+    let limiter = RateLimiter::new(&[RateWindow { requests: 50, period: Duration::from_secs(1) }], None, &runs.clock);
+    let start = Instant::now();
     let mut departures = Vec::new();
     for _ in 0..60 {
-        some(&limits, 1).await;
-        departures.push(begin.elapsed());
+        runs.send(&limiter, 1).await;
+        departures.push(start.elapsed());
     }
-    // Fifty-one departures span fifty intervals, which is more than a second whatever the timer's delays.
     for window in departures.windows(51) {
-        assert!(window[50] - window[0] > Duration::from_millis(990), "{window:?}");
+        assert!(window[50] - window[0] > Duration::from_secs(1), "{window:?}");
     }
-    assert!(departures[59] < Duration::from_secs_f64(59.0 / f64::from(rate) * 1.6), "{:?}", departures[59]);
+    // Tokio's timer counts whole milliseconds: 20.4 ms become 21 at most.
+    assert!(departures[59] <= Duration::from_millis(59 * 21), "{:?}", departures[59]);
 }
 
-#[tokio::test]
-async fn a_pause_also_holds_those_that_wait_already() {
-    let limits = Limits::new(&[RateWindow { requests: 20, period: Duration::from_secs(1) }], None);
-    let begin = Instant::now();
-    let waiting = async {
-        stream::iter(0..4)
-            .map(|_| some(&limits, 1))
-            .buffer_unordered(4)
-            .map(|_| begin.elapsed())
-            .collect::<Vec<_>>()
-            .await
+#[tokio::test(start_paused = true)]
+async fn a_pause_also_holds_requests_that_wait_already() {
+    let runs = Runs::new();
+    let limiter = RateLimiter::new(&[RateWindow { requests: 20, period: Duration::from_secs(1) }], None, &runs.clock);
+    let start = Instant::now();
+    let requests = async {
+        let sent = stream::iter(0..4).map(|_| runs.send(&limiter, 1)).buffer_unordered(4);
+        sent.map(|_| start.elapsed()).collect::<Vec<_>>().await
     };
     let pause = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        limits.pause(Duration::from_millis(300));
+        limiter.pause(Duration::from_millis(300));
     };
-    let (left, ()) = futures::join!(waiting, pause);
-    assert!(left[0] < Duration::from_millis(20), "{left:?}");
-    assert!(left[1] >= Duration::from_millis(320), "{left:?}");
-    assert!(left[3] - left[1] > Duration::from_millis(95), "not at once: {left:?}");
+    let (departures, ()) = tokio::join!(requests, pause);
+    assert_eq!(departures[0], Duration::ZERO);
+    assert!(departures[1] >= Duration::from_millis(320), "{departures:?}");
+    assert!(departures[3] - departures[1] > Duration::from_millis(95), "not at once: {departures:?}");
 }
 
-#[test]
-fn as_many_are_on_their_way_as_leave_within_a_second() {
-    for (windows, expected) in [
+#[tokio::test(start_paused = true)]
+async fn as_many_requests_are_on_their_way_as_leave_within_a_second() {
+    let clock = TestClock::new();
+    for (limits, expected) in [
         (&[][..], 4),
         (&[DAY][..], 4),
         (&[RateWindow { requests: 5, period: Duration::from_secs(1) }, DAY][..], 5),
         (&[RateWindow { requests: 20, period: Duration::from_secs(2) }][..], 8),
         (&[RateWindow { requests: 1, period: Duration::from_secs(2) }][..], 1),
     ] {
-        assert_eq!(Limits::new(windows, None).in_flight(), expected, "{windows:?}");
+        assert_eq!(RateLimiter::new(limits, None, &clock).in_flight(), expected, "{limits:?}");
     }
 }

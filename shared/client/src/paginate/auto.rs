@@ -1,4 +1,4 @@
-//! `auto`: the paginator that the first answer suggests.
+//! `auto`: the paginator that the first response suggests.
 
 use std::sync::OnceLock;
 
@@ -6,46 +6,61 @@ use manifest::{JsonPath, Paginator, ParamLocation, RangeEnd, RangeTotal};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::answer::{AnswerFacts, count};
-use super::page::ReadPage;
+use super::facts::{Facts, count_at};
+use super::follow::link_facts;
+use super::link;
+use super::page::PageWithFacts;
 use super::query_reader::QueryReader;
-use super::{follow, link};
 use crate::error::Stop;
 
-/// How deep a key is looked for, as dlt does.
-const DEEPEST: usize = 3;
+/// How deep a field is looked for, as dlt does.
+const MAX_DEPTH: usize = 3;
 
-/// The query's first page, and the paginator that it suggests: what the first query shows goes for all of the resource. `None`: the
-/// manifest ignores the answer.
-pub(super) async fn first_page(query: &QueryReader<'_>) -> Result<Option<ReadPage>, Stop> {
-    let found = OnceLock::new();
+/// Finds the paginator of a query. Returns it with the query's first page, if that had to be read; `None` if the manifest ignores the
+/// response.
+pub(super) async fn detect<'p>(
+    query: &QueryReader<'p>,
+) -> Result<Option<(&'p Paginator, Option<PageWithFacts>)>, Stop> {
+    if let Some(paginator) = query.reader.paginator() {
+        return Ok(Some((paginator, None)));
+    }
+    Ok(first_page(query).await?.map(|(paginator, first)| (paginator, Some(first))))
+}
+
+/// Reads the query's first page, and the paginator that it suggests. A suggestion goes for all queries of the resource, but for that of a
+/// single page: the first query may have no second page, while others have. Returns `None` if the manifest ignores the response.
+pub(super) async fn first_page<'p>(query: &QueryReader<'p>) -> Result<Option<(&'p Paginator, PageWithFacts)>, Stop> {
+    let suggested = OnceLock::new();
     let read = query
-        .page(&query.call(), 0, &|headers, body, _| {
-            let paginator = found.get_or_init(|| suggested(headers, body));
-            let facts = follow::facts(paginator, headers, body)?;
+        .page(&query.call(), 0, &|headers, read| {
+            let paginator = suggested.get_or_init(|| suggest(headers, read.body));
+            let facts = link_facts(paginator, headers, read.body)?;
             match paginator {
                 Paginator::PageNumber { end: RangeEnd { total: Some(total), .. }, .. } => {
-                    Ok(AnswerFacts { bound: Some(count(body, &total.path)?), ..facts })
+                    Ok(Facts { count: Some(count_at(read.body, &total.path)?), ..facts })
                 }
                 _ => Ok(facts),
             }
         })
         .await?;
-    if read.is_some() {
-        let paginator = found.into_inner().unwrap_or(Paginator::SinglePage);
-        let resource = query.reader.resource;
-        tracing::warn!(
-            resource,
-            ?paginator,
-            "the first answer suggests how pages are asked for; say so with `paginator`"
-        );
-        query.reader.detected.get_or_init(|| paginator);
-    }
-    Ok(read)
+    let Some(read) = read else { return Ok(None) };
+    let paginator = match suggested.into_inner() {
+        None | Some(Paginator::SinglePage) => &Paginator::SinglePage,
+        Some(paginator) => {
+            let resource = query.reader.resource;
+            tracing::warn!(
+                resource,
+                ?paginator,
+                "the first answer suggests how pages are asked for; say so with `paginator`"
+            );
+            query.reader.detected_paginator.get_or_init(|| paginator)
+        }
+    };
+    Ok(Some((paginator, read)))
 }
 
-/// By dlt's order: a `Link` header, a link in the body, a number of pages, a cursor; else there is one page.
-fn suggested(headers: &HeaderMap, body: &Value) -> Paginator {
+/// Suggests a paginator in dlt's order: a `Link` header, a link in the body, a number of pages, a page token; otherwise a single page.
+fn suggest(headers: &HeaderMap, body: &Value) -> Paginator {
     if link::with_rel(headers, "next").is_some() {
         return Paginator::HeaderLink { rel: "next".into() };
     }
@@ -53,8 +68,8 @@ fn suggested(headers: &HeaderMap, body: &Value) -> Paginator {
     if let Some(next_url_path) = find(body, &|name, value| name.starts_with("next") && is_link(value)) {
         return Paginator::JsonLink { next_url_path };
     }
-    let is_total = |name: &str| ["total_pages", "pages", "totalpages"].contains(&name.to_lowercase().as_str());
-    if let Some(path) = find(body, &|name, value| is_total(name) && value.is_u64()) {
+    let is_page_count = |name: &str| ["total_pages", "pages", "totalpages"].contains(&name.to_lowercase().as_str());
+    if let Some(path) = find(body, &|name, value| is_page_count(name) && value.is_u64()) {
         return Paginator::PageNumber {
             base_page: 0,
             page: 0,
@@ -67,29 +82,29 @@ fn suggested(headers: &HeaderMap, body: &Value) -> Paginator {
             },
         };
     }
-    let is_cursor = |value: &Value| value.is_string() || value.is_number();
-    if let Some(cursor_path) = find(body, &|name, value| name.starts_with("next") && is_cursor(value)) {
+    let is_token = |value: &Value| value.is_string() || value.is_number();
+    if let Some(cursor_path) = find(body, &|name, value| name.starts_with("next") && is_token(value)) {
         let place = ParamLocation::Query("cursor".into());
         return Paginator::Cursor { cursor_path, place, stop_after_empty_page: false, has_more_path: None };
     }
     Paginator::SinglePage
 }
 
-/// The place of the first member that `fits`, outermost first.
+/// Returns the path of the first member that `fits`, outermost first.
 fn find(body: &Value, fits: &dyn Fn(&str, &Value) -> bool) -> Option<JsonPath> {
     let mut level = vec![(String::from("$"), body)];
-    for _ in 0..DEEPEST {
-        let mut below = Vec::new();
+    for _ in 0..MAX_DEPTH {
+        let mut members_below = Vec::new();
         for (path, value) in level {
             for (name, member) in value.as_object().into_iter().flatten() {
                 let path = format!("{path}['{name}']");
                 if fits(&name.to_lowercase(), member) {
                     return JsonPath::parse(&path).ok();
                 }
-                below.push((path, member));
+                members_below.push((path, member));
             }
         }
-        level = below;
+        level = members_below;
     }
     None
 }

@@ -1,4 +1,4 @@
-//! By what each answer says about the next page: a link or a page token.
+//! By what each response says about the next page: a link or a page token.
 
 use std::collections::HashSet;
 
@@ -7,27 +7,31 @@ use manifest::{JsonPath, Paginator, ParamLocation};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::answer::{AnswerFacts, more, short};
+use super::facts::{Facts, has_more_at, shorten};
 use super::link;
-use super::page::{End, PageEdges, Position, ReadPage, Resumption, Step, edges};
+use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, Resumption, edges};
 use super::query_reader::{QueryReader, put};
 use crate::call::Call;
 use crate::error::Stop;
 
-/// A query whose answers say where the next page lies. It ends where one names no next page.
+/// A query whose responses lead to the next page. It ends where one names no next page.
 #[derive(Debug)]
 pub(super) struct FollowPages<'p> {
     paginator: &'p Paginator,
+    /// The request for the next page.
     call: Call<'p>,
-    /// The position of the page that `call` brings, where it can be asked for again.
+    /// The position of the next page, if it can be asked for again.
     position: Option<Position>,
-    /// The page that was read already.
-    first_page: Option<ReadPage>,
+    /// The next page, if it was read already.
+    read_page: Option<PageWithFacts>,
     resumption: Option<Resumption>,
+    /// The links and page tokens that were followed.
     followed: HashSet<String>,
     previous: Option<PageEdges>,
+    /// Pages that came.
     pages: u64,
-    received: u64,
+    /// Records that came, and those before the resumption.
+    records: u64,
 }
 
 impl<'p> FollowPages<'p> {
@@ -35,79 +39,87 @@ impl<'p> FollowPages<'p> {
         paginator: &'p Paginator,
         query: &QueryReader<'p>,
         resumption: Option<Resumption>,
-        first_page: Option<ReadPage>,
+        first_page: Option<PageWithFacts>,
     ) -> Self {
         Self {
             paginator,
             call: query.call(),
             position: None,
-            first_page,
+            read_page: first_page,
             resumption,
             followed: HashSet::new(),
             previous: None,
             pages: 0,
-            received: 0,
+            records: 0,
         }
     }
 
-    pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<Step, Stop> {
+    pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
         self.resume(query).await;
-        let read = match self.first_page.take() {
+        let read = match self.read_page.take() {
             Some(read) => Some(read),
-            None => {
-                query.page(&self.call, self.received, &|headers, body, _| facts(self.paginator, headers, body)).await?
-            }
+            None => self.page_of(query, &self.call, self.records).await?,
         };
-        let Some(ReadPage { mut page, facts }) = read else { return Ok(Step::End(QueryReader::ignored(self.pages))) };
+        let Some(PageWithFacts { mut page, facts }) = read else {
+            return Ok(PageEvent::End(QueryReader::ignored(self.pages)));
+        };
         page.position = self.position.take();
         self.pages += 1;
-        self.received += page.records.len() as u64;
+        self.records += page.records.len() as u64;
         let edges = edges(&page);
         if edges.is_some() && edges == self.previous {
-            return Err(query.repeated(&page));
+            return Err(query.repeated_page(&page));
         }
         self.previous = edges.or(self.previous.take());
         if query.leaves_range(&page) {
-            return Ok(Step::Last(page, End::LeftRange));
+            return Ok(PageEvent::LastPage(page, End::LeftRange));
         }
-        if let Some(end) = self.ended(query, &facts, page.records.is_empty()) {
-            return Ok(Step::Last(page, end));
+        if let Some(end) = self.end_after(query, &facts, page.records.is_empty()) {
+            return Ok(PageEvent::LastPage(page, end));
         }
-        let Some(next) = facts.next else { return Ok(Step::Last(page, End::Reached)) };
+        let Some(next) = facts.next else { return Ok(PageEvent::LastPage(page, End::Reached)) };
         if !self.followed.insert(plain(&next)) {
             let detail = "names a next page that was read already: the API would be read in circles";
-            return Ok(Step::Failed(page, detail.into()));
+            return Ok(PageEvent::DeadEnd(page, detail.into()));
         }
-        // A link may repeat the key that the request carried; what is stored of a query must not.
+        // A link may repeat the key that the request carried, which must not be stored with a query.
         let is_token = matches!(self.paginator, Paginator::Cursor { .. } | Paginator::HeaderCursor { .. });
         self.position = is_token.then(|| Position::PageToken(next.clone()));
         Ok(match advance(query, &mut self.call, self.paginator, next) {
-            Ok(()) => Step::Page(page),
-            Err(reason) => Step::Failed(page, reason),
+            Ok(()) => PageEvent::Page(page),
+            Err(reason) => PageEvent::DeadEnd(page, reason),
         })
     }
 
-    /// Goes to the page where an earlier run stopped. A page token that the API has forgotten meanwhile is no reason to fail: then the
-    /// query is read from its beginning.
-    async fn resume(&mut self, query: &QueryReader<'p>) {
-        let Some(Resumption { position: Position::PageToken(token), before }) = self.resumption.take() else { return };
-        let mut call = query.call();
-        if advance(query, &mut call, self.paginator, token.clone()).is_err() {
-            return;
-        }
-        let read = query.page(&call, before, &|headers, body, _| facts(self.paginator, headers, body)).await;
-        if let Ok(Some(page)) = read {
-            self.call = call;
-            self.received = before;
-            self.first_page = Some(page);
-            self.position = Some(Position::PageToken(token));
-        }
+    async fn page_of(
+        &self,
+        query: &QueryReader<'p>,
+        call: &Call<'p>,
+        before: u64,
+    ) -> Result<Option<PageWithFacts>, Stop> {
+        query.page(call, before, &|headers, read| link_facts(self.paginator, headers, read.body)).await
     }
 
-    /// How the query ends at this answer, if it does.
-    fn ended(&self, query: &QueryReader<'p>, facts: &AnswerFacts, none: bool) -> Option<End> {
+    /// Reads the page at which an earlier run stopped. A page token that the API has forgotten meanwhile is no error: then the query is read
+    /// from its beginning.
+    async fn resume(&mut self, query: &QueryReader<'p>) {
+        let Some(Resumption { position: Position::PageToken(token), before }) = self.resumption.clone() else { return };
+        let mut call = query.call();
+        if advance(query, &mut call, self.paginator, token.clone()).is_ok()
+            && let Ok(Some(read)) = self.page_of(query, &call, before).await
+        {
+            self.call = call;
+            self.records = before;
+            self.read_page = Some(read);
+            self.position = Some(Position::PageToken(token));
+        }
+        self.resumption = None;
+    }
+
+    /// How the query ends at a response, if it does.
+    fn end_after(&self, query: &QueryReader<'p>, facts: &Facts, is_empty: bool) -> Option<End> {
         if let Paginator::Cursor { stop_after_empty_page: true, .. } = self.paginator
-            && none
+            && is_empty
         {
             return Some(match facts.has_more {
                 Some(true) => End::Stopped("a page has no records, and the answer says that there are more".into()),
@@ -115,14 +127,13 @@ impl<'p> FollowPages<'p> {
             });
         }
         match (facts.has_more, &facts.next) {
-            (Some(false), _) => Some(End::Reached),
+            (Some(false), _) | (None, None) => Some(End::Reached),
             (Some(true), None) => {
                 Some(End::Stopped("the answer says that there is more, and gives no cursor to it".into()))
             }
-            (None, None) => Some(End::Reached),
             (_, Some(_)) => {
-                let deep = query.endpoint().depth_limit.is_some_and(|depth| self.received >= depth);
-                deep.then_some(End::TooDeep)
+                let is_too_deep = query.endpoint().depth_limit.is_some_and(|limit| self.records >= limit);
+                is_too_deep.then_some(End::TooDeep)
             }
         }
     }
@@ -143,44 +154,45 @@ fn advance<'p>(query: &QueryReader<'p>, call: &mut Call<'p>, paginator: &Paginat
     Ok(())
 }
 
-/// What an answer says about the next page.
-pub(super) fn facts(paginator: &Paginator, headers: &HeaderMap, body: &Value) -> Result<AnswerFacts, String> {
+/// Finds what a response says about the next page.
+///
+/// # Errors
+///
+/// A message, if a value is of another type than expected.
+pub(super) fn link_facts(paginator: &Paginator, headers: &HeaderMap, body: &Value) -> Result<Facts, String> {
     let next = match paginator {
-        Paginator::JsonLink { next_url_path } => text_at(body, next_url_path)?,
+        Paginator::JsonLink { next_url_path } => link_at(body, next_url_path)?,
         Paginator::HeaderLink { rel } => link::with_rel(headers, rel).map(Value::from),
         Paginator::HeaderCursor { header, .. } => {
-            let value = headers.get(header).and_then(|value| value.to_str().ok()).map(str::trim);
-            value.filter(|value| !value.is_empty()).map(Value::from)
+            let token = headers.get(header).and_then(|value| value.to_str().ok()).map(str::trim);
+            token.filter(|token| !token.is_empty()).map(Value::from)
         }
-        Paginator::Cursor { cursor_path, .. } => {
-            cursor_path.first(body).filter(|cursor| is_page_token(cursor)).cloned()
-        }
+        Paginator::Cursor { cursor_path, .. } => cursor_path.first(body).filter(|token| is_page_token(token)).cloned(),
         _ => None,
     };
     let has_more = match paginator {
-        Paginator::Cursor { has_more_path: Some(path), .. } => Some(more(body, path)?),
+        Paginator::Cursor { has_more_path: Some(path), .. } => Some(has_more_at(body, path)?),
         _ => None,
     };
-    Ok(AnswerFacts { bound: None, has_more, next })
+    Ok(Facts { count: None, has_more, next })
 }
 
-/// The link at `path`; null and an empty text say that there is none.
-fn text_at(body: &Value, path: &JsonPath) -> Result<Option<Value>, String> {
+/// Reads the link at `path`; null and an empty text say that there is none.
+fn link_at(body: &Value, path: &JsonPath) -> Result<Option<Value>, String> {
     match path.first(body) {
         None | Some(Value::Null | Value::Bool(false)) => Ok(None),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim().into())),
-        Some(value) => Err(format!("`{path}` is {}, not a link", short(value))),
+        Some(value) => Err(format!("`{path}` is {}, not a link", shorten(value))),
     }
 }
 
-/// What is falsy to dlt ends the reading.
+/// Whether a value is a page token. Any value that is false in Python ends the query, as in dlt.
 fn is_page_token(value: &Value) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => false,
+        Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_) => false,
+        Value::Bool(true) => true,
         Value::String(text) => !text.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::Array(_) | Value::Object(_) => false,
-        Value::Bool(true) => true,
     }
 }

@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, LINK};
 
 use crate::call::Call;
 
-/// The target of the `Link` header with relation `rel` (RFC 8288).
+/// Returns the target of the `Link` header with the relation `rel` (RFC 8288).
 pub(super) fn with_rel(headers: &HeaderMap, rel: &str) -> Option<String> {
     let values = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     values
@@ -17,7 +17,7 @@ pub(super) fn with_rel(headers: &HeaderMap, rel: &str) -> Option<String> {
         .map(|(target, _)| target)
 }
 
-/// The targets in a `Link` header's value, each with its relations.
+/// Returns the targets in a `Link` header's value, each with its relations.
 fn links(value: &str) -> Vec<(String, Vec<String>)> {
     let mut links = Vec::new();
     let mut rest = value;
@@ -38,23 +38,26 @@ fn links(value: &str) -> Vec<(String, Vec<String>)> {
     links
 }
 
-/// The address and the query of `link`, as it stands in the answer to `call`. An error where it leads to another host: the key goes
-/// with the request, and no answer may choose who gets it.
+/// Returns the address and the query parameters of `link`, which the response to `call` has.
+///
+/// # Errors
+///
+/// A message, if the link leads to another host: the key goes with the request, and no response may choose who gets it.
 pub(super) fn resolve(
     base_url: &str,
     call: &Call<'_>,
     link: &str,
 ) -> Result<(String, BTreeMap<String, String>), String> {
-    let base = Url::parse(base_url).map_err(|error| format!("`{base_url}` is no address: {error}"))?;
+    let base = Url::parse(base_url).map_err(|error| format!("`{base_url}` is not an address: {error}"))?;
     let current = if call.target.contains("://") {
         Url::parse(&call.target)
     } else {
         Url::parse(&format!("{}/{}", base_url.trim_end_matches('/'), call.target.trim_start_matches('/')))
     };
-    let current = current.map_err(|error| format!("`{}` is no address: {error}", call.target))?;
+    let current = current.map_err(|error| format!("`{}` is not an address: {error}", call.target))?;
     let link = expand(link, &call.params);
     let mut next =
-        current.join(&link).map_err(|error| format!("the next page's link `{link}` is no address: {error}"))?;
+        current.join(&link).map_err(|error| format!("the next page's link `{link}` is not an address: {error}"))?;
     if next.origin() != current.origin() && next.origin() != base.origin() {
         return Err(format!(
             "the next page's link leads to {}, not to {}: it is not followed, the key is not sent there. Where that is right, give it as `base_url`",
@@ -64,7 +67,7 @@ pub(super) fn resolve(
     }
     let pairs: Vec<(String, String)> = next.query_pairs().into_owned().collect();
     let params: BTreeMap<String, String> = pairs.iter().cloned().collect();
-    // A parameter that stands twice cannot be a map's: then the link stays as it is.
+    // A map has no parameter twice: a link with such a parameter stays as it is.
     if params.len() == pairs.len() {
         next.set_query(None);
         return Ok((next.into(), params));
@@ -72,8 +75,8 @@ pub(super) fn resolve(
     Ok((next.into(), BTreeMap::new()))
 }
 
-/// Fills a URI template's form expressions, `{?a,b}` and `{&a,b}` (RFC 6570), from the request's own parameters: Ticketmaster's
-/// links are such templates.
+/// Fills a URI template's form expressions, `{?a,b}` and `{&a,b}` (RFC 6570), with the request's own parameters. Ticketmaster's links are
+/// such templates.
 fn expand(link: &str, params: &BTreeMap<String, String>) -> String {
     let mut expanded = String::new();
     let mut rest = link;
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_header_s_relations_are_told_apart() {
+    fn each_link_of_a_header_has_its_relations() {
         let mut headers = HeaderMap::new();
         let value = "<https://a.example/x?page=1,2>; rel=\"first\", <https://a.example/x?after=Y>; rel=\"next last\"; title=\"a, b\"";
         headers.insert(LINK, value.parse().unwrap());
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_is_filled_from_the_request() {
+    fn a_template_is_filled_with_the_request_s_parameters() {
         let params = [("sort".to_owned(), "id,asc".to_owned())].into();
         assert_eq!(expand("/e.json?page=1&size=2{&sort}", &params), "/e.json?page=1&size=2&sort=id%2Casc");
         assert_eq!(expand("/e.json{?page,size}", &params), "/e.json");

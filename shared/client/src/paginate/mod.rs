@@ -1,11 +1,12 @@
 //! From a query to its pages, in order, each as soon as it is there.
 //!
-//! [`Reader::pages`] gives a query as a stream of pages and an [`End`]. The paginators are `offset`, `page_number` and `follow` (links and
-//! page tokens); `auto` finds out which from the first answer. `query_reader` builds the requests and reads the answers, `answer`
-//! finds what they say beside their records, `link` resolves links.
+//! [`Reader::pages`] returns a query as a stream of pages, and its [`End`]. There is one module for each paginator: `offset`, `page_number`,
+//! `follow` (links and page tokens, which each response has for the next page), and `auto`, which finds out the paginator from the first
+//! response. `query_reader` builds the requests and reads the responses, `facts` is what they say beside their records, `link` resolves
+//! links.
 
-mod answer;
 mod auto;
+mod facts;
 mod follow;
 mod link;
 mod offset;
@@ -14,6 +15,9 @@ mod page_number;
 mod pages;
 mod query_reader;
 mod reader;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::page::{End, FirstPage, Page, Position, Resumption};
 pub use self::pages::Pages;

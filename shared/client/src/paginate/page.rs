@@ -1,59 +1,62 @@
-//! Pages, and where they lie in their query.
+//! Pages, their positions in a query, and how a query ends.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::AnswerFacts;
+use super::facts::Facts;
 use crate::record::Record;
 
 /// One page of a query.
 #[derive(Debug)]
 pub struct Page {
-    /// The records as the API gave them.
+    /// The records as the API gave them, in its order.
     pub records: Vec<Record>,
-    /// The records of the whole query, as this page's answer said.
+    /// The total of the whole query, as this page's response gives it.
     pub total: Option<u64>,
-    /// The request that brought the page, without the key.
+    /// The request that brought the page, without the key: method, path, query and body.
     pub request: String,
-    /// Where the page lies, to be asked for again; `None` for a page that only the one before it leads to.
+    /// The page's position, from which the query can be resumed; `None` if only the page before leads to it.
     pub position: Option<Position>,
-    /// The page's place among those that are read ahead, given back when the page is dropped.
+    /// The page's place among those that are read ahead. It is given back when the page is dropped, and another page can be read then.
     pub room: Option<OwnedSemaphorePermit>,
 }
 
-/// Where a page lies in its query.
+/// Where a page starts in its query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
-    /// The page begins at this offset, in records.
+    /// The offset as it is sent, in records.
     Offset(u64),
-    /// The page has this number.
+    /// The page number.
     PageNumber {
-        /// The number, as it is sent.
+        /// The number as it is sent.
         number: u64,
-        /// The records of a page, where the request says how many.
+        /// The records of a page, if the run says how many. Another number of records gives the pages other numbers.
         page_size: Option<u64>,
     },
-    /// The page follows this page token.
+    /// The page token as it is sent.
     PageToken(Value),
 }
 
-/// From where on a query is read that an earlier run read in part.
+/// Where to go on with a query that an earlier run read in part.
+///
+/// A page token that the API no longer knows is no error: the query is read from its beginning then, and its first page has no position. A
+/// query that was resumed by offset or page number and has no page at all is to be read from its beginning too: the records moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumption {
-    /// The first page to read.
+    /// The position of the first page to read.
     pub position: Position,
-    /// The records before it.
+    /// The number of records before that page.
     pub before: u64,
 }
 
 /// How a query ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At its last record, by what the API says.
+    /// At its last record, as far as the API says.
     Reached,
-    /// Where its records leave the range that was asked for, in an API that gives them in order.
+    /// At a record beyond the range of the query, in an API that gives records in order.
     LeftRange,
     /// At the depth that the API serves: there is more.
     TooDeep,
@@ -61,51 +64,54 @@ pub enum End {
     Stopped(String),
 }
 
-/// A query's first page, read to see how much there is.
+/// The first page of a query, read to learn the total.
 #[derive(Debug)]
-pub struct FirstPage(pub(super) ReadPage);
+pub struct FirstPage {
+    pub(super) read: PageWithFacts,
+    pub(super) total: Option<u64>,
+}
 
 impl FirstPage {
-    /// The records of the whole query, as the answer said.
+    /// The total of the whole query in records, as the response gives it.
     pub fn total(&self) -> Option<u64> {
-        self.0.page.total.or(self.0.facts.bound)
+        self.total
     }
 
     /// The page's records.
     pub fn records(&self) -> &[Record] {
-        &self.0.page.records
+        &self.read.page.records
     }
 
-    /// The page, of a query that is read no further.
+    /// Returns the page, of a query that is read no further.
     pub fn into_page(self) -> Page {
-        self.0.page
+        self.read.page
     }
 }
 
-/// A page and what its answer said beside the records.
+/// A page and what its response says beside the records.
 #[derive(Debug)]
-pub(super) struct ReadPage {
+pub(super) struct PageWithFacts {
     pub(super) page: Page,
-    pub(super) facts: AnswerFacts,
+    pub(super) facts: Facts,
 }
 
-/// The next step of a query.
+/// What comes next in a query.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum PageEvent {
     /// A page, which others may follow.
     Page(Page),
     /// The last page, and how the query ends with it.
-    Last(Page, End),
-    /// A page whose answer leads nowhere, for this reason.
-    Failed(Page, String),
+    LastPage(Page, End),
+    /// A page whose response does not lead to the next one, for this reason.
+    DeadEnd(Page, String),
     /// The end, without a further page.
     End(End),
 }
 
-/// What tells one page from another, without a copy of it: its first and last record, and their number.
+/// The first and the last record of a page and their number: they tell one page from another without a copy of it.
 pub(super) type PageEdges = (Record, Record, usize);
 
-/// The edges of a page; `None` for one without records.
+/// Returns the edges of a page; `None` for one without records.
 pub(super) fn edges(page: &Page) -> Option<PageEdges> {
     Some((page.records.first()?.clone(), page.records.last()?.clone(), page.records.len()))
 }

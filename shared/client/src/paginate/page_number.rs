@@ -6,9 +6,9 @@ use futures::stream::{self, LocalBoxStream};
 use futures::{StreamExt, TryStreamExt};
 use manifest::{Paginator, ParamLocation, RangeEnd};
 
-use super::answer::range_facts;
-use super::offset::after_empty;
-use super::page::{End, Page, PageEdges, Position, ReadPage, Step, edges};
+use super::facts::range_facts;
+use super::offset::end_after_empty_page;
+use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
 
@@ -17,68 +17,71 @@ use crate::error::Stop;
 pub(super) struct NumberParams<'p> {
     /// The number of the API's first page.
     base_page: u64,
-    /// The number of the page that reading begins at.
-    first: u64,
-    place: &'p ParamLocation,
+    /// The number of the page that a query starts at.
+    first_number: u64,
+    location: &'p ParamLocation,
     end: &'p RangeEnd,
 }
 
 impl<'p> NumberParams<'p> {
-    /// The fields of `paginator`, if it is one by page number.
+    /// Returns the fields of `paginator`, if it is one by page number.
     pub(super) fn of(paginator: &'p Paginator) -> Option<Self> {
         let Paginator::PageNumber { base_page, page, page_place, end } = paginator else { return None };
-        Some(Self { base_page: *base_page, first: *page, place: page_place, end })
+        Some(Self { base_page: *base_page, first_number: *page, location: page_place, end })
     }
 
-    /// The query's first page.
-    pub(super) async fn first_page(&self, query: &QueryReader<'p>) -> Result<Option<ReadPage>, Stop> {
-        self.page_at(query, self.first).await
+    /// Reads the query's first page.
+    pub(super) async fn first_page(&self, query: &QueryReader<'p>) -> Result<Option<PageWithFacts>, Stop> {
+        self.page_at(query, self.first_number - self.base_page).await
     }
 
-    /// The page of `size` records that has `number` such pages before it.
-    pub(super) async fn numbered(
+    /// Reads the page of `size` records that has `number` such pages before it.
+    pub(super) async fn numbered_page(
         &self,
         query: &QueryReader<'p>,
         number: u64,
         size: u64,
-    ) -> Result<Option<ReadPage>, Stop> {
+    ) -> Result<Option<PageWithFacts>, Stop> {
         let mut call = query.call();
         if let Some(page_size) = &query.endpoint().page_size {
             put(&mut call, &page_size.place, size.into());
         }
-        put(&mut call, self.place, (self.base_page + number).into());
-        query.page(&call, number, &|_, body, none| range_facts(self.end, body, none)).await
+        put(&mut call, self.location, (self.base_page + number).into());
+        query.page(&call, number, &|_, read| range_facts(self.end, read)).await
     }
 
-    async fn page_at(&self, query: &QueryReader<'p>, number: u64) -> Result<Option<ReadPage>, Stop> {
+    /// Reads the page that has `before` pages before it.
+    async fn page_at(&self, query: &QueryReader<'p>, before: u64) -> Result<Option<PageWithFacts>, Stop> {
         let mut call = query.call();
-        put(&mut call, self.place, number.into());
-        query.page(&call, number - self.base_page, &|_, body, none| range_facts(self.end, body, none)).await
+        put(&mut call, self.location, (self.base_page + before).into());
+        query.page(&call, before, &|_, read| range_facts(self.end, read)).await
     }
 }
 
-/// A query read by page number. With a number of pages known from the first page, the rest is asked for several pages at a time, in order;
-/// without, one by one until an empty page.
+/// A query read by page number. If the first page says how many pages there are, the rest is read several pages at a time, in order;
+/// otherwise one by one until an empty page.
 pub(super) struct NumberPages<'p> {
     params: NumberParams<'p>,
     page_size: Option<u64>,
-    first_page: Option<ReadPage>,
-    /// The number of the next page, counted from 0 for the API's first.
+    /// The query's first page, if it was read already.
+    first_page: Option<PageWithFacts>,
+    /// The next page, counted from 0 for the API's first.
     next: u64,
     previous: Option<PageEdges>,
-    started: bool,
-    bounds: Bounds,
-    /// The number of pages, as the last answer said: totals drift while one reads.
-    known: Option<u64>,
+    /// The pages that may be read; `None` before the first page has shown how many records a page has.
+    bounds: Option<Bounds>,
+    /// The number of pages, as the last response gives it: totals drift while a query is read.
+    page_count: Option<u64>,
     has_more: Option<bool>,
-    ahead: Option<LocalBoxStream<'p, Result<Option<ReadPage>, Stop>>>,
+    /// The pages that are read ahead, in order.
+    batch: Option<LocalBoxStream<'p, Result<Option<PageWithFacts>, Stop>>>,
 }
 
 /// Where a query must end, in pages counted from 0.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    /// The pages that the API serves of one query.
-    deepest: u64,
+    /// The pages of one query that the API serves.
+    depth: u64,
     /// The manifest's `maximum_page`.
     maximum: u64,
 }
@@ -90,132 +93,137 @@ impl std::fmt::Debug for NumberPages<'_> {
 }
 
 impl<'p> NumberPages<'p> {
+    /// Starts at the position `start` if its pages have `page_size` records too, or at the beginning of the query.
     pub(super) fn new(
         params: NumberParams<'p>,
         page_size: Option<u64>,
         start: Option<&Position>,
-        first_page: Option<ReadPage>,
+        first_page: Option<PageWithFacts>,
     ) -> Self {
-        let begin = match start {
+        let number = match start {
             Some(Position::PageNumber { number, page_size: size }) if *size == page_size => *number,
-            _ => params.first,
+            _ => params.first_number,
         };
         Self {
             params,
             page_size,
-            first_page,
-            next: begin - params.base_page,
+            first_page: if number == params.first_number { first_page } else { None },
+            next: number.saturating_sub(params.base_page),
             previous: None,
-            started: false,
-            bounds: Bounds { deepest: u64::MAX, maximum: u64::MAX },
-            known: None,
+            bounds: None,
+            page_count: None,
             has_more: None,
-            ahead: None,
+            batch: None,
         }
     }
 
-    pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<Step, Stop> {
-        if !self.started {
-            self.started = true;
-            return self.first(query).await;
-        }
-        if let Some(end) = self.is_over() {
-            return Ok(Step::End(end));
-        }
-        let read = match &mut self.ahead {
-            Some(ahead) => ahead.try_next().await?,
-            None => None,
-        };
-        let read = match read {
-            Some(read) => read,
-            None => {
-                // The batch that was known is read; the last answer may have told of more pages.
-                let mut ahead = self.read_ahead(query);
-                let read = ahead.try_next().await?;
-                self.ahead = Some(ahead);
-                match read {
-                    Some(read) => read,
-                    None => return Ok(Step::End(End::Reached)),
-                }
+    pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
+        let Some(bounds) = self.bounds else { return self.read_first(query).await };
+        let read = loop {
+            if self.has_more == Some(false) {
+                return Ok(PageEvent::End(End::Reached));
             }
+            // A batch is read to its end, even if the number of pages shrinks meanwhile: the API may take that back.
+            if let Some(batch) = &mut self.batch {
+                if let Some(read) = batch.try_next().await? {
+                    break read;
+                }
+                self.batch = None;
+            }
+            if let Some(end) = self.end_before_next(bounds) {
+                return Ok(PageEvent::End(end));
+            }
+            self.batch = Some(self.read_ahead(query, bounds));
         };
-        let Some(ReadPage { mut page, facts }) = read else { return Ok(Step::End(QueryReader::ignored(self.next))) };
+        let Some(PageWithFacts { mut page, facts }) = read else {
+            return Ok(PageEvent::End(QueryReader::ignored(self.next)));
+        };
         page.position = Some(self.position());
         self.next += 1;
-        self.known = facts.bound.or(self.known);
+        self.page_count = facts.count.or(self.page_count);
         self.has_more = facts.has_more;
         match edges(&page) {
-            None if self.known.is_none_or(|known| self.next >= known) => {
-                return Ok(Step::End(after_empty(self.params.end, facts.has_more)));
+            None if self.page_count.is_none_or(|count| self.next >= count) => {
+                return Ok(PageEvent::End(end_after_empty_page(self.params.end, facts.has_more)));
             }
-            // A page in the middle that shrank to nothing is not the end.
+            // An empty page before the last one is not the end.
             None => {}
-            edges if edges == self.previous => return Err(query.repeated(&page)),
+            edges if edges == self.previous => return Err(query.repeated_page(&page)),
             edges => self.previous = edges,
         }
-        Ok(if query.leaves_range(&page) { Step::Last(page, End::LeftRange) } else { Step::Page(page) })
+        Ok(if query.leaves_range(&page) { PageEvent::LastPage(page, End::LeftRange) } else { PageEvent::Page(page) })
     }
 
-    async fn first(&mut self, query: &QueryReader<'p>) -> Result<Step, Stop> {
-        let number = self.next + self.params.base_page;
+    async fn read_first(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
         let read = match self.first_page.take() {
             Some(first) => Some(first),
-            None => self.params.page_at(query, number).await?,
+            None => self.params.page_at(query, self.next).await?,
         };
-        let Some(ReadPage { mut page, facts }) = read else { return Ok(Step::End(QueryReader::ignored(0))) };
+        let Some(PageWithFacts { mut page, facts }) = read else {
+            return Ok(PageEvent::End(QueryReader::ignored(0)));
+        };
         page.position = Some(self.position());
         self.previous = edges(&page);
         if self.previous.is_none() {
-            // The page is handed over all the same: an empty answer may have a total.
-            return Ok(Step::Last(page, after_empty(self.params.end, facts.has_more)));
+            // The empty page is handed over, since its response may have a total.
+            return Ok(PageEvent::LastPage(page, end_after_empty_page(self.params.end, facts.has_more)));
         }
-        let size = page.records.len() as u64;
-        self.bounds = Bounds {
-            deepest: query.endpoint().depth_limit.map_or(u64::MAX, |limit| (limit / size).max(1)),
-            maximum: self.params.end.maximum.map_or(u64::MAX, |maximum| maximum.saturating_sub(self.params.base_page)),
-        };
-        self.known = facts.bound;
+        let records = page.records.len() as u64;
+        let base_page = self.params.base_page;
+        self.bounds = Some(Bounds {
+            depth: query.endpoint().depth_limit.map_or(u64::MAX, |limit| (limit / records).max(1)),
+            maximum: self.params.end.maximum.map_or(u64::MAX, |maximum| maximum.saturating_sub(base_page)),
+        });
+        self.page_count = facts.count;
         self.has_more = facts.has_more;
         self.next += 1;
-        Ok(if query.leaves_range(&page) { Step::Last(page, End::LeftRange) } else { Step::Page(page) })
+        Ok(if query.leaves_range(&page) { PageEvent::LastPage(page, End::LeftRange) } else { PageEvent::Page(page) })
     }
 
     /// How the query ends before its next page, if it does.
-    fn is_over(&self) -> Option<End> {
-        if self.has_more == Some(false) || self.known.is_some_and(|known| self.next >= known) {
+    fn end_before_next(&self, bounds: Bounds) -> Option<End> {
+        if self.page_count.is_some_and(|count| self.next >= count) {
             return Some(End::Reached);
         }
-        if self.next >= self.bounds.deepest {
+        if self.next >= bounds.depth {
             return Some(End::TooDeep);
         }
-        (self.next >= self.bounds.maximum).then(|| {
-            let maximum = self.params.base_page + self.bounds.maximum;
+        (self.next >= bounds.maximum).then(|| {
+            let maximum = self.params.base_page + bounds.maximum;
             End::Stopped(format!("`maximum_page: {maximum}` ends the reading where there is more"))
         })
     }
 
+    /// The position of the next page.
     fn position(&self) -> Position {
         Position::PageNumber { number: self.next + self.params.base_page, page_size: self.page_size }
     }
 
-    /// The pages from the next one on that are known to be there, in order, several on their way at a time.
-    fn read_ahead(&self, query: &QueryReader<'p>) -> LocalBoxStream<'p, Result<Option<ReadPage>, Stop>> {
-        let until = self.known.unwrap_or(self.next + 1).min(self.bounds.deepest).min(self.bounds.maximum);
-        let in_order = self.params.end.has_more_path.is_some()
+    /// Returns the pages from the next one on that are known to be there, in order, with several requests on their way at a time.
+    fn read_ahead(
+        &self,
+        query: &QueryReader<'p>,
+        bounds: Bounds,
+    ) -> LocalBoxStream<'p, Result<Option<PageWithFacts>, Stop>> {
+        let end = self.page_count.unwrap_or(self.next + 1).min(bounds.depth).min(bounds.maximum);
+        let may_end_early = self.params.end.has_more_path.is_some()
             || query.endpoint().incremental.as_ref().is_some_and(|incremental| incremental.row_order.is_some());
-        let at_a_time = if self.known.is_some() && !in_order { query.reader.in_flight() } else { 1 };
+        let requests_at_a_time = if self.page_count.is_some() && !may_end_early { query.reader.in_flight() } else { 1 };
         let (params, query) = (self.params, query.clone());
-        stream::iter(self.next..until)
+        stream::iter(self.next..end)
             .map(move |number| {
                 let query = query.clone();
                 async move {
-                    // In the pages' order, so that none waits for one that has no room. Never closed: there always is some.
-                    let room = Arc::clone(&query.reader.room).acquire_owned().await.ok();
-                    let read = params.page_at(&query, params.base_page + number).await?;
-                    Ok(read.map(|read| ReadPage { page: Page { room, ..read.page }, ..read }))
+                    // Permits are taken in the pages' order, so that no page waits for one that has none. The semaphore is never closed.
+                    let room = Arc::clone(&query.reader.read_ahead).acquire_owned().await.ok();
+                    let mut read = params.page_at(&query, number).await?;
+                    if let Some(read) = &mut read {
+                        read.page.room = room;
+                    }
+                    Ok(read)
                 }
             })
-            .buffered(at_a_time)
+            .buffered(requests_at_a_time)
             .boxed_local()
     }
 }

@@ -1,19 +1,21 @@
-//! The requests and answers of one query.
+//! The requests and responses of one query.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use manifest::{Body, Cursor, Endpoint, JsonPath, Paginator, ParamLocation, Query, Total};
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use super::answer::{FactsOf, count, header_count};
-use super::page::{End, Page, ReadPage};
+use super::facts::{BodyRead, Facts, FindFacts, count_at, count_in_header};
+use super::page::{End, Page, PageWithFacts};
 use super::reader::Reader;
 use crate::call::Call;
 use crate::error::{Error, Stop};
-use crate::record;
+use crate::record::{self, Record};
 use crate::records;
 
-/// One query of a reader: builds its requests and reads its answers, in whatever order a paginator asks for pages.
+/// One query of a reader: builds its requests and reads its responses, in whatever order a paginator asks for pages.
 #[derive(Clone, Debug)]
 pub(super) struct QueryReader<'p> {
     pub(super) reader: &'p Reader<'p>,
@@ -21,11 +23,15 @@ pub(super) struct QueryReader<'p> {
 }
 
 impl<'p> QueryReader<'p> {
+    pub(super) fn new(reader: &'p Reader<'p>, query: &Arc<Query>) -> Self {
+        Self { reader, query: Arc::clone(query) }
+    }
+
     pub(super) fn endpoint(&self) -> &'p Endpoint {
         self.reader.endpoint
     }
 
-    /// The query's first request, without what a paginator adds.
+    /// The request of the query, without what a paginator adds.
     pub(super) fn call(&self) -> Call<'p> {
         let query = &self.query;
         let mut call = Call {
@@ -41,73 +47,76 @@ impl<'p> QueryReader<'p> {
         call
     }
 
-    /// The page that `call` brings, with what `facts` finds in the answer. `before`: the pages or records of the query before it.
-    /// `None`: the manifest ignores the answer.
+    /// Reads the page that `call` brings, with the facts that `find_facts` finds in the response. `before` is the number of pages or records
+    /// of the query before it. Returns `None` if the manifest ignores the response.
     pub(super) async fn page(
         &self,
         call: &Call<'p>,
         before: u64,
-        facts: &FactsOf<'_>,
-    ) -> Result<Option<ReadPage>, Stop> {
-        let endpoint = self.reader.endpoint;
-        let request = call.describe();
-        let read = self
-            .reader
-            .api
-            .answer(call, |headers, body| {
-                let known = endpoint.data_selector.as_ref().or_else(|| self.reader.selector.get());
-                let no_json = |error| format!("no JSON: {error}");
-                let (body, texts) = match known.filter(|selector| self.takes_texts(selector)) {
-                    Some(selector) => record::envelope(body, selector).map_err(no_json)?,
-                    None => (serde_json::from_slice(body).map_err(no_json)?, Vec::new()),
-                };
-                let selector = match known {
-                    Some(selector) => selector.clone(),
-                    None => self.detect_selector(&body)?,
-                };
-                let none = texts.is_empty() && records::none_at(&body, &selector);
-                let facts = facts(headers, &body, none)?;
-                let total = match &endpoint.total {
-                    Some(Total::Path(path)) => Some(count(&body, path)?),
-                    Some(Total::Header(name)) => header_count(headers, name)?,
-                    None => None,
-                };
-                // Past the end, where a shrinking result can leave a reader, Ticketmaster sends no list at all.
-                let empty = total == Some(0) || facts.bound.is_some_and(|bound| bound <= before);
-                let values = records::take(body, &selector, empty)?.into_iter().map(record::Record::Value);
-                Ok((texts.into_iter().chain(values).collect(), total, facts))
-            })
-            .await?;
-        Ok(read.map(|(records, total, facts)| ReadPage {
-            page: Page { records, total, request, position: None, room: None },
-            facts,
+        find_facts: &FindFacts<'_>,
+    ) -> Result<Option<PageWithFacts>, Stop> {
+        let read = |headers: &HeaderMap, body: &Bytes| self.read(headers, body, before, find_facts);
+        let response = self.reader.api.send(call, read).await?;
+        Ok(response.map(|((records, total, facts), request)| {
+            let page = Page { records, total, request, position: None, room: None };
+            PageWithFacts { page, facts }
         }))
     }
 
-    /// Finds where the records lie in the first answer, where the manifest does not say.
+    /// Reads records, total and facts in a response.
+    fn read(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        before: u64,
+        find_facts: &FindFacts<'_>,
+    ) -> Result<(Vec<Record>, Option<u64>, Facts), String> {
+        let known_selector = self.endpoint().data_selector.as_ref().or_else(|| self.reader.detected_selector.get());
+        let no_json = |error| format!("no JSON: {error}");
+        let (body, texts) = match known_selector {
+            Some(selector) if self.records_stay_texts(selector) => record::envelope(body, selector).map_err(no_json)?,
+            _ => (serde_json::from_slice(body).map_err(no_json)?, Vec::new()),
+        };
+        let selector = match known_selector {
+            Some(selector) => selector.clone(),
+            None => self.detect_selector(&body)?,
+        };
+        let is_empty = texts.is_empty() && records::is_empty_at(&body, &selector);
+        let facts = find_facts(headers, BodyRead { body: &body, is_empty })?;
+        let total = match &self.endpoint().total {
+            Some(Total::Path(path)) => Some(count_at(&body, path)?),
+            Some(Total::Header(name)) => count_in_header(headers, name)?,
+            None => None,
+        };
+        // Past the end, which a shrinking result can leave behind a reader, Ticketmaster sends no list at all.
+        let may_be_absent = total == Some(0) || facts.count.is_some_and(|count| count <= before);
+        let values = records::take(body, &selector, may_be_absent)?.into_iter().map(Record::Value);
+        Ok((texts.into_iter().chain(values).collect(), total, facts))
+    }
+
+    /// Finds where the records are, in the first response, if the manifest does not say.
     fn detect_selector(&self, body: &Value) -> Result<JsonPath, String> {
         let found = records::detect(body, self.reader.resource)?;
         let resource = self.reader.resource;
         tracing::info!(resource, selector = %found, "the records were found in the answer; say so with `data_selector`");
-        Ok(self.reader.selector.get_or_init(|| found).clone())
+        Ok(self.reader.detected_selector.get_or_init(|| found).clone())
     }
 
-    /// Whether a page's records can stay texts: nothing beside them is looked for among them.
-    fn takes_texts(&self, selector: &JsonPath) -> bool {
-        let counted = matches!(self.reader.endpoint.paginator, Paginator::PageNumber { .. } | Paginator::Offset { .. });
-        counted && !selector.is_many()
+    /// Whether a page's records can stay texts: the paginator looks for nothing among them.
+    fn records_stay_texts(&self, selector: &JsonPath) -> bool {
+        let is_range = matches!(self.endpoint().paginator, Paginator::PageNumber { .. } | Paginator::Offset { .. });
+        is_range && !selector.is_many()
     }
 
-    /// Whether the page's last record lies beyond the range, in an API that gives records in order.
+    /// Whether the page's last record lies beyond the query's range, in an API that gives records in order.
     pub(super) fn leaves_range(&self, page: &Page) -> bool {
-        let Some(incremental) = &self.reader.endpoint.incremental else { return false };
-        let last =
+        let Some(incremental) = &self.endpoint().incremental else { return false };
+        let last_cursor =
             page.records.last().and_then(|record| Cursor::of(&record.at(&incremental.cursor_path)?, incremental.kind));
-        last.is_some_and(|last| self.query.ends_before(last, incremental))
+        last_cursor.is_some_and(|cursor| self.query.ends_before(cursor, incremental))
     }
 
-    /// The end that an ignored answer makes of the query after `pages` pages: nothing to read where it is the first, else the end only if
-    /// the API's numbers agree, which the caller finds out.
+    /// The end of a query whose next response is ignored, after `pages` pages. If that is the first response, there is nothing to read.
     pub(super) fn ignored(pages: u64) -> End {
         if pages == 0 {
             return End::Reached;
@@ -118,7 +127,8 @@ impl<'p> QueryReader<'p> {
         ))
     }
 
-    pub(super) fn wrong(&self, request: &str, detail: String) -> Stop {
+    /// The error of a response that is not what it should be.
+    pub(super) fn decode_error(&self, request: &str, detail: String) -> Stop {
         Stop::Error(Error::Decode {
             source_name: self.reader.api.source().to_owned(),
             request: request.to_owned(),
@@ -126,15 +136,16 @@ impl<'p> QueryReader<'p> {
         })
     }
 
-    pub(super) fn repeated(&self, page: &Page) -> Stop {
+    /// The error of an API that gives the same page again.
+    pub(super) fn repeated_page(&self, page: &Page) -> Stop {
         let detail = "gave the page before it once more: the API takes no notice of the page asked for; check the paginator's parameter";
-        self.wrong(&page.request, detail.into())
+        self.decode_error(&page.request, detail.into())
     }
 }
 
 /// Puts `value` in its place in a request.
-pub(super) fn put(call: &mut Call<'_>, place: &ParamLocation, value: Value) {
-    match place {
+pub(super) fn put(call: &mut Call<'_>, location: &ParamLocation, value: Value) {
+    match location {
         ParamLocation::Query(name) => {
             call.params.insert(name.clone(), manifest::template::plain(&value));
         }
@@ -143,20 +154,20 @@ pub(super) fn put(call: &mut Call<'_>, place: &ParamLocation, value: Value) {
                 call.body = Some(Body::Json(json!({})));
             }
             if let Some(Body::Json(body)) = &mut call.body {
-                set(body, path, value);
+                set_member(body, path, value);
             }
         }
     }
 }
 
-/// Sets the member at a dotted path, making the objects on the way.
-fn set(body: &mut Value, path: &str, value: Value) {
-    let mut at = body;
+/// Sets the member at a dotted path, and creates the objects on the way.
+fn set_member(body: &mut Value, path: &str, value: Value) {
+    let mut member = body;
     for name in path.split('.') {
-        if !at.is_object() {
-            *at = json!({});
+        if !member.is_object() {
+            *member = json!({});
         }
-        at = &mut at[name];
+        member = &mut member[name];
     }
-    *at = value;
+    *member = value;
 }

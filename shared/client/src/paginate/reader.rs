@@ -12,35 +12,45 @@ use crate::api::Api;
 pub struct Reader<'r> {
     pub(super) api: &'r Api<'r>,
     pub(super) endpoint: &'r Endpoint,
+    /// The resource's name.
     pub(super) resource: &'r str,
-    /// Where the records lie, once the first answer has shown it.
-    pub(super) selector: OnceLock<JsonPath>,
-    /// How the next page is asked for, once the first answer has shown it.
-    pub(super) detected: OnceLock<Paginator>,
-    /// The pages that are read ahead: on their way, or waiting for those before them or to be stored. A page of events has 2.3 MB.
-    pub(super) room: Arc<Semaphore>,
+    /// Where the records are, if the manifest does not say and a response has shown it.
+    pub(super) detected_selector: OnceLock<JsonPath>,
+    /// The paginator, if the manifest says `auto` and a response has shown it.
+    pub(super) detected_paginator: OnceLock<Paginator>,
+    /// Permits for pages that are read ahead: they are on their way, or wait for the pages before them or to be stored. A page of events has
+    /// 2.3 MB.
+    pub(super) read_ahead: Arc<Semaphore>,
 }
 
 impl<'r> Reader<'r> {
-    /// Reads `resource` from `api`.
+    /// Creates a reader of `resource` that sends its requests to `api`.
     pub fn new(api: &'r Api<'r>, resource: &'r Resource) -> Self {
         Self {
             api,
             endpoint: &resource.endpoint,
             resource: &resource.name,
-            selector: OnceLock::new(),
-            detected: OnceLock::new(),
-            room: Arc::new(Semaphore::new(api.in_flight())),
+            detected_selector: OnceLock::new(),
+            detected_paginator: OnceLock::new(),
+            read_ahead: Arc::new(Semaphore::new(api.in_flight())),
         }
     }
 
-    /// Requests that can be on their way at a time.
+    /// The number of requests that may be on their way at a time, 1 to 8.
     pub fn in_flight(&self) -> usize {
         self.api.in_flight()
     }
 
-    /// The records asked for in one page; `None`: neither the request nor the manifest says.
+    /// The records to ask for in one page; `None` if neither the run nor the manifest says.
     pub fn page_size(&self) -> Option<u64> {
         self.api.page_size().or(self.endpoint.page_size.as_ref().map(|size| size.maximum))
+    }
+
+    /// The paginator of the manifest, or the one that a response has shown; `None` if that is still to be found out.
+    pub(super) fn paginator(&self) -> Option<&Paginator> {
+        match &self.endpoint.paginator {
+            Paginator::Auto => self.detected_paginator.get(),
+            paginator => Some(paginator),
+        }
     }
 }
