@@ -5,22 +5,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use client::Http;
+use client::secret::{SecretStore, Secrets};
+use lake::Aws;
 use lambda_runtime::{LambdaEvent, service_fn};
+use manifest::time::{Instant, SystemClock};
+use manifest::{Faults, Settings};
 use serde_json::Value;
 use tracing::Instrument;
 
-use lake::Aws;
+use crate::aws::SecretsManager;
 use crate::cli;
-use crate::error::{Error, Faults};
-use client::Http;
+use crate::context::{Clients, ProgressListener, Silent};
+use crate::error::Error;
+use crate::options::Draft;
 use crate::report::Report;
-use crate::request::Draft;
-use crate::run::{self, Clients, Progress};
-use client::Secrets;
-use manifest::Settings;
+use crate::request::Request;
+use crate::run::{self, RunOptions};
 use crate::telemetry::{self, metrics};
 
-/// What is left of a Lambda's time for storing what was read: a full buffer's merge into S3 and the report.
+/// The time of a Lambda that is left for storing what was read: a full buffer's merge into S3 and the report.
 const RESERVE: Duration = Duration::from_secs(30);
 
 /// Threads for a directory's files and for names of hosts. The C library keeps what each thread has freed for that thread alone.
@@ -55,26 +59,34 @@ pub fn main(entity: Option<&'static str>) -> ExitCode {
     }
 }
 
+/// What a process shares between its runs: the network, and the keys of `settings`.
+pub fn clients(settings: Settings) -> Clients {
+    let aws = Arc::new(Aws::default());
+    let store = settings.get("SECRET_ID").map(|id| {
+        let store: Arc<dyn SecretStore> = Arc::new(SecretsManager::new(id, Arc::clone(&aws)));
+        store
+    });
+    let secrets = Secrets::new(settings.clone(), store);
+    Clients { transport: Arc::new(Http::default()), aws, secrets, settings, clock: Arc::new(SystemClock) }
+}
+
 impl App {
     /// The function that reads `entity`, as `settings` say.
     pub fn new(entity: Option<&'static str>, settings: Settings) -> Self {
-        let aws = Arc::new(Aws::default());
-        let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        let clients = Clients { http: Http::default(), aws, secrets, settings: settings.clone() };
-        Self { entity, settings, clients, cold: Cell::new(true) }
+        Self { entity, clients: clients(settings.clone()), settings, cold: Cell::new(true) }
     }
 
     /// Carries out a request, from its draft on.
     pub async fn run(
         &self,
-        draft: Draft,
-        until: Option<SystemTime>,
-        progress: &dyn Progress,
+        draft: &Draft,
+        deadline: Option<Instant>,
+        listener: &dyn ProgressListener,
     ) -> (Report, Option<Error>) {
-        match draft.check(self.entity, &self.settings) {
+        match Request::check(draft, self.entity, &self.settings) {
             Ok(request) => {
-                tracing::info!(request = request.signature(), lake = %request.lake, "the run begins");
-                run::run(&self.clients, &request, until, progress).await
+                tracing::info!(request = request.to_event().to_string(), lake = %request.lake, "the run begins");
+                run::run(&self.clients, &request, RunOptions { store: None, deadline, listener }).await
             }
             Err(faults) => self.refused(faults),
         }
@@ -92,23 +104,23 @@ impl App {
         }
     }
 
-    /// One event. A run that an error ended is a failed invocation, so that retries and alarms see it; what it did is logged.
+    /// Answers one event. A run that an error ended is a failed invocation, so that retries and alarms see it; what it did is logged.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Report, Error> {
         let span = telemetry::invocation(&event.context, self.cold.replace(false));
-        let until = fetch_until(event.context.deadline());
-        let (report, error) = self.event(&event.payload, until).instrument(span.clone()).await;
+        let deadline = reading_deadline(event.context.deadline(), SystemTime::now());
+        let (report, error) = self.event(&event.payload, deadline).instrument(span.clone()).await;
         let _entered = span.enter();
         let text = serde_json::to_string(&report).unwrap_or_default();
         tracing::info!(status = report.status.name(), elapsed_ms = report.elapsed_ms, report = text, "the run ended");
-        for line in metrics::lines(&report, chrono::Utc::now()) {
+        for line in metrics::lines(&report, self.clients.clock.now()) {
             println!("{line}");
         }
         error.map_or(Ok(report), Err)
     }
 
-    async fn event(&self, event: &Value, until: Option<SystemTime>) -> (Report, Option<Error>) {
+    async fn event(&self, event: &Value, deadline: Option<Instant>) -> (Report, Option<Error>) {
         match Draft::from_event(event) {
-            Ok(draft) => self.run(draft, until, &Silent).await,
+            Ok(draft) => self.run(&draft, deadline, &Silent).await,
             Err(faults) => self.refused(faults),
         }
     }
@@ -122,16 +134,11 @@ impl App {
     }
 }
 
-/// When fetching must end. A deadline that lies in the past is none: `cargo lambda watch` gives 600,000 ms after 1970.
-fn fetch_until(deadline: SystemTime) -> Option<SystemTime> {
-    let left = deadline.duration_since(SystemTime::now()).ok()?;
-    Some(SystemTime::now() + left.saturating_sub(RESERVE.min(left / 3)))
-}
-
-struct Silent;
-
-impl Progress for Silent {
-    fn page(&self, _received: u64, _expected: Option<u64>) {}
+/// When reading must end in an invocation that ends at `deadline`. A deadline that lies in the past is none: `cargo lambda watch` gives
+/// 600,000 ms after 1970.
+fn reading_deadline(deadline: SystemTime, now: SystemTime) -> Option<Instant> {
+    let left = deadline.duration_since(now).ok()?;
+    Some((now + left.saturating_sub(RESERVE.min(left / 3))).into())
 }
 
 #[cfg(test)]
@@ -140,15 +147,16 @@ mod tests {
 
     #[test]
     fn a_deadline_in_the_past_means_none() {
-        assert_eq!(fetch_until(SystemTime::UNIX_EPOCH + Duration::from_millis(600_000)), None);
+        let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
+        assert_eq!(reading_deadline(deadline, SystemTime::now()), None);
     }
 
     #[test]
     fn time_is_kept_for_storing() {
-        let deadline = SystemTime::now() + Duration::from_secs(900);
-        let until = fetch_until(deadline).unwrap();
-        assert!(deadline.duration_since(until).unwrap() >= RESERVE - Duration::from_secs(1));
-        let short = SystemTime::now() + Duration::from_secs(30);
-        assert!(fetch_until(short).unwrap() > SystemTime::now());
+        let now = SystemTime::now();
+        let after = |seconds: u64| Instant::from(now + Duration::from_secs(seconds));
+        let until = |seconds: u64| reading_deadline(now + Duration::from_secs(seconds), now);
+        assert_eq!(until(900), Some(after(870)));
+        assert_eq!(until(30), Some(after(20)));
     }
 }

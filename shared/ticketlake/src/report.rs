@@ -1,4 +1,6 @@
 //! What a run did, as JSON: the command line's standard output and the Lambda's answer.
+//!
+//! The names in the JSON are an interface that scripts and alarms read; where a field has another name here, that is the glossary's.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +8,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{Error, Fault};
 use client::Requests;
-use client::limits::Left;
-use crate::run::Refreshed;
+use client::error::chain;
+use client::limits::QuotaLeft;
+use manifest::Fault;
+
+use crate::error::Error;
+use crate::plan::due::RefreshReport;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -19,7 +24,7 @@ pub enum Status {
     Complete,
     /// Out of requests, time or quota: what was read is in the lake, the rest remains.
     Partial,
-    /// The API's own numbers do not add up: see [`Slices::incomplete`].
+    /// The API's own numbers do not add up: see [`QueryCounts::incomplete`].
     Incomplete,
     /// An error ended it: see [`Report::error`].
     #[default]
@@ -58,33 +63,35 @@ pub struct Report {
     /// The resource's name.
     pub resource: String,
     /// Records and rows.
-    pub records: Records,
+    pub records: RecordCounts,
     /// HTTP requests to the API.
     pub requests: Requests,
     /// What is left of the limits that are counted, over more than ten seconds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub quota: Vec<Left>,
+    pub quota: Vec<QuotaLeft>,
     /// Records that the API says there are; null where it does not say.
-    pub expected: Option<u64>,
+    #[serde(rename = "expected")]
+    pub total: Option<u64>,
     /// Objects written.
     pub objects: u64,
     /// Their bytes.
     pub bytes_written: u64,
     /// How far complete runs have come, RFC 3339; null for resources without a cursor.
     pub watermark: Option<String>,
-    /// The queries that the run was cut into.
-    pub slices: Slices,
+    /// The queries that the run read.
+    #[serde(rename = "slices")]
+    pub queries: QueryCounts,
     /// Milliseconds.
     pub elapsed_ms: u64,
     /// By resource: records that lay inside those of this one, and were stored in that resource's table.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub harvested: BTreeMap<String, Records>,
+    pub harvested: BTreeMap<String, RecordCounts>,
     /// Of a run over several resources: each one's own report. The numbers above are their sums.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Self>,
     /// Of a resource that is refreshed in parts: which part was read, and why that.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refresh: Option<Refreshed>,
+    pub refresh: Option<RefreshReport>,
     /// What ended the run before its end, of a `partial` one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
@@ -104,7 +111,7 @@ pub struct Report {
 
 /// Counts of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Records {
+pub struct RecordCounts {
     /// Records that the API sent, those read again among them.
     pub received: u64,
     /// Rows whose key was not stored.
@@ -137,42 +144,45 @@ fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
-/// Counts of slices.
+/// Counts of queries.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Slices {
-    /// Those that were to be read.
+pub struct QueryCounts {
+    /// The queries that were to be read, those that others were split into included.
     pub planned: usize,
-    /// Those whose distinct keys match what the API says it has.
-    pub whole: usize,
-    /// Those that an earlier invocation of the same request read, and this one did not.
-    #[serde(skip_serializing_if = "is_none")]
-    pub earlier: usize,
-    /// Those that do not; the first of them.
+    /// The queries that were read completely, by the API's own numbers.
+    #[serde(rename = "whole")]
+    pub complete: usize,
+    /// The queries that an earlier run of the same request read, and this one did not.
+    #[serde(rename = "earlier", skip_serializing_if = "is_none")]
+    pub resumed: usize,
+    /// The first of the queries that were not read completely.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub incomplete: Vec<IncompleteSlice>,
-    /// How many more do not.
+    pub incomplete: Vec<IncompleteQuery>,
+    /// How many more were not.
     #[serde(skip_serializing_if = "is_none")]
     pub more_incomplete: usize,
 }
 
-/// Incomplete slices that a report names: an answer of Lambda's can have 6 MB, one that is read has a page.
-const MOST_NAMED: usize = 20;
+/// Incomplete queries that a report names: an answer of Lambda's can have 6 MB, one that is read has a page.
+const MAX_NAMED_QUERIES: usize = 20;
 
-impl Slices {
-    /// Leaves the first [`MOST_NAMED`] incomplete ones, and counts the others.
-    fn curtail(&mut self) {
-        self.more_incomplete += self.incomplete.len().saturating_sub(MOST_NAMED);
-        self.incomplete.truncate(MOST_NAMED);
+impl QueryCounts {
+    /// Leaves the first [`MAX_NAMED_QUERIES`] incomplete ones, and counts the others.
+    fn shorten(&mut self) {
+        self.more_incomplete += self.incomplete.len().saturating_sub(MAX_NAMED_QUERIES);
+        self.incomplete.truncate(MAX_NAMED_QUERIES);
     }
 }
 
-/// A slice that does not add up.
+/// A query of which records are missing, or may be.
 #[derive(Clone, Debug, Serialize)]
-pub struct IncompleteSlice {
-    /// Its window or its parameters.
-    pub name: String,
+pub struct IncompleteQuery {
+    /// Its time window or its parameters.
+    #[serde(rename = "name")]
+    pub query: String,
     /// Records that the API says it has.
-    pub expected: Option<u64>,
+    #[serde(rename = "expected")]
+    pub total: Option<u64>,
     /// Distinct records received.
     pub received: u64,
     /// Why, and what to do.
@@ -206,7 +216,7 @@ impl Report {
     /// The report of a run that took so long, short enough to be read.
     pub fn ended(mut self, elapsed: Duration) -> Self {
         self.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        self.slices.curtail();
+        self.queries.shorten();
         self
     }
 
@@ -217,12 +227,7 @@ impl Report {
             _ => Vec::new(),
         };
         self.status = Status::Failed;
-        self.error = Some(Failure {
-            kind: error.kind(),
-            message: crate::error::chain(error),
-            retryable: error.retryable(),
-            faults,
-        });
+        self.error = Some(Failure { kind: error.kind(), message: chain(error), retryable: error.retryable(), faults });
         self
     }
 
@@ -236,11 +241,11 @@ impl Report {
             sum.objects += report.objects;
             sum.bytes_written += report.bytes_written;
             sum.elapsed_ms += report.elapsed_ms;
-            sum.slices.planned += report.slices.planned;
-            sum.slices.whole += report.slices.whole;
-            sum.slices.earlier += report.slices.earlier;
-            if let Some(expected) = report.expected {
-                *sum.expected.get_or_insert_default() += expected;
+            sum.queries.planned += report.queries.planned;
+            sum.queries.complete += report.queries.complete;
+            sum.queries.resumed += report.queries.resumed;
+            if let Some(total) = report.total {
+                *sum.total.get_or_insert_default() += total;
             }
         }
         let names: Vec<&str> = reports.iter().map(|report| report.resource.as_str()).collect();
@@ -260,7 +265,7 @@ impl Report {
     }
 }
 
-impl std::ops::AddAssign for Records {
+impl std::ops::AddAssign for RecordCounts {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
         self.new += other.new;

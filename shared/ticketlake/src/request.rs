@@ -1,18 +1,18 @@
 //! One request, whichever way it came: a Lambda event, a schedule, or the command line.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use manifest::{Fault, Faults};
-use client::retry::ATTEMPTS;
-use manifest::nearest;
-use manifest::template::plain;
-use manifest::Settings;
+use client::retry::DEFAULT_ATTEMPTS;
+use lake::Location;
 use manifest::time::{self, Instant};
+use manifest::{Fault, Faults, Settings};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use table::Format;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::options::Draft;
 
 /// What to read and where to put it; valid in itself (the manifest is checked against it by [`crate::plan`]).
 #[derive(Clone, Debug, PartialEq)]
@@ -57,64 +57,74 @@ pub struct Request {
     pub replay_rejected: bool,
 }
 
-/// Where a lake lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// A directory.
-    Directory(PathBuf),
-    /// `s3://bucket/prefix`.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// Before every key, without slashes at its ends; may be empty.
-        prefix: String,
-    },
-}
-
-impl Location {
-    /// Reads `s3://bucket/prefix` or a directory's path.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            if bucket.len() < 3 {
-                return Err(format!("`{text}` names no bucket: use s3://bucket/prefix"));
-            }
-            return Ok(Self::S3 { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() });
-        }
-        if let Some((scheme, _)) = text.split_once("://") {
-            return Err(format!("`{scheme}://` is not supported: use a directory or s3://bucket/prefix"));
-        }
-        Ok(Self::Directory(PathBuf::from(text)))
-    }
-}
-
-impl std::fmt::Display for Location {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Directory(path) => write!(f, "{}", path.display()),
-            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
-        }
-    }
-}
-
-/// How objects are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Parquet, zstd.
-    Parquet,
-    /// One JSON object a line, gzip.
-    Json,
-}
-
 impl Request {
-    /// What is asked of the API: two requests of one signature read the same.
-    pub fn signature(&self) -> String {
-        self.again().to_string()
+    /// Checks `draft`, with what is absent taken from `settings` and from the function's own `entity`.
+    ///
+    /// # Errors
+    ///
+    /// Every option that is missing or wrong.
+    pub fn check(draft: &Draft, entity: Option<&str>, settings: &Settings) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let source = check_source(draft, settings, &mut faults);
+        let resource = check_resource(draft, entity, &mut faults);
+        let lake = check_lake(draft, settings, &mut faults);
+        let (from, to) = check_range(draft, &mut faults);
+        let format = check_format(draft, settings, &mut faults);
+        let full = draft.flag("full");
+        if full && (from.is_some() || to.is_some()) {
+            faults.push(Fault::new("full", "reads everything: give it, or `from` and `to`, not both"));
+        }
+        let params = draft.params();
+        let replay_rejected = draft.flag("replay_rejected");
+        if replay_rejected && (full || from.is_some() || to.is_some() || !params.is_empty()) {
+            let message = "reads no API: give it without `from`, `to`, `full` and `params`";
+            faults.push(Fault::new("replay_rejected", message));
+        }
+        let mut number = |name: &str| {
+            draft.number(name, settings).unwrap_or_else(|fault| {
+                faults.push(fault);
+                None
+            })
+        };
+        let (max_requests, max_seconds) = (number("max_requests"), number("max_seconds"));
+        let (initial_days, retention_days) = (number("initial_days"), number("retention_days"));
+        let (page_size, request_timeout, attempts) =
+            (number("page_size"), number("request_timeout"), number("attempts"));
+        let base_url = check_base_url(draft, source.as_deref(), settings, &mut faults);
+        match (source, resource, lake, format) {
+            (Some(source), Some(resource), Some(lake), Some(format)) if faults.is_empty() => Ok(Self {
+                source,
+                resource,
+                lake,
+                from,
+                to,
+                full,
+                params,
+                format,
+                max_requests,
+                max_time: max_seconds.map(Duration::from_secs),
+                initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
+                retention_days: retention_days.filter(|days| *days > 0).and_then(|days| i64::try_from(days).ok()),
+                page_size,
+                request_timeout: Duration::from_secs(request_timeout.unwrap_or(60)),
+                attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(DEFAULT_ATTEMPTS),
+                sources: draft.list("sources", settings),
+                base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
+                check: draft.flag("check"),
+                replay_rejected,
+            }),
+            _ => Err(Faults(faults)),
+        }
+    }
+
+    /// What identifies what is asked of the API: two requests with one id read the same.
+    pub fn id(&self) -> RequestId {
+        let identity = json!({"version": ID_VERSION, "request": self.to_event()});
+        RequestId(xxh3_128(identity.to_string().as_bytes()))
     }
 
     /// The request as an event that asks for the same again.
-    pub fn again(&self) -> Value {
+    pub fn to_event(&self) -> Value {
         let mut event = Map::new();
         event.insert("source".into(), self.source.as_str().into());
         event.insert("resource".into(), self.resource.as_str().into());
@@ -134,276 +144,109 @@ impl Request {
     }
 }
 
-impl Format {
-    /// The request's name for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parquet => "parquet",
-            Self::Json => "json",
-        }
-    }
+/// The version of what a [`RequestId`] is a hash of.
+const ID_VERSION: u32 = 1;
 
-    /// The format called `name`.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Parquet, Self::Json].into_iter().find(|format| format.name() == name)
+/// What identifies what a request asks of the API: a 128-bit hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u128);
+
+impl std::fmt::Display for RequestId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 
-/// A request as it was given: texts, each of them optional, not yet checked.
-#[derive(Clone, Debug, Default)]
-pub struct Draft {
-    /// See [`Request::source`]; the variable `SOURCE` otherwise.
-    pub source: Option<String>,
-    /// See [`Request::resource`]; the function's own entity otherwise.
-    pub resource: Option<String>,
-    /// See [`Request::lake`]; the variable `LAKE` otherwise.
-    pub lake: Option<String>,
-    /// A day (its first moment) or an RFC 3339 instant.
-    pub from: Option<String>,
-    /// A day (its last second) or an RFC 3339 instant.
-    pub to: Option<String>,
-    /// See [`Request::full`].
-    pub full: bool,
-    /// See [`Request::params`].
-    pub params: BTreeMap<String, String>,
-    /// `parquet` or `json`; the variable `FORMAT` otherwise, else `parquet`.
-    pub format: Option<String>,
-    /// A whole number from 1.
-    pub max_requests: Option<String>,
-    /// Seconds, 1 to 604,800; else there is no end but the function's own.
-    pub max_seconds: Option<String>,
-    /// 1 to 365; the variable `INITIAL_DAYS` otherwise, else everything.
-    pub initial_days: Option<String>,
-    /// 0 to 36500; the variable `RETENTION_DAYS` otherwise, else 0: for good.
-    pub retention_days: Option<String>,
-    /// 1 to the manifest's largest; the variable `PAGE_SIZE` otherwise, else the largest.
-    pub page_size: Option<String>,
-    /// Seconds, 1 to 300; the variable `REQUEST_TIMEOUT` otherwise, else 60.
-    pub request_timeout: Option<String>,
-    /// 1 to 10; the variable `ATTEMPTS` otherwise, else 5.
-    pub attempts: Option<String>,
-    /// See [`Request::sources`]; the variable `SOURCES`, with commas, otherwise.
-    pub sources: Vec<String>,
-    /// See [`Request::base_url`]; the variable `<SOURCE>_BASE_URL` otherwise.
-    pub base_url: Option<String>,
-    /// See [`Request::check`].
-    pub check: bool,
-    /// See [`Request::replay_rejected`].
-    pub replay_rejected: bool,
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
-impl Draft {
-    /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says; every
-    /// unknown field and every wrong type is a fault.
-    pub fn from_event(event: &Value) -> Result<Self, Faults> {
-        const FIELDS: [&str; 15] = [
-            "source",
-            "resource",
-            "from",
-            "to",
-            "full",
-            "params",
-            "format",
-            "max_requests",
-            "max_seconds",
-            "replay_rejected",
-            "initial_days",
-            "page_size",
-            "request_timeout",
-            "attempts",
-            "retention_days",
-        ];
-        let members = match event {
-            Value::Null => return Ok(Self::default()),
-            Value::Object(members) if is_envelope(members) => return Ok(Self::default()),
-            Value::Object(members) => members,
-            _ => return Err(Fault::new("event", "must be a JSON object; all its fields are optional").into()),
-        };
-        let mut faults = Vec::new();
-        let mut draft = Self::default();
-        for (name, value) in members {
-            let text = || match value {
-                Value::String(text) => Ok(Some(text.clone())),
-                Value::Null => Ok(None),
-                _ => Err(Fault::new(name, format!("must be a text, is {value}"))),
-            };
-            let flag = || match value {
-                Value::Bool(flag) => Ok(*flag),
-                Value::Null => Ok(false),
-                _ => Err(Fault::new(name, format!("must be true or false, is {value}"))),
-            };
-            let number = || match value {
-                Value::Number(number) => Ok(Some(number.to_string())),
-                _ => text(),
-            };
-            let read = match name.as_str() {
-                "source" => text().map(|text| draft.source = text),
-                "resource" => text().map(|text| draft.resource = text),
-                "from" => text().map(|text| draft.from = text),
-                "to" => text().map(|text| draft.to = text),
-                "format" => text().map(|text| draft.format = text),
-                "max_requests" => number().map(|number| draft.max_requests = number),
-                "max_seconds" => number().map(|number| draft.max_seconds = number),
-                "initial_days" => number().map(|number| draft.initial_days = number),
-                "page_size" => number().map(|number| draft.page_size = number),
-                "retention_days" => number().map(|number| draft.retention_days = number),
-                "request_timeout" => number().map(|number| draft.request_timeout = number),
-                "attempts" => number().map(|number| draft.attempts = number),
-                "full" => flag().map(|flag| draft.full = flag),
-                "replay_rejected" => flag().map(|flag| draft.replay_rejected = flag),
-                "params" => match value {
-                    Value::Object(params) => {
-                        Ok(params.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
-                    }
-                    Value::Null => Ok(BTreeMap::new()),
-                    _ => Err(Fault::new(name, format!("must be an object of names and values, is {value}"))),
-                }
-                .map(|params| draft.params = params),
-                _ => {
-                    let hint = nearest(name, &FIELDS);
-                    Err(Fault::new(name, format!("unknown field; known: {}{hint}", FIELDS.join(", "))))
-                }
-            };
-            if let Err(fault) = read {
-                faults.push(fault);
-            }
-        }
-        if faults.is_empty() { Ok(draft) } else { Err(Faults(faults)) }
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map(Self).map_err(serde::de::Error::custom)
     }
+}
 
-    /// Checks the draft, with what is absent taken from `settings` and from the function's own `entity`.
-    pub fn check(self, entity: Option<&str>, settings: &Settings) -> Result<Request, Faults> {
-        let mut faults = Vec::new();
-        let mut fault = |place: &str, message: String| faults.push(Fault::new(place, message));
+fn check_source(draft: &Draft, settings: &Settings, faults: &mut Vec<Fault>) -> Option<String> {
+    let Some(source) = draft.text("source", settings) else {
+        let known: Vec<&str> = manifest::built_in::names().collect();
+        let message = format!("is missing: give `source`, or set SOURCE; built in: {}", known.join(", "));
+        faults.push(Fault::new("source", message));
+        return None;
+    };
+    if let (Some(own), Some(_)) = (settings.get("SOURCE"), settings.get("SECRET_ID"))
+        && source != own
+    {
+        let message = format!("this function holds the key of `{own}`, which `{source}` must not be sent");
+        faults.push(Fault::new("source", message));
+    }
+    Some(source)
+}
 
-        let source = self.source.or_else(|| settings.get("SOURCE").map(str::to_owned));
-        if source.is_none() {
-            fault(
-                "source",
-                "is missing: give `source`, or set SOURCE; built in: see_tickets, ticketmaster, eventzilla, xurrent"
-                    .into(),
-            );
+fn check_resource(draft: &Draft, entity: Option<&str>, faults: &mut Vec<Fault>) -> Option<String> {
+    match (entity, draft.text("resource", &Settings::default())) {
+        (Some(entity), Some(resource)) if entity != resource => {
+            let message = format!("this function reads `{entity}`; for `{resource}` use the function `resource`");
+            faults.push(Fault::new("resource", message));
+            None
         }
-        if let (Some(source), Some(own), Some(_)) = (&source, settings.get("SOURCE"), settings.get("SECRET_ID"))
-            && source != own
-        {
-            fault("source", format!("this function holds the key of `{own}`, which `{source}` must not be sent"));
-        }
-        let resource = match (entity, self.resource) {
-            (Some(entity), Some(resource)) if entity != resource => {
-                fault(
-                    "resource",
-                    format!("this function reads `{entity}`; for `{resource}` use the function `resource`"),
-                );
-                None
-            }
-            (Some(entity), _) => Some(entity.to_owned()),
-            (None, Some(resource)) => Some(resource),
-            (None, None) => {
-                fault("resource", "is missing: the function `resource` reads the one that the request names".into());
-                None
-            }
-        };
-        let lake = match self.lake.or_else(|| settings.get("LAKE").map(str::to_owned)) {
-            Some(text) => Location::parse(&text).map_err(|message| fault("lake", message)).ok(),
-            None => {
-                fault("lake", "is missing: give a directory or s3://bucket/prefix, or set LAKE".into());
-                None
-            }
-        };
-        let mut instant = |place: &str, text: Option<String>, last: bool| {
-            let text = text?;
-            let read = read_instant(&text, last);
-            if read.is_none() {
-                fault(
-                    place,
-                    format!("`{text}` is neither a day nor an instant: use 2026-01-31 or 2026-01-31T18:00:00Z"),
-                );
-            }
-            read
-        };
-        let from = instant("from", self.from, false);
-        let to = instant("to", self.to, true);
-        if let (Some(from), Some(to)) = (from, to)
-            && from > to
-        {
-            fault("from", format!("{} lies after `to`, {}", time::format_instant(from), time::format_instant(to)));
-        }
-        if self.full && (from.is_some() || to.is_some()) {
-            fault("full", "reads everything: give it, or `from` and `to`, not both".into());
-        }
-        let ranged = self.full || from.is_some() || to.is_some() || !self.params.is_empty();
-        if self.replay_rejected && ranged {
-            fault("replay_rejected", "reads no API: give it without `from`, `to`, `full` and `params`".into());
-        }
-        let format = self.format.as_deref().or_else(|| settings.get("FORMAT")).unwrap_or("parquet");
-        let known_format = Format::parse(format);
-        if known_format.is_none() {
-            fault("format", format!("`{format}` is not one of parquet, json"));
-        }
-        let mut number = |place: &str, given: Option<String>, range: RangeInclusive<u64>| {
-            let text = given.or_else(|| settings.get(&place.to_uppercase()).map(str::to_owned))?;
-            let number = text.parse().ok().filter(|number| range.contains(number));
-            if number.is_none() {
-                let (first, last) = range.into_inner();
-                let upper = if last == u64::MAX { String::new() } else { format!(" to {last}") };
-                fault(place, format!("`{text}` is not a whole number from {first}{upper}"));
-            }
-            number
-        };
-        let max_requests = number("max_requests", self.max_requests, 1..=u64::MAX);
-        let max_seconds = number("max_seconds", self.max_seconds, 1..=604_800);
-        let initial_days = number("initial_days", self.initial_days, 1..=365);
-        let retention_days = number("retention_days", self.retention_days, 0..=36_500).filter(|days| *days > 0);
-        let page_size = number("page_size", self.page_size, 1..=1_000_000);
-        let request_timeout = number("request_timeout", self.request_timeout, 1..=300).unwrap_or(60);
-        let attempts = number("attempts", self.attempts, 1..=10);
-        let base_url = self.base_url.or_else(|| {
-            let source = source.as_deref()?;
-            settings.get(&Settings::variable(source, "base_url")).map(str::to_owned)
-        });
-        if let Some(url) = &base_url
-            && !url.starts_with("http://")
-            && !url.starts_with("https://")
-        {
-            fault("base_url", format!("`{url}` must begin with https:// or http://"));
-        }
-        let sources = if self.sources.is_empty() {
-            let listed = settings.get("SOURCES").unwrap_or_default().split(',').map(str::trim);
-            listed.filter(|file| !file.is_empty()).map(str::to_owned).collect()
-        } else {
-            self.sources
-        };
-        match (source, resource, lake, known_format) {
-            (Some(source), Some(resource), Some(lake), Some(format)) if faults.is_empty() => Ok(Request {
-                source,
-                resource,
-                lake,
-                from,
-                to,
-                full: self.full,
-                params: self.params,
-                format,
-                max_requests,
-                max_time: max_seconds.map(Duration::from_secs),
-                initial_days: initial_days.and_then(|days| i64::try_from(days).ok()),
-                retention_days: retention_days.and_then(|days| i64::try_from(days).ok()),
-                page_size,
-                request_timeout: Duration::from_secs(request_timeout),
-                attempts: attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(ATTEMPTS),
-                sources,
-                base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
-                check: self.check,
-                replay_rejected: self.replay_rejected,
-            }),
-            _ => Err(Faults(faults)),
+        (Some(entity), _) => Some(entity.to_owned()),
+        (None, Some(resource)) => Some(resource),
+        (None, None) => {
+            let message = "is missing: the function `resource` reads the one that the request names";
+            faults.push(Fault::new("resource", message));
+            None
         }
     }
 }
 
-/// EventBridge's own fields: `source` there names the sender, not one of ours.
-fn is_envelope(members: &Map<String, Value>) -> bool {
-    members.contains_key("detail-type") && members.contains_key("detail")
+fn check_lake(draft: &Draft, settings: &Settings, faults: &mut Vec<Fault>) -> Option<Location> {
+    let Some(text) = draft.text("lake", settings) else {
+        faults.push(Fault::new("lake", "is missing: give a directory or s3://bucket/prefix, or set LAKE"));
+        return None;
+    };
+    Location::parse(&text).map_err(|message| faults.push(Fault::new("lake", message))).ok()
+}
+
+fn check_range(draft: &Draft, faults: &mut Vec<Fault>) -> (Option<Instant>, Option<Instant>) {
+    let mut instant = |name: &str, last: bool| {
+        let text = draft.text(name, &Settings::default())?;
+        let read = read_instant(&text, last);
+        if read.is_none() {
+            let message = format!("`{text}` is neither a day nor an instant: use 2026-01-31 or 2026-01-31T18:00:00Z");
+            faults.push(Fault::new(name, message));
+        }
+        read
+    };
+    let (from, to) = (instant("from", false), instant("to", true));
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        let message = format!("{} lies after `to`, {}", time::format_instant(from), time::format_instant(to));
+        faults.push(Fault::new("from", message));
+    }
+    (from, to)
+}
+
+fn check_format(draft: &Draft, settings: &Settings, faults: &mut Vec<Fault>) -> Option<Format> {
+    let name = draft.text("format", settings).unwrap_or_else(|| Format::Parquet.name().to_owned());
+    let format = Format::parse(&name);
+    if format.is_none() {
+        faults.push(Fault::new("format", format!("`{name}` is not one of parquet, json")));
+    }
+    format
+}
+
+fn check_base_url(draft: &Draft, source: Option<&str>, settings: &Settings, faults: &mut Vec<Fault>) -> Option<String> {
+    let variable = || settings.get(&Settings::variable(source?, "base_url")).map(str::to_owned);
+    let url = draft.text("base_url", &Settings::default()).or_else(variable)?;
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        faults.push(Fault::new("base_url", format!("`{url}` must begin with https:// or http://")));
+    }
+    Some(url)
 }
 
 /// A day is its first moment, or its last second as the end of a range; anything else must say its zone.
@@ -417,8 +260,6 @@ fn read_instant(text: &str, last: bool) -> Option<Instant> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn settings() -> Settings {
@@ -432,7 +273,8 @@ mod tests {
     fn an_empty_event_and_an_envelope_ask_for_what_the_environment_says() {
         let envelope = json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}});
         for event in [json!(null), json!({}), envelope] {
-            let request = Draft::from_event(&event).unwrap().check(Some("events"), &settings()).unwrap();
+            let draft = Draft::from_event(&event).unwrap();
+            let request = Request::check(&draft, Some("events"), &settings()).unwrap();
             assert_eq!(request.source, "ticketmaster");
             assert_eq!(request.lake.to_string(), "s3://bucket/a/b");
             assert_eq!((request.from, request.full, request.format), (None, false, Format::Parquet));
@@ -440,26 +282,17 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_an_event_is_named() {
-        let Faults(faults) = Draft::from_event(&json!({"form": "x", "full": "yes", "params": 3})).unwrap_err();
-        let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
-        assert_eq!(places, ["form", "full", "params"]);
-        assert!(faults[0].message.contains("Did you mean `from`?"), "{}", faults[0]);
-    }
-
-    #[test]
     fn every_fault_of_a_draft_is_named() {
-        let draft = Draft {
-            lake: Some("gs://x".into()),
-            from: Some("yesterday".into()),
-            to: Some("2026-01-01T00:00:00".into()),
-            format: Some("csv".into()),
-            max_requests: Some("0".into()),
-            max_seconds: Some("604801".into()),
-            base_url: Some("ftp://x".into()),
-            ..Draft::default()
-        };
-        let Faults(faults) = draft.check(None, &Settings::default()).unwrap_err();
+        let draft = Draft::of([
+            ("lake", "gs://x"),
+            ("from", "yesterday"),
+            ("to", "2026-01-01T00:00:00"),
+            ("format", "csv"),
+            ("max_requests", "0"),
+            ("max_seconds", "604801"),
+            ("base_url", "ftp://x"),
+        ]);
+        let Faults(faults) = Request::check(&draft, None, &Settings::default()).unwrap_err();
         let places: Vec<&str> = faults.iter().map(|fault| fault.place.as_str()).collect();
         assert_eq!(
             places,
@@ -469,9 +302,21 @@ mod tests {
 
     #[test]
     fn a_day_is_whole() {
-        let draft = Draft { from: Some("2026-01-01".into()), to: Some("2026-01-01".into()), ..Draft::default() };
-        let request = draft.check(Some("sales"), &settings()).unwrap();
+        let draft = Draft::of([("from", "2026-01-01"), ("to", "2026-01-01")]);
+        let request = Request::check(&draft, Some("sales"), &settings()).unwrap();
         assert_eq!(request.from.map(time::format_instant).as_deref(), Some("2026-01-01T00:00:00Z"));
         assert_eq!(request.to.map(time::format_instant).as_deref(), Some("2026-01-01T23:59:59Z"));
+    }
+
+    #[test]
+    fn a_variable_stands_in_for_an_option_that_is_absent() {
+        let settings: Settings =
+            [("LAKE", "lake"), ("MAX_REQUESTS", "7"), ("MAX_SECONDS", "8"), ("X_BASE_URL", "http://here/")]
+                .map(|(name, value)| (name.into(), value.into()))
+                .into_iter()
+                .collect();
+        let request = Request::check(&Draft::of([("source", "x")]), Some("sales"), &settings).unwrap();
+        assert_eq!((request.max_requests, request.max_time), (Some(7), Some(Duration::from_secs(8))));
+        assert_eq!(request.base_url.as_deref(), Some("http://here"));
     }
 }

@@ -27,13 +27,15 @@ impl Plan<'_> {
         let path = resource.endpoint.path.to_string();
         let address =
             if path.contains("://") { path } else { format!("{}/{}", client.base_url, path.trim_start_matches('/')) };
-        let slices: Vec<String> = match &resource.parent {
+        let queries: Vec<String> = match &resource.parent {
             Some(parent) => vec![match parent.batch {
                 Some(size) => format!("one for every {size} records of `{}`", parent.resource),
                 None => format!("one for each record of `{}`", parent.resource),
             }],
             None => (0..self.len())
-                .map(|index| self.slice(index).map_or_else(|(name, _)| name, |slice| slice.name))
+                .map(|index| {
+                    self.query(index).map_or_else(|unsendable| unsendable.label, |planned| planned.query.label)
+                })
                 .collect(),
         };
         let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
@@ -45,7 +47,7 @@ impl Plan<'_> {
             "request": format!("{} {address}", resource.endpoint.method.name()),
             "from": self.start.map(|start| start.to_string()),
             "to": self.end.map(|end| end.to_string()),
-            "slices": slices,
+            "slices": queries,
             "estimate": estimate,
             "depth_limit": resource.endpoint.depth_limit,
             "rate": client.rate.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use client::Body;
+use manifest::Body;
 use manifest::template::plain;
 use manifest::{Filter, Template};
 

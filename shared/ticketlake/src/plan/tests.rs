@@ -1,47 +1,73 @@
+use chrono::{DateTime, Utc};
+use manifest::{Body, Cursor, CursorKind, Manifest, Query, Settings, built_in};
 use serde_json::json;
 
 use super::*;
-use client::Body;
-use crate::request::Draft;
-use manifest::Settings;
+use crate::options::{Draft, Given};
 
-/// A plan's slices, and whether it moves the watermark.
+/// What a plan reads, and whether it moves the watermark.
 #[derive(Debug)]
 struct Planned {
-    slices: Vec<Slice>,
+    queries: Vec<PlannedQuery<'static>>,
     moves_watermark: bool,
 }
 
 impl Planned {
     fn body(&self) -> Option<&Body> {
-        self.slices[0].body.as_ref()
+        self.queries[0].query.body.as_ref()
     }
 }
 
-fn plan(source: &str, resource: &str, draft: Draft, watermark: Option<&str>, rows: &[&str]) -> Result<Planned, Faults> {
-    let draft =
-        Draft { source: Some(source.into()), resource: Some(resource.into()), lake: Some("lake".into()), ..draft };
-    let request = draft.check(None, &Settings::default()).unwrap();
-    let text = std::fs::read_to_string(format!("{}/sources/{source}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let manifest = Manifest::parse("test.yaml", &text).unwrap();
-    let watermark = watermark.and_then(|text| Cursor::parse(text, CursorKind::Instant));
-    let mut plan = Plan::new(&request, &manifest, manifest.resource(resource).unwrap(), watermark)?;
-    if !rows.is_empty() {
-        let row = |id: &&str| ParentRow { key: (*id).into(), fields: json!({"id": id}).as_object().unwrap().clone() };
-        let known =
-            watermark.into_iter().flat_map(|watermark| rows.iter().map(move |id| ((*id).to_owned(), watermark)));
-        plan = plan.with_parents(rows.iter().map(row).collect(), &known.collect());
+fn now() -> DateTime<Utc> {
+    "2026-11-28T12:00:00Z".parse().unwrap()
+}
+
+fn instant(text: &str) -> Cursor {
+    Cursor::parse(text, CursorKind::Instant).unwrap()
+}
+
+/// A request for a resource of a built-in source, with other options by their names.
+fn request(source: &str, resource: &str, mut draft: Draft) -> Request {
+    for (name, value) in [("source", source), ("resource", resource), ("lake", "lake")] {
+        draft.set(name, Given::Text(value.to_owned()));
     }
-    let slices = (0..plan.len()).map(|index| plan.slice(index).unwrap()).collect();
-    Ok(Planned { slices, moves_watermark: plan.moves_watermark })
+    Request::check(&draft, None, &Settings::default()).unwrap()
+}
+
+/// The built-in manifest `source`. It is leaked, so that what a test returns may borrow it.
+fn manifest(source: &str) -> &'static Manifest {
+    Box::leak(Box::new(built_in::find(source).unwrap().unwrap()))
+}
+
+fn parent(id: &str) -> ParentRecord {
+    ParentRecord { key: id.into(), fields: json!({"id": id}).as_object().unwrap().clone() }
+}
+
+fn plan(
+    source: &str,
+    resource: &str,
+    draft: Draft,
+    watermark: Option<&str>,
+    parents: &[&str],
+) -> Result<Planned, Faults> {
+    let request: &'static Request = Box::leak(Box::new(request(source, resource, draft)));
+    let manifest = manifest(source);
+    let watermark = watermark.map(instant);
+    let mut plan = Plan::new(request, manifest, manifest.resource(resource).unwrap(), watermark, now())?;
+    if !parents.is_empty() {
+        let known = watermark.into_iter().flat_map(|at| parents.iter().map(move |id| ((*id).to_owned(), at)));
+        plan = plan.with_parents(parents.iter().map(|id| parent(id)).collect(), &known.collect(), now());
+    }
+    let queries = (0..plan.len()).map(|index| plan.query(index).unwrap()).collect();
+    Ok(Planned { queries, moves_watermark: plan.moves_watermark() })
 }
 
 fn sales(from: Option<&str>, to: Option<&str>, watermark: Option<&str>) -> Planned {
-    let draft = Draft { from: from.map(Into::into), to: to.map(Into::into), ..Draft::default() };
-    plan("see_tickets", "sales", draft, watermark, &["DF-1", "DF-2"]).unwrap()
+    let range = [("from", from), ("to", to)].into_iter().filter_map(|(name, value)| Some((name, value?)));
+    plan("see_tickets", "sales", Draft::of(range), watermark, &["DF-1", "DF-2"]).unwrap()
 }
 
-fn search(filtered_by: Option<serde_json::Value>) -> Body {
+fn search(filtered_by: Option<Value>) -> Body {
     let mut body = json!({"search": {"forSearchItemType": "EVENT", "searchItemCodes": ["DF-1", "DF-2"]}});
     if let Some(filtered_by) = filtered_by {
         body["filteredBy"] = filtered_by;
@@ -52,7 +78,7 @@ fn search(filtered_by: Option<serde_json::Value>) -> Body {
 #[test]
 fn a_first_run_of_sales_asks_for_everything() {
     let plan = sales(None, None, None);
-    assert_eq!(plan.slices.len(), 1);
+    assert_eq!(plan.queries.len(), 1);
     assert_eq!(plan.body(), Some(&search(None)));
     assert!(plan.moves_watermark);
 }
@@ -75,47 +101,32 @@ fn a_backfill_leaves_the_watermark_unless_it_joins_it() {
 
 #[test]
 fn new_parents_are_read_from_the_beginning_and_the_others_from_where_they_are() {
-    let request = Draft {
-        source: Some("see_tickets".into()),
-        resource: Some("sales".into()),
-        lake: Some("lake".into()),
-        ..Draft::default()
-    };
-    let request = request.check(None, &Settings::default()).unwrap();
-    let text = include_str!("../../sources/see_tickets.yaml");
-    let manifest = Manifest::parse("test.yaml", text).unwrap();
-    let cursor = |text: &str| Cursor::parse(text, CursorKind::Instant).unwrap();
-    let known = [("a".to_owned(), cursor("2026-11-20")), ("c".to_owned(), cursor("2026-11-10"))];
-    let rows =
-        ["a", "b", "c"].map(|id| ParentRow { key: id.into(), fields: json!({"id": id}).as_object().unwrap().clone() });
-    let plan = Plan::new(&request, &manifest, manifest.resource("sales").unwrap(), None).unwrap();
-    let plan = plan.with_parents(rows.to_vec(), &known.into_iter().collect());
-    let starts: Vec<_> = (0..plan.len()).map(|index| plan.slice(index).unwrap().start).collect();
+    let request = request("see_tickets", "sales", Draft::default());
+    let manifest = manifest("see_tickets");
+    let known = [("a".to_owned(), instant("2026-11-20")), ("c".to_owned(), instant("2026-11-10"))];
+    let plan = Plan::new(&request, manifest, manifest.resource("sales").unwrap(), None, now()).unwrap();
+    let plan = plan.with_parents(["a", "b", "c"].map(parent).to_vec(), &known.into_iter().collect(), now());
+    let starts: Vec<_> = (0..plan.len()).map(|index| plan.query(index).unwrap().query.start).collect();
     assert_eq!(
         starts,
-        [None, Some(cursor("2026-11-03"))],
+        [None, Some(instant("2026-11-03"))],
         "b alone, then a and c from a week before the earlier of the two"
     );
 }
 
 #[test]
 fn ticketmaster_events_come_dated_and_undated() {
-    let plan = plan("ticketmaster", "events", Draft { from: Some("2026-12-01".into()), ..Draft::default() }, None, &[])
-        .unwrap();
-    let names: Vec<&str> = plan.slices.iter().map(|slice| slice.name.as_str()).collect();
+    let plan = plan("ticketmaster", "events", Draft::of([("from", "2026-12-01")]), None, &[]).unwrap();
+    let names: Vec<&str> = plan.queries.iter().map(|planned| planned.query.label.as_str()).collect();
     assert_eq!(names, ["2026-12-01T00:00:00Z/..", "includeTBA=only", "includeTBD=only"]);
-    assert_eq!(plan.slices[0].params["startDateTime"], "2026-12-01T00:00:00Z");
-    assert_eq!(plan.slices[0].params["locale"], "*");
-    assert!(!plan.slices[1].params.contains_key("startDateTime"));
+    assert_eq!(plan.queries[0].query.params["startDateTime"], "2026-12-01T00:00:00Z");
+    assert_eq!(plan.queries[0].query.params["locale"], "*");
+    assert!(!plan.queries[1].query.params.contains_key("startDateTime"));
 }
 
 #[test]
 fn what_a_resource_does_not_take_is_refused_by_name() {
-    let draft = Draft {
-        from: Some("2026-01-01".into()),
-        params: [("contryCode".into(), "DE".into())].into(),
-        ..Draft::default()
-    };
+    let draft = Draft::of([("from", "2026-01-01")]).with_param("contryCode", "DE");
     let Faults(faults) = plan("ticketmaster", "venues", draft, None, &[]).unwrap_err();
     assert_eq!(faults.iter().map(|fault| fault.place.as_str()).collect::<Vec<_>>(), ["from", "params.contryCode"]);
     assert!(faults[1].message.contains("Did you mean `countryCode`?"), "{}", faults[1]);
@@ -140,9 +151,10 @@ fn what_lies_beyond_the_end_of_a_range_in_order_is_told_apart() {
         let manifest = Manifest::parse("test.yaml", &manifest.to_string()).unwrap();
         let incremental = manifest.resources[0].endpoint.incremental.as_ref().unwrap();
         let (start, end) = (Some(Cursor::Number(start)), Some(Cursor::Number(end)));
-        let slice = Slice { start, end, ..Slice::default() };
-        assert!(slice.ends_before(Cursor::Number(beyond), incremental), "{func} {order}");
-        assert!(within.iter().all(|at| !slice.ends_before(Cursor::Number(*at), incremental)), "{func} {order}");
-        assert!(!Slice::default().ends_before(Cursor::Number(beyond), incremental));
+        let mut query = Query::default();
+        (query.start, query.end) = (start, end);
+        assert!(query.ends_before(Cursor::Number(beyond), incremental), "{func} {order}");
+        assert!(within.iter().all(|at| !query.ends_before(Cursor::Number(*at), incremental)), "{func} {order}");
+        assert!(!Query::default().ends_before(Cursor::Number(beyond), incremental));
     }
 }

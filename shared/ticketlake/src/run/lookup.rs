@@ -1,13 +1,15 @@
 //! Names in `params` that stand for ids: found in a table that is stored.
 
-use crate::error::{Error, Fault, Faults};
-use manifest::{Lookup, Manifest, Resource};
-use table::merge::Table;
-use crate::request::Request;
 use lake::Store;
+use manifest::{Fault, Faults, Lookup, Manifest, Resource};
+use table::merge::Table;
+
+use crate::context;
+use crate::error::Error;
+use crate::request::Request;
 
 /// Names that a message offers instead of one that is not stored.
-const MOST_NEAR: usize = 5;
+const MAX_SUGGESTIONS: usize = 5;
 
 /// The request with the ids of the names in its `params`, where `resource` says that they are names.
 pub(super) async fn resolve(
@@ -46,7 +48,7 @@ async fn known(
     manifest: &Manifest,
     store: &dyn Store,
 ) -> Result<Vec<(String, String)>, Error> {
-    let resource = super::resource(manifest, &lookup.resource)?;
+    let resource = context::resource(manifest, &lookup.resource)?;
     let table = Table::new(store, &manifest.name, resource, request.format);
     let rows = table.distinct(&[&lookup.name, &lookup.id]).await?;
     let pair = |mut row: Vec<Option<String>>| {
@@ -90,7 +92,7 @@ fn near(name: &str, names: &[&str]) -> String {
         .collect();
     like.sort_unstable();
     like.dedup();
-    let like: Vec<String> = like.into_iter().take(MOST_NEAR).map(|(_, _, known)| format!("`{known}`")).collect();
+    let like: Vec<String> = like.into_iter().take(MAX_SUGGESTIONS).map(|(_, _, known)| format!("`{known}`")).collect();
     match like.as_slice() {
         [] => String::new(),
         [one] => format!(". Did you mean {one}?"),

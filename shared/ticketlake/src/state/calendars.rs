@@ -1,92 +1,77 @@
-//! When the records of a resource start, as its runs read them: a hint by which the next one asks for fewer windows.
+//! When the records of a resource start, as its runs read them: a hint by which the next run asks for fewer windows.
 //!
-//! `_state/<source>/<resource>_calendar.json`, apart from the state: it is larger, and nothing depends on it. One that is missing, old
+//! `_state/<source>/<resource>/calendar.json`, apart from the progress: it is larger, and nothing depends on it. One that is missing, old
 //! or unreadable costs requests; one that cannot be read or written is a warning.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use lake::{Document, JsonContent, Store};
+use manifest::QueryId;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use crate::error::Error;
-use crate::plan::calendar::Calendar;
-use lake::{Kind, Put, Store, StoreError, Version, When, wait_after_conflict};
 
-/// Lost races after which the others' is as good.
-const MOST_CONFLICTS: u32 = 5;
+/// The calendars of a resource, by the query that is split, without its range of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredCalendars {
+    queries: BTreeMap<QueryId, Calendar>,
+}
 
-/// The calendars of one resource in one lake, by the names of its queries.
+impl JsonContent for StoredCalendars {
+    const NAME: &'static str = "calendar";
+    const VERSION: u64 = 1;
+}
+
+/// The calendars of one resource in one lake.
 #[derive(Debug)]
 pub struct Calendars<'s> {
-    store: &'s dyn Store,
-    key: String,
-    stored: Stored,
-    version: Option<Version>,
+    document: Document<'s, StoredCalendars>,
+    calendars: StoredCalendars,
     changed: bool,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Stored {
-    #[serde(default)]
-    queries: BTreeMap<String, Calendar>,
-}
-
 impl<'s> Calendars<'s> {
-    /// Those of `resource`, a resource of `source`, before any is known.
+    /// The calendars of `resource`, a resource of `source`, before any is known.
     pub fn new(store: &'s dyn Store, source: &str, resource: &str) -> Self {
-        let key = format!("_state/{source}/{resource}_calendar.json");
-        Self { store, key, stored: Stored::default(), version: None, changed: false }
+        let document = Document::new(store, format!("_state/{source}/{resource}/calendar.json"));
+        Self { document, calendars: StoredCalendars::default(), changed: false }
     }
 
     /// Reads what earlier runs left; nothing where that cannot be read.
     pub async fn load(&mut self) {
-        match self.store.get(&self.key).await {
-            Ok(Some((bytes, version))) => {
-                self.version = Some(version);
-                self.stored = serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                    tracing::warn!(key = self.key, %error, "not a calendar: the windows are found without it");
-                    Stored::default()
-                });
-            }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "the windows are found without a calendar"),
+        let unreadable = self.document.refresh_or_discard().await.unwrap_or_else(Some);
+        if let Some(error) = unreadable {
+            tracing::warn!(%error, "the time windows are found without a calendar");
         }
+        self.calendars = self.document.value().cloned().unwrap_or_default();
     }
 
-    /// What is known of the query `name`.
-    pub fn of(&self, name: &str) -> Option<&Calendar> {
-        self.stored.queries.get(name)
+    /// The calendar of `query`.
+    pub fn get(&self, query: QueryId) -> Option<&Calendar> {
+        self.calendars.queries.get(&query)
     }
 
-    /// Takes in what was read of the query `name`.
-    pub fn note(&mut self, name: &str, calendar: Calendar) {
-        if self.stored.queries.get(name) != Some(&calendar) {
-            self.stored.queries.insert(name.to_owned(), calendar);
+    /// Sets the calendar of `query`.
+    pub fn set(&mut self, query: QueryId, calendar: Calendar) {
+        if self.get(query) != Some(&calendar) {
+            self.calendars.queries.insert(query, calendar);
             self.changed = true;
         }
     }
 
-    /// Writes them where they have changed. Of two runs at once the last one's stay.
+    /// Writes the calendars if they have changed. Of two runs at a time, those of the one that ends last stay.
+    ///
+    /// # Errors
+    ///
+    /// The store's. The next run needs more requests then, and loses nothing.
     pub async fn save(&mut self) -> Result<(), Error> {
         if !self.changed {
             return Ok(());
         }
-        let bytes = serde_json::to_vec(&self.stored).map_err(|error| Error::Runtime(format!("calendar: {error}")))?;
-        let bytes = Bytes::from(bytes);
-        for lost in 0..MOST_CONFLICTS {
-            let when = self.version.clone().map_or(When::Absent, When::Is);
-            match self.store.put(&self.key, bytes.clone(), when).await? {
-                Put::Done(version) => {
-                    (self.version, self.changed) = (Some(version), false);
-                    return Ok(());
-                }
-                Put::Conflict => {
-                    wait_after_conflict(lost).await;
-                    self.version = self.store.get(&self.key).await?.map(|(_, version)| version);
-                }
-            }
-        }
-        let detail = format!("another writer was first {MOST_CONFLICTS} times");
-        Err(StoreError { kind: Kind::Other, operation: "write", place: self.key.clone(), detail }.into())
+        let calendars = &self.calendars;
+        self.document.update(|_| Ok::<_, Error>(Some(calendars.clone()))).await?;
+        self.changed = false;
+        Ok(())
     }
 }

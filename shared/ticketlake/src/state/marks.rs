@@ -9,7 +9,7 @@ use manifest::time::{self, Instant};
 
 /// When the readings began that were the last to be complete, RFC 3339.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marks {
+pub struct RefreshMarks {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     full: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,7 +19,7 @@ pub struct Marks {
     near: BTreeMap<u64, String>,
 }
 
-impl Marks {
+impl RefreshMarks {
     /// When everything was read.
     pub fn full(&self) -> Option<Instant> {
         self.full.as_deref().and_then(time::parse_instant)

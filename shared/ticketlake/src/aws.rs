@@ -1,0 +1,39 @@
+//! Secrets Manager as a store of secrets.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::DisplayErrorContext;
+use client::secret::SecretStore;
+use lake::Aws;
+use tokio::sync::OnceCell;
+
+/// One secret in AWS Secrets Manager. The client is made when the secret is first read.
+#[derive(Debug)]
+pub struct SecretsManager {
+    id: String,
+    aws: Arc<Aws>,
+    client: OnceCell<Client>,
+}
+
+impl SecretsManager {
+    /// The secret with this name or ARN.
+    pub fn new(id: &str, aws: Arc<Aws>) -> Self {
+        Self { id: id.to_owned(), aws, client: OnceCell::new() }
+    }
+}
+
+#[async_trait]
+impl SecretStore for SecretsManager {
+    fn origin(&self) -> String {
+        format!("Secrets Manager {}", self.id)
+    }
+
+    async fn text(&self) -> Result<String, String> {
+        let client = self.client.get_or_init(async || Client::new(self.aws.config().await)).await;
+        let answer = client.get_secret_value().secret_id(&self.id).send().await;
+        let answer = answer.map_err(|error| format!("{}", DisplayErrorContext(&error)))?;
+        answer.secret_string().map(str::to_owned).ok_or_else(|| "it is binary; store the key as text".into())
+    }
+}

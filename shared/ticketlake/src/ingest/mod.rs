@@ -1,0 +1,419 @@
+//! From pages to stored parts: decodes, maps, buffers and merges the records of one run.
+//!
+//! Ingesting gives what each page brought ([`PageRecords`]), which the reader needs to judge its queries, and counts what became of the
+//! records.
+
+mod harvest;
+mod removal;
+mod retention;
+mod sample;
+mod siblings;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use client::Page;
+use manifest::{CursorKind, CursorMissing, Query, QueryId, Resource, WriteDisposition};
+use serde_json::Value;
+use table::Layout;
+use table::map::{Mapper, Rejection, Row};
+use table::merge::{Buffer, Merged, Table, key_hash};
+use table::rejected::Rejected;
+
+use self::harvest::Harvested;
+pub use self::removal::UnseenKeys;
+use self::retention::Retention;
+use self::sample::Sample;
+use self::siblings::Siblings;
+use crate::context::{RunContext, resource};
+use crate::error::Error;
+use crate::evidence::PageRecords;
+use crate::report::RecordCounts;
+
+/// Rows are merged when they take about this much memory, in bytes. A third more is reserved for them, and the rest of a run takes 60 MB.
+const FLUSH_BYTES: usize = 10 << 20;
+
+/// What became of a page.
+#[derive(Debug)]
+pub struct IngestedPage {
+    /// What the page brought.
+    pub records: PageRecords,
+    /// Whether everything that was ingested so far is stored.
+    pub flushed: bool,
+}
+
+/// What a run stored, for its report.
+#[derive(Debug, Default)]
+pub struct IngestCounts {
+    /// Records and rows of the resource.
+    pub records: RecordCounts,
+    /// By resource: the records that lay inside those of this one, and were stored in that resource's table.
+    pub harvested: Vec<(String, RecordCounts)>,
+    /// Objects written.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+}
+
+/// The ingestion of one run into the table of one resource.
+#[derive(Debug)]
+pub struct Ingest<'i> {
+    ctx: &'i RunContext<'i>,
+    /// The resource, with the columns that were found where the manifest declares none.
+    resource: Resource,
+    mapper: Mapper,
+    table: Table<'i>,
+    buffer: Buffer,
+    rejected: Rejected<'i>,
+    layout: Layout<'i>,
+    /// The pages that wait for the columns to be found; `None` once they are.
+    sample: Option<Sample>,
+    siblings: Option<Siblings>,
+    /// The hashes of all keys that were received, where rows whose key was not are removed or marked at the end.
+    seen: Option<HashSet<u64>>,
+    retention: Retention,
+    merged: Merged,
+    received: u64,
+    rejections: u64,
+    excluded: u64,
+    discarded: bool,
+    harvests: Vec<Harvested<'i>>,
+}
+
+/// Where the rows of a page come from.
+struct PageSource<'p> {
+    /// The request that brought the page.
+    request: &'p str,
+    query: &'p Query,
+    /// The query's id, where keys are compared between queries.
+    id: QueryId,
+}
+
+/// What a row is to its query.
+enum RowClass {
+    /// The row belongs to the query.
+    Wanted,
+    /// The row lies beyond the query's range.
+    Beyond,
+    /// The row has no cursor, and the manifest says to leave it out.
+    Excluded,
+}
+
+impl<'i> Ingest<'i> {
+    /// The ingestion into the run's resource, and into the tables of the resources that lie inside its records.
+    ///
+    /// # Errors
+    ///
+    /// Where the resources do not fit what is stored, and the store's.
+    pub async fn new(ctx: &'i RunContext<'i>, layout: Layout<'i>) -> Result<Self, Error> {
+        let mut ingest = Self::of(ctx, ctx.resource, layout);
+        ingest.sample = ctx.resource.infer_columns.then(Sample::default);
+        for harvest in &ctx.resource.harvest {
+            let target = resource(ctx.manifest, &harvest.resource)?;
+            let layout = Layout::load(ctx.store, &ctx.manifest.name, &target.name).await?;
+            layout.check(target, ctx.request.format)?;
+            ingest.harvests.push(Harvested::new(harvest.path.clone(), Self::of(ctx, target, layout)));
+        }
+        Ok(ingest)
+    }
+
+    fn of(ctx: &'i RunContext<'i>, resource: &'i Resource, layout: Layout<'i>) -> Self {
+        let table = table(ctx, resource);
+        Self {
+            ctx,
+            mapper: Mapper::new(resource),
+            buffer: table.buffer(),
+            table,
+            rejected: Rejected::new(ctx.store, &ctx.manifest.name, &resource.name),
+            layout,
+            resource: resource.clone(),
+            sample: None,
+            siblings: Siblings::of(resource),
+            seen: (resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
+            retention: Retention::new(ctx, resource),
+            merged: Merged::default(),
+            received: 0,
+            rejections: 0,
+            excluded: 0,
+            discarded: false,
+            harvests: Vec::new(),
+        }
+    }
+
+    /// Ingests a page of `query`. Its rows are merged when there are enough.
+    ///
+    /// # Errors
+    ///
+    /// The store's, and those of records that the manifest says must not be: without a cursor, or with a key that another parent's record
+    /// has too.
+    pub async fn page(&mut self, page: Page, query: &Arc<Query>) -> Result<IngestedPage, Error> {
+        if self.sample.is_some() {
+            let records = self.records_of(&page, query)?;
+            let is_enough = self.sample.as_mut().is_some_and(|sample| sample.hold(page, query));
+            let flushed = if is_enough { self.find_columns().await? } else { false };
+            return Ok(IngestedPage { records, flushed });
+        }
+        self.store_page(page, query).await
+    }
+
+    /// Maps a page and buffers its rows; merges when there are enough.
+    async fn store_page(&mut self, page: Page, query: &Query) -> Result<IngestedPage, Error> {
+        let mut records = PageRecords::default();
+        let exploded = !self.resource.explode.is_empty();
+        let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
+        let source = PageSource { request: &page.request, query, id };
+        for record in page.records {
+            self.received += 1;
+            let record = with_parent_fields(record.into_value(), query);
+            for harvest in &mut self.harvests {
+                harvest.take(&record, &page.request).await?;
+            }
+            // A record that becomes several rows is counted once, and by no key.
+            records.unkeyed += u64::from(exploded);
+            for row in self.mapper.map(record) {
+                match row {
+                    Ok(row) => self.store_row(row, &source, &mut records)?,
+                    Err(rejection) => {
+                        records.unkeyed += u64::from(!exploded);
+                        self.reject(&rejection, &page.request).await?;
+                    }
+                }
+            }
+        }
+        self.ctx.listener.page_read(self.received, page.total);
+        let harvested: usize = self.harvests.iter().map(Harvested::bytes).sum();
+        let flushed = self.buffer.bytes() + harvested >= FLUSH_BYTES;
+        if flushed {
+            self.flush().await?;
+        }
+        Ok(IngestedPage { records, flushed })
+    }
+
+    /// What a page brings, without storing it.
+    fn records_of(&self, page: &Page, query: &Query) -> Result<PageRecords, Error> {
+        let mut records = PageRecords::default();
+        let exploded = !self.resource.explode.is_empty();
+        for record in &page.records {
+            records.unkeyed += u64::from(exploded);
+            for row in self.mapper.map(with_parent_fields(record.value().into_owned(), query)) {
+                match row {
+                    Ok(row) => {
+                        let class = self.classify(&row, &page.request, query)?;
+                        self.observe(&row, &class, &mut records);
+                    }
+                    Err(_) => records.unkeyed += u64::from(!exploded),
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    /// Counts a row and buffers it.
+    fn store_row(&mut self, row: Row, source: &PageSource<'_>, records: &mut PageRecords) -> Result<(), Error> {
+        let class = self.classify(&row, source.request, source.query)?;
+        self.observe(&row, &class, records);
+        match class {
+            RowClass::Wanted => {}
+            RowClass::Beyond => return Ok(()),
+            RowClass::Excluded => {
+                self.excluded += 1;
+                return Ok(());
+            }
+        }
+        if let Some(conflict) =
+            self.siblings.as_mut().and_then(|siblings| siblings.conflict(&row, source.query, source.id))
+        {
+            // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
+            self.buffer = self.table.buffer();
+            self.discarded = true;
+            return Err(self.wrong(source.request, conflict));
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.insert(key_hash(&row.key));
+        }
+        if self.retention.is_expired(&row) {
+            self.excluded += 1;
+            return Ok(());
+        }
+        self.buffer.push(row);
+        Ok(())
+    }
+
+    /// What `row` is to `query`.
+    fn classify(&self, row: &Row, request: &str, query: &Query) -> Result<RowClass, Error> {
+        let Some(incremental) = &self.resource.endpoint.incremental else { return Ok(RowClass::Wanted) };
+        match (row.cursor, incremental.missing) {
+            (Some(cursor), _) if query.ends_before(cursor, incremental) => Ok(RowClass::Beyond),
+            (Some(_), _) | (None, CursorMissing::Include) => Ok(RowClass::Wanted),
+            (None, CursorMissing::Exclude) => Ok(RowClass::Excluded),
+            (None, CursorMissing::Raise) => {
+                let path = &incremental.cursor_path;
+                let kind = match incremental.kind {
+                    CursorKind::Instant => "day or instant (for numbers, give `initial_value: 0`)",
+                    CursorKind::Number => "whole number",
+                };
+                Err(self.wrong(request, format!(
+                    "the record {} has no cursor at `{path}`, no {kind}; say what to do with such a one: `on_cursor_value_missing: include` or `exclude`",
+                    row.key
+                )))
+            }
+        }
+    }
+
+    /// Adds what a row shows to `records`.
+    fn observe(&self, row: &Row, class: &RowClass, records: &mut PageRecords) {
+        if !matches!(class, RowClass::Wanted) {
+            records.unkeyed += 1;
+            return;
+        }
+        if let (Some(incremental), Some(cursor)) = (&self.resource.endpoint.incremental, row.cursor) {
+            records.newest = Some(cursor.further(records.newest, incremental));
+        }
+        if self.resource.explode.is_empty() {
+            records.keys.push(key_hash(&row.key));
+        }
+    }
+
+    fn wrong(&self, request: &str, detail: String) -> Error {
+        Error::Client(client::Error::Decode {
+            source_name: self.ctx.manifest.name.clone(),
+            request: request.to_owned(),
+            detail,
+        })
+    }
+
+    async fn reject(&mut self, rejection: &Rejection, request: &str) -> Result<(), Error> {
+        self.rejections += 1;
+        if let Some(bytes) = self.rejected.keep(rejection, request, self.ctx.now()).await? {
+            tracing::warn!(reason = rejection.reason, "a record cannot become a row; kept under _rejected");
+            self.merged += Merged { objects: 1, bytes_written: bytes, ..Merged::default() };
+        }
+        Ok(())
+    }
+
+    /// Maps every rejected record again. What still cannot become a row stays where it is; what can is inserted, unless its key is stored
+    /// already: that version came later.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn replay_rejected(&mut self) -> Result<(), Error> {
+        self.find_columns().await?;
+        for key in self.rejected.keys().await? {
+            let record = self.rejected.record(&key).await?;
+            self.received += 1;
+            for row in self.mapper.map(record) {
+                match row {
+                    Ok(row) => self.buffer.push(row),
+                    Err(rejection) => {
+                        self.rejections += 1;
+                        tracing::info!(key, reason = rejection.reason, "the record still cannot become a row");
+                    }
+                }
+            }
+            if self.buffer.bytes() >= FLUSH_BYTES {
+                self.flush().await?;
+            }
+        }
+        self.flush().await
+    }
+
+    /// Stores everything that was ingested so far, pages that wait for their columns included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ingest::page`].
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        self.find_columns().await?;
+        self.flush().await
+    }
+
+    /// Merges what is buffered.
+    async fn flush(&mut self) -> Result<(), Error> {
+        if self.buffer.bytes() > 0 {
+            self.claim().await?;
+            self.table.merge(&mut self.buffer, &mut self.merged).await?;
+        }
+        for harvest in &mut self.harvests {
+            harvest.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the table's layout for what is written. Columns that the manifest no longer has stay in what is rewritten.
+    async fn claim(&mut self) -> Result<(), Error> {
+        let retired = self.layout.claim(&self.resource, self.ctx.request.format).await?;
+        self.table.retain(&retired);
+        Ok(())
+    }
+
+    /// The resource's name.
+    pub fn resource(&self) -> &str {
+        &self.resource.name
+    }
+
+    /// Whether rows of queries that were read completely were thrown away: then nothing may be said to be stored.
+    pub fn has_discarded(&self) -> bool {
+        self.discarded
+    }
+
+    /// The hashes of all keys that were received, where the ingestion remembers them.
+    pub fn seen(&self) -> Option<&HashSet<u64>> {
+        self.seen.as_ref()
+    }
+
+    /// Remembers the keys that are received from now on, beside `seen`; `None`: it remembers none.
+    pub fn remember_keys(&mut self, seen: Option<HashSet<u64>>) {
+        self.seen = seen;
+    }
+
+    /// Forgets the key with this hash; whether it was remembered.
+    pub fn forget_key(&mut self, hash: u64) -> bool {
+        self.seen.as_mut().is_some_and(|seen| seen.remove(&hash))
+    }
+
+    /// Remembers the key with this hash; whether it was remembered before.
+    pub fn remember_key(&mut self, hash: u64) -> bool {
+        self.seen.as_mut().is_some_and(|seen| !seen.insert(hash))
+    }
+
+    /// What was stored so far.
+    pub fn counts(&self) -> IngestCounts {
+        let mut counts = IngestCounts {
+            records: RecordCounts {
+                received: self.received,
+                new: self.merged.new,
+                changed: self.merged.changed,
+                unchanged: self.merged.unchanged,
+                rejected: self.rejections,
+                excluded: self.excluded,
+                removed: self.merged.removed,
+                vanished: self.merged.vanished,
+            },
+            harvested: Vec::new(),
+            objects: self.merged.objects,
+            bytes_written: self.merged.bytes_written,
+        };
+        for harvest in &self.harvests {
+            let within = harvest.counts();
+            counts.harvested.push((harvest.resource().to_owned(), within.records));
+            counts.objects += within.objects;
+            counts.bytes_written += within.bytes_written;
+        }
+        counts
+    }
+}
+
+/// The table of `resource`, as the run writes it.
+fn table<'i>(ctx: &'i RunContext<'i>, resource: &Resource) -> Table<'i> {
+    let table = Table::new(ctx.store, &ctx.manifest.name, resource, ctx.request.format).with_clock(ctx.clock());
+    if ctx.request.replay_rejected { table.insert_only() } else { table }
+}
+
+/// The record with the values that it takes over from its parent.
+fn with_parent_fields(mut record: Value, query: &Query) -> Value {
+    if let Value::Object(members) = &mut record {
+        members.extend(query.parent_fields.clone());
+    }
+    record
+}

@@ -1,0 +1,277 @@
+//! The queries of a plan: the endpoint's templates with everything filled in.
+
+use std::collections::BTreeMap;
+
+use manifest::query::join_params;
+use manifest::template::plain;
+use manifest::time::TimeRange;
+use manifest::{Body, BodyTemplate, Cursor, Query, QueryId, Template, TimeParams, Undated};
+use serde_json::{Map, Value};
+
+use super::{ParentRecord, Plan, filter, seconds};
+
+/// What a query is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryKind {
+    /// The records of the range that the run reads.
+    Range,
+    /// The records that were announced since an earlier run.
+    Announced,
+    /// The records of a near window, which is read completely.
+    Near,
+}
+
+impl QueryKind {
+    /// What stands before the label of such a query.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Range => "",
+            Self::Announced => "announced",
+            Self::Near => "near",
+        }
+    }
+}
+
+/// How a query is split by time, and the window that it covers.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeSplit<'p> {
+    /// The parameters that bound it.
+    pub time: &'p TimeParams,
+    /// The window.
+    pub window: TimeRange,
+}
+
+/// A query that a run is to read.
+#[derive(Clone, Debug)]
+pub struct PlannedQuery<'p> {
+    /// What it is for.
+    pub kind: QueryKind,
+    /// The query.
+    pub query: Query,
+    /// How it is split by time; `None`: it is not.
+    pub time: Option<TimeSplit<'p>>,
+    /// The id of its calendar; `None`: it has none.
+    pub calendar: Option<QueryId>,
+}
+
+/// A query that cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsendable {
+    /// The query's label.
+    pub label: String,
+    /// Which value cannot be sent, and why.
+    pub reason: String,
+}
+
+/// What tells one query of a resource without a parent from the others.
+#[derive(Clone, Copy, Debug)]
+struct Variant<'p> {
+    kind: QueryKind,
+    /// What it asks for beside the resource's own parameters.
+    undated: Option<&'p Undated>,
+    time: Option<TimeSplit<'p>>,
+}
+
+impl<'p> Plan<'p> {
+    /// How many queries the plan has.
+    pub fn len(&self) -> usize {
+        match &self.resource.parent {
+            Some(_) => self.batches.len(),
+            None => self.variants().len(),
+        }
+    }
+
+    /// Whether there is nothing to ask for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The query number `index`, below [`Plan::len`]. It is made when its turn comes: a plan can have a hundred thousand.
+    ///
+    /// # Errors
+    ///
+    /// The value that cannot be sent.
+    pub fn query(&self, index: usize) -> Result<PlannedQuery<'p>, Unsendable> {
+        let batch = self.batches.get(index);
+        let parents = batch.map_or(&[][..], |batch| &self.parents[batch.parents.clone()]);
+        let start = batch.map_or(self.start, |batch| batch.start);
+        let variant = if self.resource.parent.is_some() { None } else { self.variants().get(index).copied() };
+        let undated = variant.and_then(|variant| variant.undated);
+        let kind = variant.map_or(QueryKind::Range, |variant| variant.kind);
+        let time = match variant {
+            Some(variant) => variant.time,
+            None => self
+                .resource
+                .slices
+                .time
+                .as_ref()
+                .map(|time| TimeSplit { time, window: TimeRange { from: seconds(start), to: seconds(self.end) } }),
+        };
+        let base = self.base_query(parents, start, undated)?;
+        let calendar = self.calendar(kind, base.id());
+        let mut query = match time {
+            Some(TimeSplit { time, window }) => base.within(time, window),
+            None => base,
+        };
+        if time.is_some() && kind != QueryKind::Range {
+            // Windows of different queries can have the same ends.
+            let undated = undated.map(|undated| format!(" {}", join_params(&undated.params))).unwrap_or_default();
+            query.label = format!("{}{undated} {}", kind.label(), query.label);
+        }
+        // The time of a query with a parent bounds it; it is not split, since its parent splits it already.
+        let time = if variant.is_some() { time } else { None };
+        Ok(PlannedQuery { kind, query, time, calendar })
+    }
+
+    /// The query that leaves no record out by time.
+    ///
+    /// # Errors
+    ///
+    /// The value that cannot be sent.
+    pub fn unbounded_query(&self) -> Result<Query, Unsendable> {
+        let unbounded = Self { start: None, end: None, changes: None, ..self.clone() };
+        unbounded.query(0).map(|planned| planned.query)
+    }
+
+    /// The queries of a resource without a parent.
+    fn variants(&self) -> Vec<Variant<'p>> {
+        if let Some(changes) = &self.changes {
+            return self.change_variants(changes.announced.map(|since| since.timestamp()), changes.near);
+        }
+        let slices = &self.resource.slices;
+        let dated = slices.time.as_ref().map(|time| self.time_split(time));
+        let mut variants = vec![Variant { kind: QueryKind::Range, undated: None, time: dated }];
+        // What has no date yet belongs to a range that is open towards the future.
+        if self.end.is_none() {
+            variants.extend(slices.undated.iter().map(|undated| Variant {
+                kind: QueryKind::Range,
+                undated: Some(undated),
+                time: undated.time.as_ref().map(|time| TimeSplit { time, window: TimeRange::ALL }),
+            }));
+        }
+        variants
+    }
+
+    /// The queries for the records announced since `announced` and those of the window `near`.
+    fn change_variants(&self, announced: Option<i64>, near: Option<TimeRange>) -> Vec<Variant<'p>> {
+        let mut variants = Vec::new();
+        let declared = self.resource.refresh.as_ref().and_then(|refresh| refresh.announced.as_ref());
+        if let (Some(declared), Some(since)) = (declared, announced) {
+            let window = TimeRange { from: Some(since), to: None };
+            let time = Some(TimeSplit { time: &declared.time, window });
+            variants.push(Variant { kind: QueryKind::Announced, undated: None, time });
+            // A record that is announced without a date is in no dated query, and so not in the one above either.
+            let undated = self.resource.slices.undated.iter();
+            variants.extend(undated.map(|undated| Variant {
+                kind: QueryKind::Announced,
+                undated: Some(undated),
+                time,
+            }));
+        }
+        if let (Some(time), Some(window)) = (&self.resource.slices.time, near) {
+            let time = Some(TimeSplit { time, window });
+            variants.push(Variant { kind: QueryKind::Near, undated: None, time });
+        }
+        variants
+    }
+
+    /// The query for `parents` from `start` on, without the time that it is split by.
+    fn base_query(
+        &self,
+        parents: &[ParentRecord],
+        start: Option<Cursor>,
+        undated: Option<&Undated>,
+    ) -> Result<Query, Unsendable> {
+        let label = self.label(parents, start, undated);
+        let bind = |name: &str| self.value(name, parents, start);
+        let endpoint = &self.resource.endpoint;
+        let mut query = Query::new(self.scope, label);
+        let unsendable = |reason| Unsendable { label: query.label.clone(), reason };
+        query.path = endpoint.path.render_path(&bind).map_err(unsendable)?;
+        query.params = filter::rendered(&endpoint.params, &bind);
+        query.body = endpoint.body.as_ref().and_then(|body| rendered_body(body, &bind));
+        query.headers = filter::rendered(&endpoint.headers, &bind);
+        query.parent_fields = self.parent_fields(parents);
+        (query.start, query.end) = (start, self.end);
+        if let Some(incremental) = &endpoint.incremental {
+            for (param, cursor) in [(&incremental.params.0, start), (&incremental.params.1, self.end)] {
+                if let (Some(param), Some(cursor)) = (param, cursor) {
+                    query.params.insert(param.clone(), plain(&cursor.written(incremental.format)));
+                }
+            }
+        }
+        self.add_filters(&mut query.params, &mut query.body);
+        if let Some(undated) = undated {
+            query.params.extend(undated.params.clone());
+        }
+        Ok(query)
+    }
+
+    /// What a placeholder stands for.
+    fn value(&self, name: &str, parents: &[ParentRecord], start: Option<Cursor>) -> Option<Value> {
+        if let Some(setting) = name.strip_prefix("settings.") {
+            return self.manifest.values.get(setting).map(|value| value.as_str().into());
+        }
+        if let Some((_, field)) = name.strip_prefix("resources.").and_then(|rest| rest.split_once('.')) {
+            let parent = self.resource.parent.as_ref()?;
+            let mut values = parents.iter().filter_map(|parent| parent.fields.get(field).cloned());
+            return match parent.batch {
+                Some(_) => Some(values.collect()),
+                None => values.next(),
+            };
+        }
+        let incremental = self.resource.endpoint.incremental.as_ref()?;
+        let cursor = match name {
+            "incremental.start_value" | "incremental.last_value" => start,
+            "incremental.initial_value" => incremental.initial_value,
+            "incremental.end_value" => self.end,
+            _ => None,
+        };
+        Some(cursor?.written(incremental.format))
+    }
+
+    fn label(&self, parents: &[ParentRecord], start: Option<Cursor>, undated: Option<&Undated>) -> String {
+        if let Some(undated) = undated {
+            return join_params(&undated.params);
+        }
+        let edge = |cursor: Option<Cursor>| cursor.map_or_else(|| "..".to_owned(), |cursor| cursor.to_string());
+        let range = match (start, self.end) {
+            (None, None) => "all".to_owned(),
+            (start, end) => format!("{}/{}", edge(start), edge(end)),
+        };
+        let parent = self.resource.parent.as_ref().map_or("", |parent| parent.resource.as_str());
+        match parents {
+            [] => range,
+            [only] => format!("{parent} {}: {range}", only.key),
+            [first, .., last] => format!("{} {parent}, {} to {}: {range}", parents.len(), first.key, last.key),
+        }
+    }
+
+    fn add_filters(&self, params: &mut BTreeMap<String, String>, body: &mut Option<Body>) {
+        for (name, value) in &self.request.params {
+            if let Some(filter) = self.resource.endpoint.filters.get(name).filter(|filter| filter.parent.is_none()) {
+                filter::apply(filter, name, value, params, body);
+            }
+        }
+    }
+
+    /// The values that each record takes over from its parent.
+    fn parent_fields(&self, parents: &[ParentRecord]) -> Map<String, Value> {
+        let (Some(declared), [parent]) = (&self.resource.parent, parents) else { return Map::new() };
+        let included = declared.include.iter();
+        included.filter_map(|field| Some((declared.column(field), parent.fields.get(field)?.clone()))).collect()
+    }
+}
+
+fn rendered_body(body: &BodyTemplate, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Body> {
+    let render = |template: &Template| template.render(bind);
+    Some(match body {
+        BodyTemplate::Json(template) => Body::Json(render(template)?),
+        BodyTemplate::Data(template) => match render(template)? {
+            Value::Object(fields) => {
+                Body::Form(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+            }
+            value => Body::Text(plain(&value)),
+        },
+    })
+}

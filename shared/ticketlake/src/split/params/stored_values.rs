@@ -1,0 +1,90 @@
+//! The values of parameters that are stored in tables.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use lake::Store;
+use manifest::{Manifest, Query, SplitBy, SplitParam, Values};
+use table::Format;
+use table::merge::Table;
+
+use crate::error::Error;
+
+/// The tables of one source that values are taken from.
+#[derive(Debug)]
+pub struct StoredValues<'s> {
+    store: &'s dyn Store,
+    manifest: &'s Manifest,
+    format: Format,
+    rows: RefCell<HashMap<String, Rc<Rows>>>,
+}
+
+/// The distinct rows of some columns, with how often each is there.
+type Rows = BTreeMap<Vec<Option<String>>, u64>;
+
+impl<'s> StoredValues<'s> {
+    /// The tables of `manifest` in `store`, whose parts have `format`. Nothing is read yet.
+    pub fn new(store: &'s dyn Store, manifest: &'s Manifest, format: Format) -> Self {
+        Self { store, manifest, format, rows: RefCell::default() }
+    }
+
+    async fn rows(&self, resource: &str, columns: &[&str]) -> Result<Rc<Rows>, Error> {
+        if let Some(rows) = self.rows.borrow().get(resource) {
+            return Ok(Rc::clone(rows));
+        }
+        let rows = match self.manifest.resource(resource) {
+            Some(resource) => {
+                let table = Table::new(self.store, &self.manifest.name, resource, self.format);
+                table.distinct(columns).await?
+            }
+            None => Rows::new(),
+        };
+        let rows = Rc::new(rows);
+        self.rows.borrow_mut().insert(resource.to_owned(), Rc::clone(&rows));
+        Ok(rows)
+    }
+
+    /// The stored values of `split`, with their numbers of rows: in the rows that agree with what `query` asks for by other parameters, of
+    /// which `params` are all.
+    pub(super) async fn counts(
+        &self,
+        query: &Query,
+        split: &SplitParam,
+        values: &Values,
+        params: &[SplitParam],
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let Some(from) = &values.from else { return Ok(BTreeMap::new()) };
+        let column = |split: &SplitParam| match &split.by {
+            SplitBy::Values(Values { from: Some(other), .. }) if other.resource == from.resource => {
+                Some((split.param.clone(), other.column.clone()))
+            }
+            _ => None,
+        };
+        let columns: Vec<(String, String)> = params.iter().filter_map(column).collect();
+        let names: Vec<&str> = columns.iter().map(|(_, column)| column.as_str()).collect();
+        let rows = self.rows(&from.resource, &names).await?;
+        let agrees = |row: &[Option<String>]| {
+            columns.iter().zip(row).all(|((param, _), value)| match (query.params.get(param), value) {
+                (Some(asked), Some(value)) if *param != split.param && !excludes(values, asked) => {
+                    asked.split(',').any(|asked| asked == value)
+                }
+                _ => true,
+            })
+        };
+        let own = columns.iter().position(|(param, _)| *param == split.param);
+        let Some(own) = own else { return Ok(BTreeMap::new()) };
+        let mut counts = BTreeMap::new();
+        for (row, count) in rows.iter().filter(|(row, _)| agrees(row)) {
+            if let Some(value) = &row[own] {
+                *counts.entry(value.clone()).or_insert(0) += count;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// Whether `value` is one whose records are left out.
+pub(super) fn excludes(values: &Values, value: &str) -> bool {
+    values.exclude.as_ref().is_some_and(|mark| value.starts_with(mark.as_str()))
+}

@@ -1,0 +1,1 @@
+//! Splitting against an API in memory.
