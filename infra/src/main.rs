@@ -15,8 +15,8 @@ use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ticketlake::manifest::{Manifest, catalog};
-use ticketlake::tables::{self, Table};
+use manifest::{Manifest, built_in};
+use table::catalogue::{TableDefinition as Table, of as tables_of};
 
 use crate::query::Query;
 
@@ -50,22 +50,22 @@ fn print(files: &[PathBuf]) -> Result<(), Error> {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         Manifest::parse(name, &std::fs::read_to_string(file)?).map_err(|faults| Error::other(faults.to_string()))
     });
-    let tables: Vec<Table> = manifests.collect::<Result<Vec<_>, _>>()?.iter().flat_map(tables::of).collect();
+    let tables: Vec<Table> = manifests.collect::<Result<Vec<_>, _>>()?.iter().flat_map(tables_of).collect();
     std::io::stdout().write_all(catalogue::template(&tables, &[]).as_bytes())
 }
 
 /// The project's generated files with their texts.
 fn generated() -> Result<Vec<(PathBuf, String)>, Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let manifests = catalog::names().filter_map(catalog::built_in).collect::<Result<Vec<_>, _>>();
+    let manifests = built_in::names().filter_map(built_in::find).collect::<Result<Vec<_>, _>>();
     let manifests = manifests.map_err(|faults| Error::other(faults.to_string()))?;
-    let tables: Vec<Table> = manifests.iter().flat_map(tables::of).collect();
+    let tables: Vec<Table> = manifests.iter().flat_map(tables_of).collect();
     let queries = Query::all(&root.join("infra/queries"))?;
     let mut files = vec![
         (root.join("infra/catalogue.yaml"), catalogue::template(&tables, &queries)),
         (root.join("docs/tables.md"), columns::page(&tables)),
     ];
-    for source in catalog::names() {
+    for source in built_in::names() {
         let of_source: Vec<&Table> = tables.iter().filter(|table| table.source == source).collect();
         files.push((root.join(format!("infra/duckdb/{source}.sql")), views::script(&of_source)));
     }

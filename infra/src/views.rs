@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ticketlake::tables::Table;
+use table::catalogue::TableDefinition as Table;
 
 /// The statements. A view of a table that is not there yet fails, and the others are made.
 pub(crate) fn script(tables: &[&Table]) -> String {

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use lake::{Local, Store};
 use sandbox::filled;
 use sandbox::see_tickets::Options;
 use sandbox::store::{Cost, Faulty};
 use serde_json::{Value, json};
-use ticketlake::store::{Local, Store};
 
 /// The day that gets the new sales.
 const DAY: &str = "2026-11-20";

@@ -5,19 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::lake::{Local, Store};
 use bytes::Bytes;
 use chrono::Utc;
+use manifest::{Manifest, built_in};
 use sandbox::see_tickets::Options;
 use sandbox::store::{Faulty, Trouble};
 use serde_json::Value;
+use table::Format;
+use table::map::Mapper;
+use table::merge::{Merged, Table, key_hash};
 use tempfile::TempDir;
 use ticketlake::error::Error;
-use ticketlake::manifest::{Manifest, catalog};
-use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table, key_hash};
+use ticketlake::options::Draft;
 use ticketlake::report::Status;
-use ticketlake::request::{Draft, Format, Request};
-use ticketlake::store::{Local, Store};
+use ticketlake::request::Request;
 
 use crate::lake::{self, HISTORY, REJECTED};
 use crate::sales::{self, Sales};
@@ -55,7 +57,7 @@ impl Stage {
 
     async fn of(options: Options, format: &str) -> Self {
         let sales = Sales::start(options).await;
-        let request = sales.request(Draft { format: Some(format.into()), ..Draft::default() });
+        let request = sales.request(&Draft::of([("format", format)]));
         Self { sales, request }
     }
 
@@ -166,7 +168,7 @@ impl Parts {
 
     fn new(format: Format) -> Self {
         let options = Options { sales: 300, days: 1, pending_days: 1, added_per_revision: 20, ..Options::default() };
-        Self { manifest: catalog::built_in("see_tickets").unwrap().unwrap(), options, format }
+        Self { manifest: built_in::find("see_tickets").unwrap().unwrap(), options, format }
     }
 
     /// The table, whose parts are full as soon as they are written.
@@ -186,7 +188,7 @@ impl Parts {
         let mapper = Mapper::new(self.manifest.resource("sales").unwrap());
         let mut buffer = table.buffer();
         sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap()));
-        table.merge(&mut buffer, merged).await
+        Ok(table.merge(&mut buffer, merged).await?)
     }
 
     /// Merges `sales` into the lake at `root` without trouble.

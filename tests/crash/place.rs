@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::lake::{S3, Store};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use bytes::Bytes;
 use sandbox::Server;
 use sandbox::function::Function;
 use tempfile::TempDir;
-use ticketlake::store::{S3, Store};
 
 use crate::aws::Aws;
 use crate::lake::{self, TABLE};

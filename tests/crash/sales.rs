@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use ::lake::Store;
+use manifest::Settings;
 use sandbox::Server;
 use sandbox::see_tickets::{Options, Truth, start};
-use ticketlake::aws::Aws;
+use ticketlake::app;
+use ticketlake::context::{Clients, Silent};
 use ticketlake::error::Error;
-use ticketlake::fetch::Http;
+use ticketlake::options::Draft;
 use ticketlake::report::Report;
-use ticketlake::request::{Draft, Request};
-use ticketlake::run::{Clients, Progress, run_into};
-use ticketlake::secret::Secrets;
-use ticketlake::settings::Settings;
-use ticketlake::store::Store;
+use ticketlake::request::Request;
+use ticketlake::run::{self, RunOptions};
 
 /// The key that the sandbox accepts.
 pub(crate) const KEY: &str = "sandbox-key";
@@ -41,25 +41,18 @@ impl Sales {
                 .into_iter()
                 .chain([("SEE_TICKETS_BASE_URL".to_owned(), server.base_url.clone())])
                 .collect();
-        let aws = Arc::new(Aws::default());
-        let secrets = Secrets::new(settings.clone(), Arc::clone(&aws));
-        let clients = Clients { http: Http::default(), aws, secrets, settings: settings.clone() };
+        let clients = app::clients(settings.clone());
         Self { server, truth, clients, settings }
     }
 
     /// The request for what `draft` asks.
-    pub(crate) fn request(&self, draft: Draft) -> Request {
-        draft.check(Some("sales"), &self.settings).unwrap()
+    pub(crate) fn request(&self, draft: &Draft) -> Request {
+        Request::check(draft, Some("sales"), &self.settings).unwrap()
     }
 
     /// One run into `store`.
     pub(crate) async fn run(&self, store: Arc<dyn Store>, request: &Request) -> (Report, Option<Error>) {
-        run_into(Some(store), &self.clients, request, None, &Silent).await
+        let options = RunOptions { store: Some(store), deadline: None, listener: &Silent };
+        run::run(&self.clients, request, options).await
     }
-}
-
-struct Silent;
-
-impl Progress for Silent {
-    fn page(&self, _received: u64, _expected: Option<u64>) {}
 }

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::lake::Local;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use manifest::{Manifest, WriteDisposition, built_in};
 use sandbox::see_tickets::{Options, Truth};
 use serde_json::{Value, json};
-use ticketlake::manifest::{Manifest, WriteDisposition, catalog};
-use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table};
-use ticketlake::request::{Draft, Format};
-use ticketlake::store::Local;
+use table::Format;
+use table::map::Mapper;
+use table::merge::{Merged, Table};
+use ticketlake::options::Draft;
 
 use crate::lake::{self, Row};
 use crate::sales::{self, Sales};
@@ -26,7 +27,7 @@ fn a_day() -> Options {
 }
 
 fn see_tickets(disposition: WriteDisposition) -> Manifest {
-    let mut manifest = catalog::built_in("see_tickets").unwrap().unwrap();
+    let mut manifest = built_in::find("see_tickets").unwrap().unwrap();
     for resource in &mut manifest.resources {
         resource.write_disposition = disposition;
     }
@@ -146,7 +147,7 @@ async fn times_tell_when_a_sale_was_first_stored_and_when_this_version_was() {
         sales.server.set_revision(revision);
         tokio::time::sleep(Duration::from_millis(2)).await;
         let begin = Utc::now();
-        let request = sales.request(Draft::default());
+        let request = sales.request(&Draft::default());
         let (report, error) = sales.run(Arc::new(Local::new(root.path().to_owned())), &request).await;
         assert!(error.is_none(), "{report:?}");
         runs.push((begin, Utc::now()));

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::lake::{Kind, StoreError};
 use chrono::{Days, NaiveDate};
 use sandbox::function::{self, Function};
 use sandbox::see_tickets;
 use sandbox::stub::{Response, Stub};
 use serde_json::{Value, json};
 use ticketlake::error::Error;
-use ticketlake::store::{Kind, StoreError};
 
 use crate::lake::Lake;
 use crate::script;
@@ -279,16 +279,17 @@ fn definition() -> Value {
 #[test]
 fn what_is_tried_again_is_what_can_help() {
     let text = || String::from("x");
+    let client = |error: client::Error| Error::from(error);
     let errors = [
         Error::configuration("x", "y"),
-        Error::Secret { name: text(), origin: text(), reason: text() },
-        Error::Unauthorized { source_name: text(), status: 401, detail: text(), origin: text() },
-        Error::Throttled { source_name: text(), attempts: 5, detail: text() },
-        Error::Api { source_name: text(), request: text(), detail: text(), retryable: true },
-        Error::Api { source_name: text(), request: text(), detail: text(), retryable: false },
-        Error::Decode { source_name: text(), request: text(), detail: text() },
+        client(client::Error::Secret { name: text(), origin: text(), reason: text() }),
+        client(client::Error::Unauthorized { source_name: text(), status: 401, detail: text(), origin: text() }),
+        client(client::Error::Throttled { source_name: text(), attempts: 5, detail: text() }),
+        client(client::Error::Api { source_name: text(), request: text(), detail: text(), retryable: true }),
+        client(client::Error::Api { source_name: text(), request: text(), detail: text(), retryable: false }),
+        client(client::Error::Decode { source_name: text(), request: text(), detail: text() }),
         Error::Store(StoreError { kind: Kind::Other, operation: "read", place: text(), detail: text() }),
-        Error::Part { key: text(), detail: text() },
+        Error::Table(table::Error::Part { key: text(), detail: text() }),
         Error::Runtime(text()),
     ];
     let definition = definition();

@@ -36,7 +36,7 @@ fn state(lake: &Lake) -> Value {
 }
 
 fn state_file(lake: &Lake) -> std::path::PathBuf {
-    lake.path().join("_state/ticketmaster/events.json")
+    lake.path().join("_state/ticketmaster/events/progress.json")
 }
 
 /// As if the lake had last been read so many hours earlier than it was.
@@ -233,15 +233,15 @@ fn a_full_reading_in_pieces_marks_the_same_and_a_killed_one_nothing() {
     let gone: BTreeSet<String> = truth.event_ids(0).difference(&truth.event_ids(1)).cloned().collect();
 
     // Keys of another moment than the checkpoint's, as a killed invocation leaves them.
-    let keys = lake.path().join("_state/ticketmaster/events.seen");
+    let keys = lake.path().join("_state/ticketmaster/events/seen_keys");
     let report = in_pieces(&server, &lake, || std::fs::write(&keys, [0; 16]).unwrap());
-    assert!(report["warnings"].to_string().contains("nothing will be marked as missing"), "{report}");
+    assert!(report["warnings"].to_string().contains("nothing will be marked as vanished"), "{report}");
     assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 
     let report = in_pieces(&server, &lake, || {});
     assert_eq!(report["records"]["vanished"], json!(gone.len()), "{report}");
     assert_eq!(ids(&lake, EVENTS, "vanished_at IS NOT NULL"), gone);
-    assert_eq!(state(&lake).get("checkpoint"), None);
+    assert_eq!(state(&lake).get("checkpoints"), None);
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn an_api_that_does_not_find_by_key_makes_nothing_missing() {
     events.complete();
     server.set_revision(1);
     let report = events.with(&["--full"]).complete();
-    assert!(report["warnings"].to_string().contains("nothing is marked as missing: `keyword`"), "{report}");
+    assert!(report["warnings"].to_string().contains("nothing is marked as vanished: `keyword`"), "{report}");
     assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 }
 

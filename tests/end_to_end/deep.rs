@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sandbox::function::{self, Function};
 use sandbox::ticketmaster::{Moment, Options, start_blocking};
 use sandbox::{Faults, Server};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lake::Lake;
 
@@ -13,7 +13,7 @@ const EVENTS: &str = "ticketmaster/events";
 
 /// A run of `resource` by the built-in manifest without its rate: 1,400 requests at 5 a second are nearly five minutes.
 pub(crate) fn reading(resource: &str, server: &Server, lake: &Lake) -> Function {
-    let text = std::fs::read_to_string(function::root().join("shared/sources/ticketmaster.yaml")).unwrap();
+    let text = std::fs::read_to_string(function::root().join("shared/manifest/sources/ticketmaster.yaml")).unwrap();
     let unpaced: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("rate:")).collect();
     let file = lake.path().with_extension("yaml");
     std::fs::write(&file, unpaced.join("\n")).unwrap();
@@ -101,7 +101,7 @@ fn a_second_run_knows_when_events_start_and_a_broken_calendar_costs_requests_alo
     let lake = Lake::new();
     let sent = |report: &Value| report["requests"]["sent"].as_u64().unwrap();
     let first = sent(&reading("events", &server, &lake).complete());
-    let calendar = lake.path().join("_state/ticketmaster/events_calendar.json");
+    let calendar = lake.path().join("_state/ticketmaster/events/calendar.json");
     assert!(std::fs::metadata(&calendar).unwrap().len() < 20_000);
     let full = || reading("events", &server, &lake).with(&["--full"]);
     let second = sent(&full().complete());
@@ -111,8 +111,16 @@ fn a_second_run_knows_when_events_start_and_a_broken_calendar_costs_requests_alo
     reading("events", &server, &lake).with(&["--param", "countryCode=US"]).complete();
     assert_eq!(std::fs::read(&calendar).unwrap(), kept);
 
-    let far = r#"{"queries": {"dated": {"first": 9223372036854775807, "marks": [[18446744073709551615, 4294967295], [0, 0]]}}}"#;
-    for broken in ["", "{", "[]", r#"{"queries": {"dated": {"first": 0, "marks": [[1, -1]]}}}"#, far] {
+    let whole: Value = serde_json::from_slice(&kept).unwrap();
+    // Values that decode, and are those of no calendar: beyond any second, out of order, below zero.
+    let with = |calendar: Value| {
+        let mut broken = whole.clone();
+        broken["queries"].as_object_mut().unwrap().values_mut().for_each(|value| *value = calendar.clone());
+        broken.to_string()
+    };
+    let far = with(json!({"first": i64::MAX, "marks": [[u64::MAX, u32::MAX], [0, 0]]}));
+    let below = with(json!({"first": 0, "marks": [[1, -1]]}));
+    for broken in ["", "{", "[]", &below, &far] {
         std::fs::write(&calendar, broken).unwrap();
         let report = full().complete();
         assert_eq!((&report["records"]["new"], &report["records"]["changed"]), (&Value::from(0), &Value::from(0)));

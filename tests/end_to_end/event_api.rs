@@ -319,6 +319,6 @@ fn nothing_where_there_used_to_be_much_is_a_warning() {
     let empty = start_blocking(Options { users: 0, ..Options::default() }).unwrap();
     let report = reading("users", &empty, &lake).complete();
     let warning = report["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("no records came") && warning.contains("120"), "{warning}");
+    assert!(warning.contains("received 0 records") && warning.contains("received 120"), "{warning}");
     assert!(!table(&lake, "users").types.is_empty(), "what was stored stays");
 }

@@ -67,7 +67,7 @@ fn each_slice_is_a_line_at_debug() {
     let mut lambda = Lambda::start(sales(&server, &lake).env("AWS_LAMBDA_LOG_LEVEL", "DEBUG")).unwrap();
     let answer = lambda.invoke(&json!({}), in_seconds(900));
     let lines = objects(&lambda.end());
-    let slices = saying(&lines, "the slice is whole");
+    let slices = saying(&lines, "the query is complete");
     assert_eq!(json!(slices.len()), answer.body["slices"]["whole"]);
     assert_eq!((&slices[0]["level"], &slices[0]["received"]), (&json!("DEBUG"), &json!(300)), "{slices:?}");
 }

@@ -172,6 +172,6 @@ fn a_wish_for_more_than_an_hour_ends_the_run() {
     let ended = reading("events", &server, &lake, &json!([{"requests": 1, "seconds": 0.99}])).run();
     assert_eq!((ended.code, &ended.report["status"]), (Some(3), &json!("partial")), "{}", ended.errors);
     let stopped = ended.report["stopped"].as_str().unwrap();
-    assert!(stopped.starts_with("answered 429") && stopped.contains("asks to be left alone until 20"), "{stopped}");
+    assert!(stopped.starts_with("answered 429") && stopped.contains("requests a pause until 20"), "{stopped}");
     assert_eq!((server.count(), &ended.report["records"]["new"]), (3, &json!(6)));
 }

@@ -152,7 +152,8 @@ fn what_no_parameter_finds_is_said() {
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
     // Without places and sources, what has no country is not found.
-    let text = std::fs::read_to_string(sandbox::function::root().join("shared/sources/ticketmaster.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(sandbox::function::root().join("shared/manifest/sources/ticketmaster.yaml")).unwrap();
     let kept = |line: &&str| {
         let line = line.trim_start();
         !["rate:", "- {param: source", "- param: geoPoint", "geohash:", "reverse:"]

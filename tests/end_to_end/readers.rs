@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use ::lake::Local;
 use chrono::{DateTime, Utc};
+use manifest::{Manifest, Resource, Transform, built_in};
 use sandbox::function::Function;
 use sandbox::{see_tickets, ticketmaster};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use ticketlake::manifest::{Manifest, Resource, Transform, catalog};
-use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table};
-use ticketlake::request::Format;
-use ticketlake::store::Local;
+use table::Format;
+use table::map::Mapper;
+use table::merge::{Merged, Table};
 
 use crate::aws::Aws;
 use crate::lake::Lake;
@@ -111,7 +111,7 @@ fn alike(seen: BTreeMap<String, Seen>, declared: &Declared, place: &str, format:
 /// Lands what `function` reads in both formats, in a directory and on S3, and hands what is read of each to `check`.
 fn everywhere(function: &Function, table: &str, folders: &[&str], check: impl Fn(&Rows)) {
     let (source, resource) = table.split_once('/').unwrap();
-    let manifest = catalog::built_in(source).unwrap().unwrap();
+    let manifest = built_in::find(source).unwrap().unwrap();
     let declared = Declared::by(&[manifest.resource(resource).unwrap()]);
     let aws = Aws::start();
     let lake = Lake::new();

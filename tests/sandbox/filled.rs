@@ -1,10 +1,10 @@
 //! Lakes that hold much already, filled without an API.
 
-use ticketlake::manifest::catalog;
-use ticketlake::map::Mapper;
-use ticketlake::merge::{Merged, Table};
-use ticketlake::request::Format;
-use ticketlake::store::Store;
+use lake::Store;
+use manifest::built_in;
+use table::Format;
+use table::map::Mapper;
+use table::merge::{Merged, Table};
 
 use crate::see_tickets::Options;
 
@@ -21,7 +21,7 @@ pub async fn with_sales(store: &dyn Store, sales: usize, days: usize, until: &st
 
 /// Stores the sales of `options`, `batch` of them at a time.
 pub async fn add_sales(store: &dyn Store, options: &Options, batch: usize) {
-    let manifest = catalog::built_in("see_tickets").expect("it is built in").expect("it is built in");
+    let manifest = built_in::find("see_tickets").expect("it is built in").expect("it is built in");
     let resource = manifest.resource("sales").expect("it has sales");
     let table = Table::new(store, &manifest.name, resource, Format::Parquet);
     let mapper = Mapper::new(resource);

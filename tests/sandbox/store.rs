@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ticketlake::store::{Kind, Listed, Object, Put, Store, StoreError, Version, When};
+use lake::{Kind, Listed, Object, Precondition, Store, StoreError, Version, WriteOutcome};
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,15 +201,15 @@ impl Store for Faulty {
         self.course.take("read", key, work).await
     }
 
-    async fn put(&self, key: &str, bytes: Bytes, when: When) -> Result<Put, StoreError> {
+    async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError> {
         let size = bytes.len() as u64;
         let work = async {
-            let put = self.inner.put(key, bytes, when).await?;
+            let put = self.inner.put(key, bytes, precondition).await?;
             self.course.count(|cost| {
                 cost.puts += 1;
                 cost.bytes_written += size;
             });
-            if let (Put::Done(_), Some(witness)) = (&put, &self.course.witness) {
+            if let (WriteOutcome::Written(_), Some(witness)) = (&put, &self.course.witness) {
                 witness();
             }
             Ok(put)

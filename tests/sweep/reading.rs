@@ -23,7 +23,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// A run of the events by the built-in manifest at `rate`, a line of a manifest's client; `None`: as fast as they come.
 pub(crate) fn events(server: &Server, lake: &Lake, rate: Option<&str>) -> Function {
-    let text = std::fs::read_to_string(function::root().join("shared/sources/ticketmaster.yaml")).unwrap();
+    let text = std::fs::read_to_string(function::root().join("shared/manifest/sources/ticketmaster.yaml")).unwrap();
     let lines = text.lines().filter_map(|line| match line.trim_start().starts_with("rate:") {
         true => rate.map(|rate| format!("  rate: {rate}")),
         false => Some(line.to_owned()),

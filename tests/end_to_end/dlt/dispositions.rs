@@ -157,8 +157,8 @@ fn replace_by_nothing_is_a_warning_unless_the_api_says_so() {
     api.run(&rows(&[(1, "a"), (2, "b")]));
     let report = api.run(&json!([]));
     let warnings = report["warnings"].to_string();
-    assert!(warnings.contains("nothing was taken out: no records came"), "{report}");
-    assert!(warnings.contains("the last complete run received 2: is that right?"), "{report}");
+    assert!(warnings.contains("nothing was removed: no records came"), "{report}");
+    assert!(warnings.contains("the previous complete run received 2; check the filters and the key"), "{report}");
     assert_eq!(api.stored(), "1=a 2=b");
     api.manifest["resources"][0]["endpoint"]["total_path"] = "count".into();
     assert_eq!(counts(&api.run(&json!([])))[3], 2);
@@ -173,5 +173,5 @@ fn no_records_where_there_were_many_is_a_warning() {
     assert!(api.run(&json!([]))["warnings"].is_null(), "a first run may find nothing");
     assert!(api.run(&rows(&[(1, "a"), (2, "b"), (3, "c")]))["warnings"].is_null());
     let report = api.run(&json!([]));
-    assert!(report["warnings"][0].as_str().unwrap().contains("the last complete run received 3"), "{report}");
+    assert!(report["warnings"][0].as_str().unwrap().contains("the previous complete run received 3"), "{report}");
 }

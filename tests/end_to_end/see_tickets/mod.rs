@@ -281,7 +281,7 @@ fn the_same_over_s3_with_the_key_from_secrets_manager() {
 
         let copy = Lake::new();
         let objects = aws.download(&prefix, copy.path());
-        assert_eq!(objects, 90 + 1, "a part a day, and the state");
+        assert_eq!(objects, 90 + 2, "a part a day, the layout and the progress");
         let stored = duckdb(&copy.path().join(&prefix), SALES, "SELECT uniqueCode FROM {table}");
         assert_eq!(codes(stored), truth.unique_codes(1).collect());
     }

@@ -60,7 +60,7 @@ fn no_sale_s_data_is_in_the_log_or_in_the_report() {
     let lake = Lake::new();
     let ended = sales(&server, &lake).env("RUST_LOG", "trace").run();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert!(ended.errors.contains("a record has no place"), "what is broken is told: {}", ended.errors);
+    assert!(ended.errors.contains("a record cannot become a row"), "what is broken is told: {}", ended.errors);
     let told = format!("{}{}", ended.errors, ended.report);
     for sale in truth.sales(0) {
         for personal in [&sale["uniqueCode"], &sale["location"]["postCode"]].into_iter().filter_map(Value::as_str) {
@@ -96,7 +96,7 @@ fn a_reading_that_replaces_the_table_and_fails_leaves_it_as_it_was() {
     let lake = Lake::new();
     let file = lake.path().join("_tmp/see_tickets.yaml");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
-    let text = fs::read_to_string(function::root().join("shared/sources/see_tickets.yaml")).unwrap();
+    let text = fs::read_to_string(function::root().join("shared/manifest/sources/see_tickets.yaml")).unwrap();
     fs::write(&file, text.replace("write_disposition: merge", "write_disposition: replace")).unwrap();
     let replacing = ["--full", "--attempts", "1", "--sources", file.to_str().unwrap()];
     sales(&start_blocking(options.clone()).unwrap(), &lake).with(&replacing).complete();
