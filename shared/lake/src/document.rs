@@ -34,6 +34,9 @@ pub trait Content: Clone {
 }
 
 /// A value that is stored as a JSON object. The member `version` of that object holds the version of its form.
+///
+/// The member `write` is random. A store may recognise a write whose response was lost by its bytes, so two writers that store the same value
+/// must not send the same bytes: each would take the write of the other for its own, and one of two reservations of a quota would be lost.
 pub trait JsonContent: Clone + Serialize + DeserializeOwned {
     /// The name of the document in messages.
     const NAME: &'static str;
@@ -49,12 +52,16 @@ impl<T: JsonContent> Content for T {
         let mut value = serde_json::to_value(self).map_err(|error| error.to_string())?;
         let members = value.as_object_mut().ok_or("it is not written as a JSON object")?;
         members.insert("version".to_owned(), T::VERSION.into());
+        members.insert("write".to_owned(), format!("{:016x}", rand::random::<u64>()).into());
         serde_json::to_vec_pretty(&value).map(Bytes::from).map_err(|error| error.to_string())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let mut value: Value = serde_json::from_slice(bytes).map_err(|error| format!("it is not JSON: {error}"))?;
-        let version = value.as_object_mut().and_then(|members| members.remove("version"));
+        let version = value.as_object_mut().and_then(|members| {
+            members.remove("write");
+            members.remove("version")
+        });
         check_version(version.as_ref(), T::VERSION)?;
         serde_json::from_value(value).map_err(|error| error.to_string())
     }
@@ -269,7 +276,8 @@ mod tests {
         assert_eq!(outdated.update(|_| Ok::<_, StoreError>(None)).await.unwrap(), Update::Unchanged);
     }
 
-    /// A store in memory whose operations give way to other tasks, so that their reads and writes interleave.
+    /// A store in memory whose operations give way to other tasks, so that their reads and writes interleave. It recognises a write by its
+    /// bytes.
     #[derive(Debug, Default)]
     struct Interleaved(Memory);
 
@@ -292,7 +300,10 @@ mod tests {
 
         async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError> {
             tokio::task::yield_now().await;
-            self.0.put(key, bytes, precondition).await
+            let outcome = self.0.put(key, bytes.clone(), precondition).await?;
+            // As S3 does, after a response that may have been lost.
+            let stored = self.0.get(key).await?.filter(|(stored, _)| *stored == bytes);
+            Ok(stored.map_or(outcome, |(_, version)| WriteOutcome::Written(version)))
         }
     }
 
