@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use arrow_cast::display::array_value_to_string;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sandbox::function::Function;
+use sandbox::function::{self, Function};
 use sandbox::{Server, see_tickets, ticketmaster};
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ const JOBS: [(&str, &str, [&str; 4]); 6] = [
 ];
 
 fn main() -> ExitCode {
+    // With the demonstration itself among them, the libraries have the features that they were compiled with for it.
+    function::build(&["demo", "events", "sales", "venues", "attractions", "classifications"]);
     let lake = PathBuf::from("lake");
     let sales = see_tickets::start_blocking(see_tickets::Options { sales: 20_000, ..see_tickets::Options::default() });
     let sales = sales.expect("a port on 127.0.0.1 is free");

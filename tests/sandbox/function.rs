@@ -128,7 +128,7 @@ impl Function {
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/sandbox/ lies in the workspace").to_owned()
 }
 
 /// The folder of built binaries that this process came from: `target/debug`.
@@ -142,20 +142,29 @@ pub fn folder() -> PathBuf {
     }
 }
 
-/// A function's binary, built before it is first asked for.
+/// A function's binary. All binaries of the workspace are built before one is first asked for, unless [`build`] was called.
 pub fn binary(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let folder = folder();
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--workspace", "--bins"]).current_dir(root());
-        build.arg("--target-dir").arg(folder.parent().expect("target/debug lies in target"));
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo starts");
-        assert!(status.success(), "the functions do not build");
-    });
+    BUILT.get_or_init(|| run_cargo_build(&["--workspace"]));
     folder().join(name)
+}
+
+/// Builds the binaries of `packages`, which must be all that this process will run.
+pub fn build(packages: &[&str]) {
+    let packages: Vec<&str> = packages.iter().flat_map(|package| ["--package", package]).collect();
+    BUILT.get_or_init(|| run_cargo_build(&packages));
+}
+
+static BUILT: OnceLock<()> = OnceLock::new();
+
+fn run_cargo_build(packages: &[&str]) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let folder = folder();
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--bins"]).args(packages).current_dir(root());
+    build.arg("--target-dir").arg(folder.parent().expect("target/debug lies in target"));
+    if folder.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo starts");
+    assert!(status.success(), "the functions do not build");
 }

@@ -109,9 +109,9 @@ impl<'a> Api<'a> {
         &self.manifest.name
     }
 
-    /// Sends `call` until `read` understands the response: again after 408, 429, 5xx, a lost connection, a body that was cut short, and a
-    /// body that `read` gives a reason against. Returns what `read` returned, and the request as messages show it, without the key; or
-    /// `None` if the manifest ignores the response.
+    /// Sends `call` until `read` understands the response. It is sent again after 408, 429, 5xx, a lost connection, a body that was cut short,
+    /// and a body for which `read` returns an error. Returns what `read` returned, and the request as messages show it, without the key.
+    /// Returns `None` if the manifest ignores the response.
     ///
     /// # Errors
     ///
@@ -133,7 +133,9 @@ impl<'a> Api<'a> {
                 Attempt::Lost(reason) => Failure::Connection(credential.redact(&reason)),
                 Attempt::Response(response) => {
                     let response = credential.redact_response(response);
-                    let outcome = self.judge(call, &response, &read);
+                    let outcome = self.judge(call, &response, |headers, body| {
+                        read(headers, body).map_err(|reason| credential.redact(&reason))
+                    });
                     if matches!(outcome, Outcome::Read(_) | Outcome::Failed(Failure::Unreadable(_))) {
                         authenticator.record_acceptance().await;
                     }
@@ -149,7 +151,6 @@ impl<'a> Api<'a> {
                         Outcome::Refused(refusal) => {
                             return Err(authenticator.unauthorized(&refusal, credential.origin()).into());
                         }
-                        Outcome::Failed(Failure::Unreadable(reason)) => Failure::Unreadable(credential.redact(&reason)),
                         Outcome::Failed(failure) => failure,
                     }
                 }

@@ -61,3 +61,89 @@ impl Transport for Http {
 fn reason(error: reqwest::Error) -> String {
     chain(&error.without_url())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use bytes::Bytes;
+    use reqwest::Url;
+    use reqwest::header::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    /// Answers one request with `response`; returns the server's address and, when it has answered, the request.
+    fn serve(response: &'static str) -> (Url, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = Url::parse(&format!("http://{}/v1/events?apikey=s3cret", listener.local_addr().unwrap())).unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut request, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.strip_prefix("content-length: ") {
+                    length = value.trim().parse().unwrap();
+                }
+                request.push_str(&line);
+                if line == "\r\n" {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            stream.write_all(response.as_bytes()).unwrap();
+            request + &String::from_utf8(body).unwrap()
+        });
+        (url, server)
+    }
+
+    fn request(method: Method, url: Url) -> HttpRequest {
+        let headers = HeaderMap::from_iter([("x-tenant".parse().unwrap(), HeaderValue::from_static("a"))]);
+        let body = (method == Method::Post).then(|| Bytes::from_static(b"{}"));
+        HttpRequest { method, url, headers, body, timeout: Duration::from_secs(5) }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_sent_once_and_any_status_is_a_response() {
+        let http = Http::default();
+        let (url, server) = serve("HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 5\r\n\r\nmoved");
+        let response = http.send(request(Method::Post, url)).await.unwrap();
+        assert_eq!((response.status, response.body.as_ref()), (302, b"moved".as_slice()));
+        assert_eq!(response.headers["location"], "/elsewhere");
+        let sent = server.join().unwrap();
+        assert!(sent.starts_with("POST /v1/events?apikey=s3cret HTTP/1.1\r\nx-tenant: a\r\n"), "{sent}");
+        assert!(sent.contains("\r\nuser-agent: ticketlake/") && sent.ends_with("\r\n\r\n{}"), "{sent}");
+
+        let (url, server) = serve("HTTP/1.1 200 OK\r\nx-left: 5\r\ncontent-length: 50\r\n\r\ncut short");
+        match http.send(request(Method::Get, url)).await {
+            Err(TransportError::Body { headers, reason }) => {
+                assert_eq!(headers["x-left"], "5");
+                assert!(!reason.contains("s3cret"), "{reason}");
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+        assert!(server.join().unwrap().starts_with("GET /v1/events?apikey=s3cret HTTP/1.1\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_away_is_an_error_without_the_address() {
+        let url = Url::parse("http://127.0.0.1:9/v1/events?apikey=s3cret").unwrap();
+        match Http::default().send(request(Method::Get, url)).await {
+            Err(TransportError::Connection(reason)) => {
+                assert!(reason.contains("onnect") && !reason.contains("s3cret"), "{reason}");
+            }
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_s_debug_shows_no_key() {
+        let url = Url::parse("https://api.example/v1/events?apikey=s3cret").unwrap();
+        let text = format!("{:?}", request(Method::Post, url));
+        assert_eq!(text, "HttpRequest { method: Post, path: \"/v1/events\", .. }");
+    }
+}

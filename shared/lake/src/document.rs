@@ -53,7 +53,7 @@ impl<T: JsonContent> Content for T {
         let members = value.as_object_mut().ok_or("it is not written as a JSON object")?;
         members.insert("version".to_owned(), T::VERSION.into());
         members.insert("write".to_owned(), format!("{:016x}", rand::random::<u64>()).into());
-        serde_json::to_vec_pretty(&value).map(Bytes::from).map_err(|error| error.to_string())
+        serde_json::to_vec(&value).map(Bytes::from).map_err(|error| error.to_string())
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {

@@ -71,12 +71,21 @@ fn draft(arguments: &ArgMatches) -> Draft {
     draft
 }
 
+/// Reads the command line `arguments`, of which the first is the program's name.
+///
+/// # Errors
+///
+/// What is wrong with it; also when it asks for help or for the version.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Draft, clap::Error> {
+    command().try_get_matches_from(arguments).map(|matches| draft(&matches))
+}
+
 /// Runs the command line `arguments`.
 pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let (report, error) = match command().try_get_matches_from(arguments) {
-        Ok(arguments) => {
+    let (report, error) = match parse(arguments) {
+        Ok(draft) => {
             let bar = Bar::new();
-            let ended = app.run(&draft(&arguments), None, &bar).await;
+            let ended = app.run(&draft, None, &bar).await;
             bar.0.finish_and_clear();
             ended
         }
@@ -102,26 +111,28 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
             ExitCode::from(error.exit_code())
         }
         None => {
-            print_shortfalls(&report);
+            eprint!("{}", shortfalls(&report));
             ExitCode::from(report.exit_code())
         }
     }
 }
 
-/// Says on standard error why a run is not complete.
-fn print_shortfalls(report: &Report) {
+/// The lines that say why a run is not complete.
+pub(crate) fn shortfalls(report: &Report) -> String {
+    let mut lines = Vec::new();
     if let Some(reason) = &report.stopped {
-        eprintln!("partial: {reason}");
+        lines.push(format!("partial: {reason}\n"));
     }
     let all = std::iter::once(report).chain(&report.resources);
     for query in all.clone().flat_map(|report| &report.queries.incomplete) {
         let total = query.total.map_or_else(|| "an unknown number".to_owned(), |total| total.to_string());
-        eprintln!("incomplete: {}: {} of {total}: {}", query.query, query.received, query.reason);
+        lines.push(format!("incomplete: {}: {} of {total}: {}\n", query.query, query.received, query.reason));
     }
     let more: usize = all.map(|report| report.queries.more_incomplete).sum();
     if more > 0 {
-        eprintln!("incomplete: {more} more");
+        lines.push(format!("incomplete: {more} more\n"));
     }
+    lines.concat()
 }
 
 /// A progress bar on standard error, where that is a terminal.

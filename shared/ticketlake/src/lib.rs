@@ -43,3 +43,6 @@ pub mod run;
 pub mod split;
 pub mod state;
 pub mod telemetry;
+
+#[cfg(test)]
+mod tests;

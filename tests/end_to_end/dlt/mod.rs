@@ -1,15 +1,11 @@
 //! dlt's vocabulary: everything a manifest can say of an API, seen from the API's side; and what dlt loses in silence.
 
 mod auth;
-mod dispositions;
-mod failures;
-mod incremental;
 mod losses;
-mod paginators;
 mod parents;
-mod resume;
 mod secrets;
-mod vocabulary;
+mod stored_manifest;
+
 mod worker;
 
 use std::path::PathBuf;

@@ -126,7 +126,7 @@ fn secret_and_tokens_are_written_nowhere() {
     let lake = Lake::new();
     let ended = as_application("products", &server, &lake).with(&["--page-size", "50"]).env("RUST_LOG", "trace").run();
     assert_eq!(ended.report["status"], "complete", "{}", ended.errors);
-    assert!(ended.errors.contains("the key was refused; another one was had"), "{}", ended.errors);
+    assert!(ended.errors.contains("the key was refused and is replaced by a new one"), "{}", ended.errors);
     let requests = server.requests();
     let granted = requests.iter().filter(|seen| seen.path == "/token" && seen.status == Some(200));
     let given: Vec<String> = granted.map(|seen| token(&options, seen.number)).collect();

@@ -200,14 +200,18 @@ async fn a_run_that_is_out_of_requests_sends_no_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn several_requests_at_once_do_not_exceed_the_budget() {
-    let mut setup = Setup::new(Spec { delay: |_| Duration::from_millis(5), ..Spec::default() }, &single_page());
-    setup.budget.max_requests = Some(3);
-    let api = setup.api();
-    let reads = (0..10).map(|_| first_page(&setup, &api));
-    let results = futures::future::join_all(reads).await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
-    assert_eq!(setup.fake.requests().len(), 3);
-    assert_eq!(api.requests(), sent(3, 0, 0));
+    // With a rate limit, several requests wait to leave at a time.
+    for client in [json!({}), json!({"rate": {"per_second": 5}})] {
+        let spec = Spec { delay: |_| Duration::from_millis(5), ..Spec::default() };
+        let mut setup = Setup::with_client(spec, &single_page(), &client);
+        setup.budget.max_requests = Some(3);
+        let api = setup.api();
+        let reads = (0..10).map(|_| first_page(&setup, &api));
+        let results = futures::future::join_all(reads).await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
+        assert_eq!(setup.fake.requests().len(), 3);
+        assert_eq!(api.requests(), sent(3, 0, 0));
+    }
 }
 
 #[tokio::test(start_paused = true)]

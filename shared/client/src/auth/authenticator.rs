@@ -53,7 +53,7 @@ pub(crate) struct Refusal {
 /// Where an access token may come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TokenOrigin {
-    /// A stored token is used if there is one, since the process starts; otherwise a new one is requested.
+    /// A run starts with the stored token if there is one; otherwise a new one is requested.
     StoredOrNew,
     /// A new token is requested.
     New,

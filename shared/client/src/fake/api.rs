@@ -41,6 +41,8 @@ pub(crate) struct Spec {
     pub(crate) accepted_keys: Vec<String>,
     /// What goes wrong with a request, by its number, from 1. Requests for tokens are not counted here.
     pub(crate) faults: BTreeMap<usize, Fault>,
+    /// What goes wrong with a page, by the number of records before it.
+    pub(crate) page_faults: BTreeMap<u64, Fault>,
     /// What goes wrong with a request for a token, by its number, from 1.
     pub(crate) token_faults: BTreeMap<usize, Fault>,
     /// How long a token lives, in seconds; `None`: the response does not say.
@@ -68,6 +70,7 @@ impl Default for Spec {
             forgotten_token: None,
             accepted_keys: Vec::new(),
             faults: BTreeMap::new(),
+            page_faults: BTreeMap::new(),
             token_faults: BTreeMap::new(),
             token_lifetime: Some(3600),
             forbidden_path: None,
@@ -262,7 +265,7 @@ impl Transport for FakeApi {
         if !spec.accepted_keys.is_empty() && !spec.accepted_keys.iter().any(|key| request.values().contains(key)) {
             return Ok(response(401, format!("who is this? {}", request.echo()), &spec));
         }
-        Ok(page(&request, &spec))
+        page(&request, &spec)
     }
 }
 
@@ -293,30 +296,21 @@ fn response(status: u16, body: String, spec: &Spec) -> HttpResponse {
 }
 
 /// Answers with the page that `request` asks for.
-fn page(request: &SentRequest, spec: &Spec) -> HttpResponse {
-    let token = match spec.paging {
-        Paging::BodyCursor => {
-            let body: Value = serde_json::from_str(&request.body).unwrap();
-            body["page"]["cursor"].as_str().map(str::to_owned)
-        }
-        Paging::Cursor | Paging::HeaderCursor => request.param("cursor"),
-        Paging::JsonLink(_) | Paging::HeaderLink(_) => request.param("after"),
-        Paging::Single | Paging::Offset { .. } | Paging::PageNumber { .. } => None,
-    };
+fn page(request: &SentRequest, spec: &Spec) -> Result<HttpResponse, TransportError> {
+    let token = page_token(request, spec.paging);
     if token.is_some() && token == spec.forgotten_token {
-        return response(400, "unknown page token".into(), spec);
+        return Ok(response(400, "unknown page token".into(), spec));
     }
-    let asked_size = request.number("limit").or(request.number("size"));
-    let size = if spec.paging == Paging::Single {
-        spec.records
-    } else {
-        asked_size.unwrap_or(spec.page_size).min(spec.page_size)
-    };
+    let asked_size = request.number("limit").or(request.number("size")).unwrap_or(spec.page_size);
+    let size = if spec.paging == Paging::Single { spec.records } else { asked_size.min(spec.page_size) };
     let before = match spec.paging {
         Paging::Offset { base } => request.number("offset").unwrap_or(base) - base,
         Paging::PageNumber { base } => (request.number("page").unwrap_or(base) - base) * size,
         _ => token.map_or(0, |token| token.strip_prefix(TOKEN_PREFIX).unwrap().parse().unwrap()),
     };
+    if let Some(fault) = spec.page_faults.get(&before) {
+        return fault.result(request, spec);
+    }
     let before = if spec.ignores_position { 0 } else { before };
     let end = (before + size).min(spec.records);
     let records: Vec<Value> = (before..end).map(|id| json!({"id": id, "at": id * 10})).collect();
@@ -329,26 +323,43 @@ fn page(request: &SentRequest, spec: &Spec) -> HttpResponse {
         body["has_more"] = (end < spec.records).into();
     }
     let next = match (end < spec.records, spec.is_circular) {
-        (true, _) => Some(format!("{TOKEN_PREFIX}{end}")),
-        (false, true) => Some(format!("{TOKEN_PREFIX}{size}")),
+        (true, _) => Some(end),
+        (false, true) => Some(size),
         (false, false) => None,
     };
-    let mut headers = HeaderMap::new();
-    if let Some(next) = next {
-        match spec.paging {
-            Paging::Cursor | Paging::BodyCursor => body["next_token"] = next.into(),
-            Paging::HeaderCursor => _ = headers.insert("x-next", next.parse().unwrap()),
-            Paging::JsonLink(form) => body["next"] = form.link(request, &next).into(),
-            Paging::HeaderLink(form) => {
-                let link = format!("<{}>; rel=\"next\", </first>; rel=\"first\"", form.link(request, &next));
-                headers.insert("link", link.parse().unwrap());
-            }
-            Paging::Single | Paging::Offset { .. } | Paging::PageNumber { .. } => {}
-        }
-    }
+    let headers = next.map(|next| lead_to(&format!("{TOKEN_PREFIX}{next}"), request, spec.paging, &mut body));
     let mut response = response(200, body.to_string(), spec);
-    response.headers.extend(headers);
-    response
+    response.headers.extend(headers.unwrap_or_default());
+    Ok(response)
+}
+
+/// The page token in a request.
+fn page_token(request: &SentRequest, paging: Paging) -> Option<String> {
+    match paging {
+        Paging::BodyCursor => {
+            let body: Value = serde_json::from_str(&request.body).unwrap();
+            body["page"]["cursor"].as_str().map(str::to_owned)
+        }
+        Paging::Cursor | Paging::HeaderCursor => request.param("cursor"),
+        Paging::JsonLink(_) | Paging::HeaderLink(_) => request.param("after"),
+        Paging::Single | Paging::Offset { .. } | Paging::PageNumber { .. } => None,
+    }
+}
+
+/// Writes what leads to the next page, with the page token `next`, into the body; returns the headers that do.
+fn lead_to(next: &str, request: &SentRequest, paging: Paging, body: &mut Value) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    match paging {
+        Paging::Cursor | Paging::BodyCursor => body["next_token"] = next.into(),
+        Paging::HeaderCursor => _ = headers.insert("x-next", next.parse().unwrap()),
+        Paging::JsonLink(form) => body["next"] = form.link(request, next).into(),
+        Paging::HeaderLink(form) => {
+            let link = format!("<{}>; rel=\"next\", </first>; rel=\"first\"", form.link(request, next));
+            headers.insert("link", link.parse().unwrap());
+        }
+        Paging::Single | Paging::Offset { .. } | Paging::PageNumber { .. } => {}
+    }
+    headers
 }
 
 impl LinkForm {

@@ -1,20 +1,20 @@
-//! The rate limits of more than ten seconds, as one run counts them: in fixed periods that start with the first request.
+//! The rate limits of more than ten seconds, as one run counts them: in rate windows that start with the first request.
 
 use chrono::{DateTime, Utc};
 use manifest::RateWindow;
 use serde::Serialize;
 
 use super::headers::RateLimitHeaders;
-use super::period::{Alignment, ApiCount, Period, can_end_at};
 use super::quota::{Reservation, RunShare};
+use super::window::{Alignment, ApiCount, Window, can_end_at};
 
 /// Counts the requests of one run against one rate limit.
 #[derive(Debug)]
 pub(super) struct WindowCounter {
     limit: RateWindow,
-    /// The current period, as it was last seen; `None` before the first reservation in it.
-    period: Option<Period>,
-    /// When the period started by the shared quota. Response headers may have moved `period` since.
+    /// The current rate window, as it was last seen; `None` before the first reservation in it.
+    window: Option<Window>,
+    /// When the window started, by the shared quota. Response headers may have moved `window` since.
     quota_start: Option<DateTime<Utc>>,
     /// Requests that are reserved and not sent.
     reserved: u32,
@@ -24,8 +24,8 @@ pub(super) struct WindowCounter {
     quota_left: u32,
     /// Whether the shared quota granted no request at the last reservation.
     quota_is_empty: bool,
-    /// Counts the periods, so that a request that was reserved in an earlier one is recognised.
-    period_number: u64,
+    /// Counts the windows, so that a request that was reserved in an earlier one is recognised.
+    window_number: u64,
 }
 
 /// Whether a request may be sent, as far as one rate limit is concerned.
@@ -35,7 +35,7 @@ pub(super) enum Availability {
     Available,
     /// The shared quota has to be asked for a reservation first.
     NeedsReservation,
-    /// All requests are used, or the period is just ending. The next request may be sent at this time.
+    /// All requests are used, or the window is just ending. The next request may be sent at this time.
     ExhaustedUntil(DateTime<Utc>),
 }
 
@@ -44,13 +44,13 @@ impl WindowCounter {
     pub(super) fn new(limit: RateWindow) -> Self {
         Self {
             limit,
-            period: None,
+            window: None,
             quota_start: None,
             reserved: 0,
             api_count: None,
             quota_left: 0,
             quota_is_empty: false,
-            period_number: 0,
+            window_number: 0,
         }
     }
 
@@ -59,26 +59,26 @@ impl WindowCounter {
         &self.limit
     }
 
-    /// Leaves the current period if it is over.
-    fn leave_past_period(&mut self, now: DateTime<Utc>) {
-        if self.period.is_some_and(|period| period.renews_at() <= now) {
-            self.period = None;
+    /// Leaves the current window if it is over.
+    fn leave_past_window(&mut self, now: DateTime<Utc>) {
+        if self.window.is_some_and(|window| window.renews_at() <= now) {
+            self.window = None;
             self.reserved = 0;
             self.quota_is_empty = false;
-            self.period_number += 1;
-            // An API count without a reset of its own ends with the period.
+            self.window_number += 1;
+            // An API count without a reset of its own ends with the window.
             self.api_count = self.current_api_count(now).filter(|count| count.reset.is_some());
         }
     }
 
     /// Whether a request may be sent now.
     pub(super) fn availability(&mut self, now: DateTime<Utc>) -> Availability {
-        self.leave_past_period(now);
-        let Some(period) = self.period else { return Availability::NeedsReservation };
+        self.leave_past_window(now);
+        let Some(window) = self.window else { return Availability::NeedsReservation };
         let api_has_none = self.api_count.is_some_and(|count| count.remaining == 0);
-        // A request that leaves between the end and the renewal would be counted here and belong to the next period.
-        if api_has_none || period.end <= now || (self.reserved == 0 && self.quota_is_empty) {
-            Availability::ExhaustedUntil(period.renews_at())
+        // A request that leaves between the end and the renewal would be counted here and belong to the next window.
+        if api_has_none || window.end <= now || (self.reserved == 0 && self.quota_is_empty) {
+            Availability::ExhaustedUntil(window.renews_at())
         } else if self.reserved == 0 {
             Availability::NeedsReservation
         } else {
@@ -91,23 +91,23 @@ impl WindowCounter {
         self.api_count.is_some_and(|count| count.remaining == 0) && self.quota_left.saturating_add(self.reserved) > 0
     }
 
-    /// Uses one reserved request. Returns the period's number, for [`Self::is_in_period`] and [`Self::put_back`].
+    /// Uses one reserved request. Returns the window's number, for [`Self::is_in_window`] and [`Self::put_back`].
     pub(super) fn take(&mut self) -> u64 {
         self.reserved = self.reserved.saturating_sub(1);
         if let Some(count) = &mut self.api_count {
             count.remaining = count.remaining.saturating_sub(1);
         }
-        self.period_number
+        self.window_number
     }
 
-    /// Whether a request that was taken in period `number` still belongs to that period if it leaves now.
-    pub(super) fn is_in_period(&self, number: u64, now: DateTime<Utc>) -> bool {
-        self.period_number == number && self.period.is_some_and(|period| now < period.end)
+    /// Whether a request that was taken in window `number` still belongs to that window if it leaves now.
+    pub(super) fn is_in_window(&self, number: u64, now: DateTime<Utc>) -> bool {
+        self.window_number == number && self.window.is_some_and(|window| now < window.end)
     }
 
-    /// Takes back a request that was taken in period `number` and did not leave.
+    /// Takes back a request that was taken in window `number` and did not leave.
     pub(super) fn put_back(&mut self, number: u64) {
-        if self.period_number == number {
+        if self.window_number == number {
             self.reserved += 1;
             if let Some(count) = &mut self.api_count {
                 count.remaining += 1;
@@ -117,27 +117,27 @@ impl WindowCounter {
 
     /// Adds the requests that the shared quota granted.
     pub(super) fn add_reservation(&mut self, reservation: &Reservation) {
-        self.period = Some(reservation.period);
-        self.quota_start = Some(reservation.period.start);
+        self.window = Some(reservation.window);
+        self.quota_start = Some(reservation.window.start);
         self.reserved += reservation.granted;
         self.quota_left = reservation.left;
         self.quota_is_empty = reservation.granted == 0;
     }
 
     /// Takes over what a response's headers say about this limit. `sent_since` requests were admitted after the one that was answered,
-    /// and none of them is in the API's count. Responses overtake each other, so within one period only a smaller count is news.
+    /// and none of them is in the API's count. Responses overtake each other, so within one window only a smaller count is news.
     pub(super) fn apply_headers(&mut self, headers: &RateLimitHeaders, sent_since: u64, now: DateTime<Utc>) {
         if headers.reset.is_some_and(|reset| reset <= now) {
             return;
         }
         let reset = headers.reset.filter(|reset| can_end_at(&self.limit, *reset, now));
         let remaining = u32::try_from(u64::from(headers.remaining).saturating_sub(sent_since)).unwrap_or(u32::MAX);
-        let alignment = match (&mut self.period, reset) {
-            (Some(period), Some(reset)) => period.align(reset, &self.limit),
-            _ => Alignment::SamePeriod,
+        let alignment = match (&mut self.window, reset) {
+            (Some(window), Some(reset)) => window.align(reset, &self.limit),
+            _ => Alignment::SameWindow,
         };
-        if alignment == Alignment::NewPeriod {
-            // The reserved requests belong to the period before.
+        if alignment == Alignment::NewWindow {
+            // The reserved requests belong to the window before.
             self.reserved = 0;
             self.quota_is_empty = false;
             self.api_count = None;
@@ -158,7 +158,7 @@ impl WindowCounter {
     pub(super) fn share(&self, now: DateTime<Utc>) -> RunShare {
         RunShare {
             limit: self.limit,
-            period_start: self.quota_start,
+            window_start: self.quota_start,
             api_count: self.current_api_count(now),
             reserved: self.reserved,
         }
@@ -171,27 +171,27 @@ impl WindowCounter {
 
     /// Returns what is left, for the report; `None` if nothing was ever reserved.
     pub(super) fn quota_left(&self, now: DateTime<Utc>) -> Option<QuotaLeft> {
-        let period = self.period?;
+        let window = self.window?;
         let (requests, period_seconds) = (self.limit.requests, self.limit.period.as_secs());
-        if period.end <= now {
+        if window.end <= now {
             return Some(QuotaLeft { requests, period_seconds, left: requests, resets_at: None });
         }
         let left = self.quota_left.saturating_add(self.reserved);
         let left = self.api_count.map_or(left, |count| left.min(count.remaining));
-        Some(QuotaLeft { requests, period_seconds, left, resets_at: Some(manifest::time::format_instant(period.end)) })
+        Some(QuotaLeft { requests, period_seconds, left, resets_at: Some(manifest::time::format_instant(window.end)) })
     }
 }
 
 /// What is left of a counted rate limit, for the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QuotaLeft {
-    /// The requests that the limit allows in one period.
+    /// The requests that the limit allows in one rate window.
     pub requests: u32,
-    /// The length of a period, in seconds.
+    /// The length of a rate window, in seconds.
     pub period_seconds: u64,
-    /// The requests that may still be sent in this period, by the shared quota or by the API's own count, whichever is smaller.
+    /// The requests that may still be sent in this rate window, by the shared quota or by the API's own count, whichever is smaller.
     pub left: u32,
-    /// When the count starts anew, RFC 3339 in UTC; null if the period is over and no other one has started.
+    /// When the count starts anew, RFC 3339 in UTC; null if the rate window is over and no other one has started.
     pub resets_at: Option<String>,
 }
 
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn reservation(start: &str, granted: u32, left: u32) -> Reservation {
-        Reservation { period: Period::starting_at(at(start), &HOUR), granted, left }
+        Reservation { window: Window::starting_at(at(start), &HOUR), granted, left }
     }
 
     /// An hour that started at ten, with all of its requests reserved.
@@ -226,18 +226,18 @@ mod tests {
     }
 
     #[test]
-    fn a_period_renews_one_second_after_its_end() {
+    fn a_window_renews_one_second_after_its_end() {
         let mut counter = counter();
-        let period = counter.take();
+        let window = counter.take();
         assert_eq!(counter.availability(at("10:59:59")), Availability::Available);
-        assert!(counter.is_in_period(period, at("10:59:59")));
+        assert!(counter.is_in_window(window, at("10:59:59")));
         assert_eq!(counter.availability(at("11:00:00.5")), Availability::ExhaustedUntil(at("11:00:01")));
-        assert!(!counter.is_in_period(period, at("11:00:00.5")), "the request would arrive in the next period");
+        assert!(!counter.is_in_window(window, at("11:00:00.5")), "the request would arrive in the next window");
         assert_eq!(counter.availability(at("11:00:01")), Availability::NeedsReservation);
         counter.add_reservation(&reservation("11:00:01", 5, 95));
-        assert!(!counter.is_in_period(period, at("11:00:02")), "the request was counted in the period before");
-        counter.put_back(period);
-        assert_eq!(counter.reserved, 5, "a request of the period before is worth nothing");
+        assert!(!counter.is_in_window(window, at("11:00:02")), "the request was counted in the window before");
+        counter.put_back(window);
+        assert_eq!(counter.reserved, 5, "a request of the window before is worth nothing");
         assert_eq!(counter.quota_left(at("11:00:02")).unwrap().left, 100);
     }
 
@@ -262,29 +262,29 @@ mod tests {
     }
 
     #[test]
-    fn the_api_says_when_its_period_ends() {
+    fn the_api_says_when_its_window_ends() {
         let mut counter = counter();
-        // The API's period started a little after ours, and is the same one.
+        // The API's window started a little after ours, and is the same one.
         counter.apply_headers(&headers(99, "11:00:20"), 0, at("10:00:21"));
-        assert_eq!((counter.reserved, counter.period.unwrap().end), (100, at("11:00:20")));
+        assert_eq!((counter.reserved, counter.window.unwrap().end), (100, at("11:00:20")));
         // Others started it long before us.
         counter.apply_headers(&headers(99, "10:20:00"), 0, at("10:00:22"));
-        assert_eq!((counter.reserved, counter.period.unwrap().end), (100, at("10:20:00")));
-        // A reset that is over, or that no period of this limit can have, changes nothing.
+        assert_eq!((counter.reserved, counter.window.unwrap().end), (100, at("10:20:00")));
+        // A reset that is over, or that no window of this limit can have, changes nothing.
         counter.apply_headers(&headers(0, "10:00:10"), 0, at("10:00:22"));
         counter.apply_headers(&headers(99, "18:00:00"), 0, at("10:00:22"));
-        assert_eq!((counter.reserved, counter.period.unwrap().end), (100, at("10:20:00")));
+        assert_eq!((counter.reserved, counter.window.unwrap().end), (100, at("10:20:00")));
         assert_eq!(counter.availability(at("10:00:23")), Availability::Available);
-        // The API's period ended before ours, and another one started.
+        // The API's window ended before ours, and another one started.
         counter.apply_headers(&headers(99, "11:15:00"), 0, at("10:15:00"));
-        assert_eq!(counter.period.unwrap(), Period { start: at("10:15:00"), end: at("11:15:00") });
+        assert_eq!(counter.window.unwrap(), Window { start: at("10:15:00"), end: at("11:15:00") });
         let availability = counter.availability(at("10:15:01"));
-        assert_eq!(availability, Availability::NeedsReservation, "the reserved requests are of the period before");
+        assert_eq!(availability, Availability::NeedsReservation, "the reserved requests are of the window before");
         assert_eq!(counter.api_count.unwrap().remaining, 99);
     }
 
     #[test]
-    fn an_api_count_without_a_reset_ends_with_the_period() {
+    fn an_api_count_without_a_reset_ends_with_the_window() {
         let mut counter = counter();
         counter.apply_headers(&RateLimitHeaders { limit: None, remaining: 0, reset: None }, 0, at("10:30:00"));
         assert_eq!(counter.availability(at("10:30:01")), Availability::ExhaustedUntil(at("11:00:01")));

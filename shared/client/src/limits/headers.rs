@@ -23,7 +23,7 @@ const MAX_EPOCH_MILLISECONDS: f64 = 2.6e14;
 /// One rate limit, as the API counts it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct RateLimitHeaders {
-    /// The requests that the limit allows in a period.
+    /// The requests that the limit allows in a rate window.
     pub(super) limit: Option<u32>,
     /// The requests left after the one that was answered.
     pub(super) remaining: u32,

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::counter::QuotaLeft;
 use super::headers;
-use super::period::later;
 use super::quota::{MemoryQuota, Quota, Reservation, SharedQuota};
 use super::scheduler::{Decision, Now, RequestNumber, Scheduler};
+use super::window::later;
 use crate::error::{Error, Stop};
 
 /// The longest time that a run without a deadline waits for a limit to renew: Xurrent's hour, and a minute.
@@ -62,8 +62,8 @@ impl<'s> RateLimiter<'s> {
             let latest = self.latest_departure(deadline);
             let decision = self.lock_scheduler().schedule(self.now(), latest);
             match decision {
-                Decision::Send { departure, number, periods } => {
-                    let taken = TakenRequest { scheduler: &self.scheduler, periods };
+                Decision::Send { departure, number, window_numbers } => {
+                    let taken = TakenRequest { scheduler: &self.scheduler, window_numbers };
                     if self.wait_for_departure(departure, taken, latest).await? == Departure::Left {
                         return Ok(number);
                     }
@@ -85,11 +85,11 @@ impl<'s> RateLimiter<'s> {
         loop {
             tokio::time::sleep_until(departure).await;
             let mut scheduler = self.lock_scheduler();
-            if !scheduler.is_in_periods(&taken.periods, self.clock.now()) {
-                return Ok(Departure::PeriodEnded);
+            if !scheduler.are_in_windows(&taken.window_numbers, self.clock.now()) {
+                return Ok(Departure::WindowEnded);
             }
             if scheduler.pace().allows(departure) {
-                taken.periods.clear();
+                taken.window_numbers.clear();
                 return Ok(Departure::Left);
             }
             let next = scheduler.pace().take_departure(Instant::now(), latest);
@@ -248,21 +248,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 enum Departure {
     /// The request may leave now.
     Left,
-    /// A period that the request was counted in ended before it could leave.
-    PeriodEnded,
+    /// A window that the request was counted in ended before it could leave.
+    WindowEnded,
 }
 
 /// A request that was taken from the counters. Dropped before it leaves, it is put back.
 struct TakenRequest<'l> {
     scheduler: &'l Mutex<Scheduler>,
-    /// The number of the period in which it was taken, for each counter; empty once the request has left.
-    periods: Vec<u64>,
+    /// The number of the window in which it was taken, for each counter; empty once the request has left.
+    window_numbers: Vec<u64>,
 }
 
 impl Drop for TakenRequest<'_> {
     fn drop(&mut self) {
-        if !self.periods.is_empty() {
-            lock(self.scheduler).put_back(&self.periods);
+        if !self.window_numbers.is_empty() {
+            lock(self.scheduler).put_back(&self.window_numbers);
         }
     }
 }

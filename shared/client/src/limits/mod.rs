@@ -10,9 +10,9 @@ mod counter;
 mod headers;
 mod limiter;
 mod pace;
-mod period;
 mod quota;
 mod scheduler;
+mod window;
 
 #[cfg(test)]
 mod tests;

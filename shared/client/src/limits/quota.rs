@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use manifest::RateWindow;
 use serde::{Deserialize, Serialize};
 
-use super::period::{Alignment, ApiCount, Period, later};
+use super::window::{Alignment, ApiCount, Window, later};
 
 /// A reservation is this part of a rate limit: a whole day costs a hundred writes, and a killed run loses a hundredth of it.
 const RESERVATIONS_PER_WINDOW: u32 = 100;
@@ -24,14 +24,14 @@ pub struct Quota {
     windows: Vec<WindowUse>,
 }
 
-/// The use of one rate limit in its current period.
+/// The use of one rate limit in its current rate window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct WindowUse {
-    /// Requests that the limit allows in a period.
+    /// Requests that the limit allows in a rate window.
     requests: u32,
     period_seconds: u64,
     #[serde(flatten)]
-    period: Period,
+    window: Window,
     /// Requests sent and reserved.
     used: u32,
 }
@@ -40,8 +40,8 @@ struct WindowUse {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunShare {
     pub(super) limit: RateWindow,
-    /// When the period started that the run reserved in. The stored start moves past it only when a new period starts.
-    pub(super) period_start: Option<DateTime<Utc>>,
+    /// When the window started that the run reserved in. The stored start moves past it only when a new window starts.
+    pub(super) window_start: Option<DateTime<Utc>>,
     /// The API's own count, as far as the run knows it.
     pub(super) api_count: Option<ApiCount>,
     /// Requests that are reserved and not sent.
@@ -51,7 +51,7 @@ pub(super) struct RunShare {
 /// What the quota answers to a run about one rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reservation {
-    pub(super) period: Period,
+    pub(super) window: Window,
     /// Requests that the run may send, beside those that it has.
     pub(super) granted: u32,
     /// Requests left to other runs and to the next reservation.
@@ -59,11 +59,11 @@ pub(super) struct Reservation {
 }
 
 impl WindowUse {
-    /// Takes over the API's count: when its period ends, and that no more requests are left than it says.
+    /// Takes over the API's count: when its window ends, and that no more requests are left than it says.
     fn apply_api_count(&mut self, api_count: Option<ApiCount>, limit: &RateWindow) {
         let Some(api_count) = api_count else { return };
         if let Some(reset) = api_count.reset
-            && self.period.align(reset, limit) == Alignment::NewPeriod
+            && self.window.align(reset, limit) == Alignment::NewWindow
         {
             self.used = 0;
         }
@@ -76,21 +76,21 @@ impl WindowUse {
 }
 
 impl Quota {
-    /// Returns the use of `limit`, started anew if its period is over. A limit with other numbers is another limit.
+    /// Returns the use of `limit`, started anew if its window is over. A limit with other numbers is another limit.
     fn window_use(&mut self, limit: &RateWindow, now: DateTime<Utc>) -> &mut WindowUse {
         let period_seconds = limit.period.as_secs();
         let is_of_limit =
             |stored: &WindowUse| stored.requests == limit.requests && stored.period_seconds == period_seconds;
         let unused =
-            WindowUse { requests: limit.requests, period_seconds, period: Period::starting_at(now, limit), used: 0 };
+            WindowUse { requests: limit.requests, period_seconds, window: Window::starting_at(now, limit), used: 0 };
         let index = self.windows.iter().position(is_of_limit).unwrap_or_else(|| {
-            // A limit that the manifest no longer has is of no use to any run once its period is long over.
-            self.windows.retain(|stored| later(stored.period.end, Duration::from_secs(stored.period_seconds)) > now);
+            // A limit that the manifest no longer has is of no use to any run once its window is long over.
+            self.windows.retain(|stored| later(stored.window.end, Duration::from_secs(stored.period_seconds)) > now);
             self.windows.push(unused.clone());
             self.windows.len() - 1
         });
         let stored = &mut self.windows[index];
-        if stored.period.renews_at() <= now {
+        if stored.window.renews_at() <= now {
             *stored = unused;
         }
         stored
@@ -104,19 +104,19 @@ impl Quota {
         let wanted = (limit.requests / RESERVATIONS_PER_WINDOW).max(MIN_RESERVATION);
         let granted = wanted.min(stored.left().div_ceil(2));
         stored.used += granted;
-        Reservation { period: stored.period, granted, left: stored.left() }
+        Reservation { window: stored.window, granted, left: stored.left() }
     }
 
-    /// Takes back the requests that the share has reserved, and the API's count with them. A share of a period that is over has nothing to
+    /// Takes back the requests that the share has reserved, and the API's count with them. A share of a window that is over has nothing to
     /// give back.
     pub(super) fn give_back(&mut self, share: &RunShare, now: DateTime<Utc>) -> Reservation {
         let limit = &share.limit;
         let stored = self.window_use(limit, now);
-        if share.period_start.is_some_and(|start| stored.period.start <= start) {
+        if share.window_start.is_some_and(|start| stored.window.start <= start) {
             stored.used = stored.used.saturating_sub(share.reserved);
             stored.apply_api_count(share.api_count, limit);
         }
-        Reservation { period: stored.period, granted: 0, left: stored.left() }
+        Reservation { window: stored.window, granted: 0, left: stored.left() }
     }
 }
 

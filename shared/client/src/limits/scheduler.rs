@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::counter::{Availability, QuotaLeft, WindowCounter};
 use super::headers::RateLimitHeaders;
 use super::pace::Pace;
-use super::period::{can_end_at, later};
 use super::quota::{Reservation, RunShare};
+use super::window::{can_end_at, later};
 
 /// An API's limit that starts anew within this time, and is not declared in the manifest, is not counted.
 const MAX_UNCOUNTED_RESET: Duration = Duration::from_secs(10);
@@ -30,8 +30,8 @@ pub(super) struct Now {
 /// Whether, and when, the next request may leave.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// The request leaves at `departure`. One request was taken from every counter, in the period with the number in `periods`.
-    Send { departure: Instant, number: RequestNumber, periods: Vec<u64> },
+    /// The request leaves at `departure`. One request was taken from every counter, in the window with the number in `window_numbers`.
+    Send { departure: Instant, number: RequestNumber, window_numbers: Vec<u64> },
     /// Requests have to be reserved first.
     Reserve,
     /// A limit is used up until `renews_at`.
@@ -96,21 +96,21 @@ impl Scheduler {
             Err(departure) => Decision::TooLate { departure },
             Ok(departure) => {
                 self.admitted += 1;
-                let periods = self.counters.iter_mut().map(WindowCounter::take).collect();
-                Decision::Send { departure, number: RequestNumber(self.admitted), periods }
+                let window_numbers = self.counters.iter_mut().map(WindowCounter::take).collect();
+                Decision::Send { departure, number: RequestNumber(self.admitted), window_numbers }
             }
         }
     }
 
-    /// Whether a request that was taken from the counters in `periods` still belongs to these periods if it leaves now.
-    pub(super) fn is_in_periods(&self, periods: &[u64], now: DateTime<Utc>) -> bool {
-        self.counters.iter().zip(periods).all(|(counter, period)| counter.is_in_period(*period, now))
+    /// Whether a request that was taken from the counters in `window_numbers` still belongs to these windows if it leaves now.
+    pub(super) fn are_in_windows(&self, window_numbers: &[u64], now: DateTime<Utc>) -> bool {
+        self.counters.iter().zip(window_numbers).all(|(counter, window)| counter.is_in_window(*window, now))
     }
 
-    /// Takes back a request that was taken from the counters in `periods` and did not leave.
-    pub(super) fn put_back(&mut self, periods: &[u64]) {
-        for (counter, period) in self.counters.iter_mut().zip(periods) {
-            counter.put_back(*period);
+    /// Takes back a request that was taken from the counters in `window_numbers` and did not leave.
+    pub(super) fn put_back(&mut self, window_numbers: &[u64]) {
+        for (counter, window) in self.counters.iter_mut().zip(window_numbers) {
+            counter.put_back(*window);
         }
     }
 

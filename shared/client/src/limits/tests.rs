@@ -141,7 +141,7 @@ async fn reserved_requests_that_were_not_sent_are_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_of_a_period_that_is_over_are_not_given_back() {
+async fn requests_of_a_window_that_is_over_are_not_given_back() {
     let runs = Runs::new();
     let slow = runs.limiter(&[HOUR]);
     runs.send(&slow, 3).await;
@@ -149,7 +149,7 @@ async fn requests_of_a_period_that_is_over_are_not_given_back() {
     let next = runs.limiter(&[HOUR]);
     runs.send(&next, 10).await;
     slow.close().await.unwrap();
-    assert_eq!(runs.stored().await["windows"][0]["used"], 10, "the ten of the new period");
+    assert_eq!(runs.stored().await["windows"][0]["used"], 10, "the ten of the new window");
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +204,7 @@ async fn the_api_s_count_is_met_exactly_with_several_requests_on_their_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_of_others_and_a_new_period_of_the_api_count() {
+async fn requests_of_others_and_a_new_window_of_the_api_count() {
     let runs = Runs::new();
     let limiter = runs.limiter(&[DAY]);
     let last = runs.send(&limiter, 5).await;
@@ -226,7 +226,7 @@ async fn a_limit_renews_while_a_run_waits_for_it() {
     let start = Instant::now();
     limiter.admit(None).await.unwrap();
     assert_eq!(start.elapsed().as_millis(), 1500, "half a second, and one for the renewal");
-    assert_eq!(runs.stored().await["windows"][0]["used"], 5, "half of ten, in a new period");
+    assert_eq!(runs.stored().await["windows"][0]["used"], 5, "half of ten, in a new window");
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +251,7 @@ async fn a_run_waits_until_its_deadline_or_for_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_of_other_manifests_are_kept_and_periods_that_are_over_start_anew() {
+async fn limits_of_other_manifests_are_kept_and_windows_that_are_over_start_anew() {
     let runs = Runs::new();
     let stored = [
         runs.used_up(100, 86_400, -5.0),
@@ -276,6 +276,26 @@ async fn a_reservation_needs_every_limit_to_have_requests() {
     assert_eq!(runs.send_all(&runs.limiter(&[HOUR, DAY])).await.0, 0);
     let stored = runs.stored().await;
     assert_eq!(stored["windows"].as_array().unwrap().len(), 1, "nothing is reserved of a day whose hour is used up");
+}
+
+/// A quota that another run always changes first: every change is applied to an old quota, and then again to the newest one.
+#[derive(Debug, Default)]
+struct ContendedQuota(MemoryQuota);
+
+#[async_trait::async_trait(?Send)]
+impl SharedQuota for ContendedQuota {
+    async fn update(&self, change: &QuotaChange<'_>) -> Result<(), QuotaError> {
+        change(&mut Quota::default());
+        self.0.update(change).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_application_of_a_change_counts() {
+    let (runs, quota) = (Runs::new(), ContendedQuota::default());
+    let limiters = [(); 2].map(|()| RateLimiter::new(&[HOUR], Some(&quota), &runs.clock));
+    let (first, second) = tokio::join!(runs.send_all(&limiters[0]), runs.send_all(&limiters[1]));
+    assert_eq!(first.0 + second.0, 60);
 }
 
 /// A quota that cannot be changed.

@@ -1,6 +1,7 @@
 //! `auto`: the paginator that the first response suggests.
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 use manifest::{JsonPath, Paginator, ParamLocation, RangeEnd, RangeTotal};
 use reqwest::header::HeaderMap;
@@ -44,19 +45,25 @@ pub(super) async fn first_page<'p>(query: &QueryReader<'p>) -> Result<Option<(&'
         })
         .await?;
     let Some(read) = read else { return Ok(None) };
+    let reader = query.reader;
     let paginator = match suggested.into_inner() {
-        None | Some(Paginator::SinglePage) => &Paginator::SinglePage,
-        Some(paginator) => {
-            let resource = query.reader.resource;
-            tracing::warn!(
-                resource,
-                ?paginator,
-                "the first answer suggests how pages are asked for; say so with `paginator`"
-            );
-            query.reader.detected_paginator.get_or_init(|| paginator)
+        None | Some(Paginator::SinglePage) => {
+            if !reader.has_reported_single_page.swap(true, Ordering::Relaxed) {
+                report(reader.resource, &Paginator::SinglePage);
+            }
+            &Paginator::SinglePage
         }
+        Some(paginator) => reader.detected_paginator.get_or_init(|| {
+            report(reader.resource, &paginator);
+            paginator
+        }),
     };
     Ok(Some((paginator, read)))
+}
+
+/// Asks for a manifest that names the paginator.
+fn report(resource: &str, paginator: &Paginator) {
+    tracing::warn!(resource, ?paginator, "the first answer suggests how pages are asked for; say so with `paginator`");
 }
 
 /// Suggests a paginator in dlt's order: a `Link` header, a link in the body, a number of pages, a page token; otherwise a single page.

@@ -1,5 +1,6 @@
 //! The reader of one resource's queries.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use manifest::{Endpoint, JsonPath, Paginator, Resource};
@@ -18,6 +19,8 @@ pub struct Reader<'r> {
     pub(super) detected_selector: OnceLock<JsonPath>,
     /// The paginator, if the manifest says `auto` and a response has shown it.
     pub(super) detected_paginator: OnceLock<Paginator>,
+    /// Whether the log says already that a first page was the only one.
+    pub(super) has_reported_single_page: AtomicBool,
     /// Permits for pages that are read ahead: they are on their way, or wait for the pages before them or to be stored. A page of events has
     /// 2.3 MB.
     pub(super) read_ahead: Arc<Semaphore>,
@@ -32,6 +35,7 @@ impl<'r> Reader<'r> {
             resource: &resource.name,
             detected_selector: OnceLock::new(),
             detected_paginator: OnceLock::new(),
+            has_reported_single_page: AtomicBool::new(false),
             read_ahead: Arc::new(Semaphore::new(api.in_flight())),
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::{Error, Stop};
-use crate::fake::{Fault, LinkForm, Paging, Setup, Spec};
+use crate::fake::{CapturedLog, Fault, LinkForm, Paging, Setup, Spec};
 
 /// What came of a query.
 #[derive(Debug, Default, PartialEq)]
@@ -326,27 +326,38 @@ async fn as_many_pages_are_read_ahead_as_there_is_room_for() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_wait_for_a_page_loses_no_page() {
     for case in cases() {
-        let setup = case.setup(10, 3);
-        setup.fake.change(|spec| spec.delay = |_| Duration::from_millis(5));
-        let api = setup.api();
-        let reader = Reader::new(&api, setup.resource());
-        let mut pages = reader.pages(&setup.query(), None);
-        let mut ids = Vec::new();
-        let mut wait = 1;
-        loop {
-            // The first wait for a page is too short, the second one is not.
-            match tokio::time::timeout(Duration::from_millis(wait), pages.next()).await {
-                Err(_) => wait = 100,
-                Ok(Ok(Some(page))) => {
-                    ids.extend(page.records.iter().map(|record| record.value()["id"].as_u64().unwrap()));
-                    wait = 1;
-                }
-                Ok(Ok(None)) => break,
-                Ok(Err(stop)) => panic!("{stop}"),
-            }
+        let whole = read(&case.setup(10, 3), None).await;
+        let second = whole.positions.get(1).and_then(|(position, before)| Some((position.clone()?, *before)));
+        for start in [None, second] {
+            let resumption = start.map(|(position, before)| Resumption { position, before });
+            let before = resumption.as_ref().map_or(0, |resumption| resumption.before);
+            let setup = case.setup(10, 3);
+            setup.fake.change(|spec| spec.delay = |_| Duration::from_millis(5));
+            let api = setup.api();
+            let reader = Reader::new(&api, setup.resource());
+            let mut pages = reader.pages(&setup.query(), resumption);
+            let ids = read_with_dropped_waits(&mut pages).await;
+            assert_eq!(ids, (before..10).collect::<Vec<u64>>(), "{case:?}");
+            assert_eq!(pages.end(), Some(&End::Reached));
         }
-        assert_eq!(ids, (0..10).collect::<Vec<u64>>(), "{case:?}");
-        assert_eq!(pages.end(), Some(&End::Reached));
+    }
+}
+
+/// Reads all records. The first wait for each page is too short, the second one is not.
+async fn read_with_dropped_waits(pages: &mut Pages<'_>) -> Vec<u64> {
+    let (short, long) = (Duration::from_millis(1), Duration::from_millis(100));
+    let mut ids = Vec::new();
+    let mut wait = short;
+    loop {
+        match tokio::time::timeout(wait, pages.next()).await {
+            Err(_) => wait = long,
+            Ok(Ok(Some(page))) => {
+                ids.extend(page.records.iter().map(|record| record.value()["id"].as_u64().unwrap()));
+                wait = short;
+            }
+            Ok(Ok(None)) => return ids,
+            Ok(Err(stop)) => panic!("{stop}"),
+        }
     }
 }
 
@@ -403,22 +414,22 @@ async fn a_link_to_another_host_is_not_followed() {
 async fn an_ignored_response_ends_the_query_where_there_may_be_more() {
     for case in cases() {
         let case = case.with(json!({"response_actions": [{"status_code": 404, "action": "ignore"}]}));
-        for (fault, expected_end) in [
-            (1, End::Reached),
+        for (before, expected_end) in [
+            (0, End::Reached),
             (
-                2,
+                3,
                 End::Stopped(
                     "the answer to page 2 is one that response_actions ignore: what follows it was not read".into(),
                 ),
             ),
         ] {
-            if fault == 2 && case.spec.paging == Paging::Single {
+            if before > 0 && case.spec.paging == Paging::Single {
                 continue;
             }
             let setup = case.setup(7, 3);
-            setup.fake.change(|spec| spec.faults = BTreeMap::from([(fault, Fault::Status(404, "none"))]));
+            setup.fake.change(|spec| spec.page_faults = BTreeMap::from([(before, Fault::Status(404, "none"))]));
             let read = read(&setup, None).await;
-            assert_eq!(read.ids.len(), 3 * (fault - 1), "{case:?}");
+            assert_eq!(read.ids.len() as u64, before, "{case:?}");
             assert_eq!(read.end, Some(Ok(expected_end)), "{case:?}");
         }
     }
@@ -532,7 +543,7 @@ async fn a_page_that_says_more_than_it_leads_to_stops_the_query() {
         ),
     ] {
         let setup = Case::new(paging, paginator).with_has_more().setup(7, 3);
-        setup.fake.change(|spec| spec.faults = BTreeMap::from([(2, Fault::Body(body))]));
+        setup.fake.change(|spec| spec.page_faults = BTreeMap::from([(3, Fault::Body(body))]));
         let read = read(&setup, None).await;
         assert_eq!(read.end, Some(Ok(End::Stopped(reason.into()))));
     }
@@ -545,7 +556,7 @@ async fn a_number_of_pages_that_shrinks_meanwhile_leaves_no_page_out() {
     let setup = case.setup(15, 3);
     // The third page says that there are only three; the fourth one has records all the same.
     let fewer = r#"{"events": [{"id": 6}, {"id": 7}, {"id": 8}], "total_pages": 3}"#;
-    setup.fake.change(|spec| spec.faults = BTreeMap::from([(3, Fault::Body(fewer))]));
+    setup.fake.change(|spec| spec.page_faults = BTreeMap::from([(6, Fault::Body(fewer))]));
     let read = read(&setup, None).await;
     assert_eq!(read.ids, (0..15).collect::<Vec<u64>>());
     assert!(read.reached());
@@ -572,7 +583,7 @@ async fn an_empty_page_before_the_last_one_is_not_the_end() {
     let case = Case::new(Paging::PageNumber { base: 0 }, &paginator).with_total();
     let setup = case.setup(9, 3);
     let empty = r#"{"events": [], "total_pages": 3}"#;
-    setup.fake.change(|spec| spec.faults = BTreeMap::from([(2, Fault::Body(empty))]));
+    setup.fake.change(|spec| spec.page_faults = BTreeMap::from([(3, Fault::Body(empty))]));
     let read = read(&setup, None).await;
     assert_eq!(read.ids, [0, 1, 2, 6, 7, 8]);
     assert!(read.reached());
@@ -634,18 +645,32 @@ async fn a_page_can_be_read_by_its_number_and_size() {
     assert_eq!(api.requests().sent, 0);
 }
 
-/// The first query has one page, and shows no paginator; the second one has more.
+/// The first query has one page, and shows no paginator; the third one has more.
 #[tokio::test(start_paused = true)]
 async fn a_single_page_says_nothing_about_other_queries() {
-    for paging in [Paging::JsonLink(LinkForm::Path), Paging::HeaderLink(LinkForm::Path), Paging::Cursor] {
+    for (paging, name) in [
+        (Paging::JsonLink(LinkForm::Path), "JsonLink"),
+        (Paging::HeaderLink(LinkForm::Path), "HeaderLink"),
+        (Paging::Cursor, "Cursor"),
+    ] {
+        let log = CapturedLog::start();
         let setup = Case::new(paging, &json!("auto")).setup(3, 3);
         let api = setup.api();
         let reader = Reader::new(&api, setup.resource());
-        assert_eq!(read_pages(reader.pages(&setup.query(), None)).await.ids, [0, 1, 2]);
+        for _ in 0..2 {
+            assert_eq!(read_pages(reader.pages(&setup.query(), None)).await.ids, [0, 1, 2]);
+        }
         setup.fake.change(|spec| spec.records = 7);
-        let second = read_pages(reader.pages(&setup.query(), None)).await;
-        assert_eq!(second.ids, (0..7).collect::<Vec<u64>>(), "{paging:?}");
-        assert_eq!(api.requests().sent, 4);
+        for _ in 0..2 {
+            let read = read_pages(reader.pages(&setup.query(), None)).await;
+            assert_eq!(read.ids, (0..7).collect::<Vec<u64>>(), "{paging:?}");
+        }
+        assert_eq!(api.requests().sent, 8);
+        // Each paginator is reported once.
+        let reported: Vec<String> =
+            log.text().lines().filter(|line| line.starts_with("paginator")).map(str::to_owned).collect();
+        assert_eq!(reported.len(), 2, "{reported:?}");
+        assert!(reported[0].contains("SinglePage") && reported[1].contains(name), "{reported:?}");
     }
 }
 

@@ -41,22 +41,35 @@ pub struct RunOptions<'r> {
 
 /// Carries out `request`. The report says what happened also when an error ended the run: what was read before is stored.
 pub async fn run(clients: &Clients, request: &Request, options: RunOptions<'_>) -> (Report, Option<Error>) {
-    let report = Report { source: request.source.clone(), resource: request.resource.clone(), ..Report::default() };
+    match manifests::find(clients, request).await {
+        Ok(manifest) => run_source(clients, &manifest, request, options).await,
+        Err(error) => (failed(request, &error), Some(error)),
+    }
+}
+
+/// Carries out `request` for the source that `manifest` declares.
+pub async fn run_source(
+    clients: &Clients,
+    manifest: &Manifest,
+    request: &Request,
+    options: RunOptions<'_>,
+) -> (Report, Option<Error>) {
     let options = RunOptions { deadline: deadline(clients, request, options.deadline), ..options };
-    let manifest = match manifests::find(clients, request).await {
-        Ok(manifest) => manifest,
-        Err(error) => return (report.failed(&error), Some(error)),
-    };
-    let names = resource_names(&manifest, request);
+    let names = resource_names(manifest, request);
     if let [name] = names.as_slice() {
         let request = Request { resource: name.clone(), ..request.clone() };
-        return resource::run(clients, &manifest, &request, &options).await;
+        return resource::run(clients, manifest, &request, &options).await;
     }
-    let requests = match requests(clients, &manifest, request, &names) {
-        Ok(requests) => requests,
-        Err(error) => return (report.failed(&error), Some(error)),
-    };
-    run_several(clients, &manifest, requests, &options).await
+    match requests(clients, manifest, request, &names) {
+        Ok(requests) => run_several(clients, manifest, requests, &options).await,
+        Err(error) => (failed(request, &error), Some(error)),
+    }
+}
+
+/// The report of a run that `error` ended before it began.
+fn failed(request: &Request, error: &Error) -> Report {
+    let report = Report { source: request.source.clone(), resource: request.resource.clone(), ..Report::default() };
+    report.failed(error)
 }
 
 /// Runs one resource after the other.

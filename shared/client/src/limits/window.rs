@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use manifest::RateWindow;
 use serde::{Deserialize, Serialize};
 
-/// The time after a period's end at which the next one may start. An end in whole seconds lies up to one second before the true one, and
-/// an API starts a period when a request arrives, not when it leaves.
+/// The time after a rate window's end at which the next one may start. An end in whole seconds lies up to one second before the true one, and
+/// an API starts a window when a request arrives, not when it leaves.
 const RENEWAL_DELAY: Duration = Duration::from_secs(1);
-/// The most that the API's times and ours may differ for one period, where a tenth of the period is not less.
+/// The most that the API's times and ours may differ for one rate window, where a tenth of the period is not less.
 const MAX_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// One period of a counted rate limit: from its first request to the time at which its count starts anew.
+/// One rate window of a counted rate limit: from its first request to the time at which its count starts anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Period {
+pub(super) struct Window {
     /// When the first request left. Stored as RFC 3339, UTC.
     #[serde(rename = "began")]
     pub(super) start: DateTime<Utc>,
@@ -23,33 +23,33 @@ pub(super) struct Period {
     pub(super) end: DateTime<Utc>,
 }
 
-/// What [`Period::align`] found out.
+/// What [`Window::align`] found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alignment {
-    /// The API counts in the same period; its end may have moved.
-    SamePeriod,
-    /// The API counts in a later period than the one that was known.
-    NewPeriod,
+    /// The API counts in the same window; its end may have moved.
+    SameWindow,
+    /// The API counts in a later window than the one that was known.
+    NewWindow,
 }
 
-impl Period {
-    /// Returns the period of `limit` whose first request leaves now.
+impl Window {
+    /// Returns the window of `limit` whose first request leaves now.
     pub(super) fn starting_at(now: DateTime<Utc>, limit: &RateWindow) -> Self {
         Self { start: now, end: later(now, limit.period) }
     }
 
-    /// Returns the earliest time at which the next period may start.
+    /// Returns the earliest time at which the next window may start.
     pub(super) fn renews_at(&self) -> DateTime<Utc> {
         later(self.end, RENEWAL_DELAY)
     }
 
-    /// Takes over the end that the API gives for its period. The API counts in a later period if that one started after this one's first
+    /// Takes over the end that the API gives for its window. The API counts in a later window if that one started after this one's first
     /// request, by more than delays and clocks explain.
     pub(super) fn align(&mut self, reset: DateTime<Utc>, limit: &RateWindow) -> Alignment {
         let api_start = earlier(reset, limit.period);
         let is_new = api_start > later(self.start, tolerance(limit));
         *self = Self { start: if is_new { api_start } else { self.start.min(api_start) }, end: reset };
-        if is_new { Alignment::NewPeriod } else { Alignment::SamePeriod }
+        if is_new { Alignment::NewWindow } else { Alignment::SameWindow }
     }
 }
 
@@ -67,7 +67,7 @@ fn tolerance(limit: &RateWindow) -> Duration {
     MAX_TOLERANCE.min(limit.period / 10)
 }
 
-/// Whether a period of `limit` can end at `reset`: that time is still to come, and no further off than the period is long.
+/// Whether a window of `limit` can end at `reset`: that time is still to come, and no further off than the window is long.
 pub(super) fn can_end_at(limit: &RateWindow, reset: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     reset > now && reset <= later(now, limit.period + tolerance(limit))
 }

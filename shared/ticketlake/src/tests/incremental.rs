@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use sandbox::stub::{Request, Response, Stub};
+use super::{Request, Response, Stub};
 use serde_json::{Value, json};
 
 use super::{Mine, ended, stub};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sandbox::stub::{Request, Response, Stub};
+use super::{Request, Response, Stub};
 use serde_json::{Value, json};
 
 use super::{Mine, ended, events, records, stub};
@@ -122,7 +122,7 @@ fn header_cursor_sends_the_header_s_value_back() {
 #[test]
 fn cursor_goes_into_the_query_or_the_body() {
     let stub = stub(|request| {
-        let body = request.json();
+        let body = request.body_json();
         let at = match body.pointer("/page/after") {
             Some(after) => usize::try_from(after.as_u64().expect("a number stays one")).unwrap(),
             None => request.number("cursor") + request.number("after"),
@@ -167,7 +167,7 @@ fn cursor_ends_where_the_answer_says_so() {
 
 /// Seven records; `more` says whether there are others.
 fn seven(request: &Request) -> Response {
-    let body = request.json();
+    let body = request.body_json();
     let number = |name: &str| match body["page"][name].as_u64() {
         Some(number) => usize::try_from(number).unwrap(),
         None => request.number(name),
@@ -219,7 +219,7 @@ fn offset_counts_up_by_what_came() {
 #[test]
 fn page_number_counts_pages() {
     let stub = stub(|request| {
-        let body = request.json();
+        let body = request.body_json();
         let page = body["at"]["page"]
             .as_u64()
             .map_or(request.number("page") + request.number("p"), |page| usize::try_from(page).unwrap());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sandbox::stub::{Request, Response, Stub};
+use super::{Request, Response, Stub};
 use serde_json::{Value, json};
 
 use super::{Mine, ended, events, page, records, stub};
@@ -19,10 +19,10 @@ fn by(stub: &Stub, paginator: &Value) -> Mine {
 fn in_parts(mine: &Mine) -> usize {
     for invocation in 1..20 {
         let run = mine.reading("events").with(&["--max-requests", "4"]).run();
-        if run.code == Some(0) {
+        if run.code == 0 {
             return invocation;
         }
-        assert_eq!((run.code, &run.report["status"]), (Some(3), &json!("partial")), "{}\n{}", run.report, run.errors);
+        assert_eq!((run.code, &run.report["status"]), (3, &json!("partial")), "{}\n{}", run.report, run.errors);
     }
     panic!("it never ends");
 }

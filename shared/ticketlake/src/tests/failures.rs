@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sandbox::stub::{Request, Response, Stub};
+use super::{Request, Response, Stub};
 use serde_json::{Value, json};
 
 use super::{Mine, ended, events, page, records, stub};

@@ -1,0 +1,43 @@
+//! Stored rows as JSON objects.
+
+use arrow_array::RecordBatch;
+use arrow_json::ArrayWriter;
+use arrow_schema::DataType;
+use bytes::Bytes;
+use lake::Memory;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value};
+
+/// A row by the names of its columns, without those whose value is null.
+pub(super) type Row = Map<String, Value>;
+
+/// All rows of the table at `folder` of `lake`, in no order.
+pub(super) fn rows(lake: &Memory, folder: &str) -> Vec<Row> {
+    let parts = lake.objects().into_iter().filter(|(key, _)| key.starts_with(&format!("{folder}/")));
+    parts.flat_map(|(_, bytes)| rows_of_part(bytes)).collect()
+}
+
+fn rows_of_part(part: Bytes) -> Vec<Row> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(part).unwrap().build().unwrap();
+    let batches: Vec<_> = reader.map(|batch| without_times(&batch.unwrap())).collect();
+    let mut writer = ArrayWriter::new(Vec::new());
+    writer.write_batches(&batches.iter().collect::<Vec<_>>()).unwrap();
+    writer.finish().unwrap();
+    serde_json::from_slice(&writer.into_inner()).unwrap()
+}
+
+/// The columns of a batch but for its times: arrow-json writes none with a time zone by name.
+fn without_times(batch: &RecordBatch) -> RecordBatch {
+    let fields = batch.schema();
+    let other = |index: &usize| !matches!(fields.field(*index).data_type(), DataType::Timestamp(..));
+    batch.project(&(0..fields.fields().len()).filter(other).collect::<Vec<_>>()).unwrap()
+}
+
+/// A value as a text: that of a string, the JSON text of any other, `null` for none.
+pub(super) fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "null".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+    }
+}
