@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use client::Page;
+use client::{End, Page};
 use futures::{StreamExt, TryStreamExt, stream};
 use manifest::{Paginator, Query};
 
@@ -36,6 +36,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     ) -> Result<(ReceivedRecords, bool), Stop> {
         let received = RefCell::new(ReceivedRecords::default());
         let mut first = Some(first);
+        let mut last_total = 0;
         for _ in 0..MAX_READS {
             let begin = match first.take() {
                 Some(first) => first,
@@ -44,10 +45,17 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                     None => break,
                 },
             };
-            let known = begin.records_of_query();
+            let (known, is_counted) = (begin.records_of_query(), begin.total().is_some());
+            if known < last_total {
+                // A record that is gone would stand for one that was passed over.
+                received.replace(ReceivedRecords::default());
+            }
             let pass = RefCell::new(Pass { total: known, ..Pass::default() });
             let observe = |page: &Page| self.observe(page, &pass, &received);
-            self.source.read_from(query, begin, &observe).await?;
+            let end = self.source.read_from(query, begin, &observe).await?;
+            if !is_counted && end != End::Reached {
+                break;
+            }
             let complete = || received.borrow().len() >= pass.borrow().total;
             if !complete() {
                 self.read_seams(query, &pass, &received, &complete).await?;
@@ -64,6 +72,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             if pass.borrow().shrank {
                 received.replace(ReceivedRecords::default());
             }
+            last_total = pass.borrow().total;
         }
         Ok((received.into_inner(), false))
     }

@@ -11,7 +11,7 @@ mod received;
 mod stored_values;
 mod values;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use futures::{FutureExt, TryStreamExt, stream};
@@ -88,6 +88,8 @@ struct Level<'l> {
     received: RefCell<ReceivedRecords>,
     /// The parts that are short, in words.
     short: RefCell<Vec<String>>,
+    /// Whether a part was refused, or cannot be counted: the parts together prove nothing then.
+    unproven: Cell<bool>,
 }
 
 impl Level<'_> {
@@ -120,7 +122,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             SplitProof::Short(_) => {
                 level.short.borrow_mut().push(format!("{} of {total} of `{}`", received.len(), query.label));
             }
-            SplitProof::Uncounted => {}
+            SplitProof::Uncounted => level.unproven.set(true),
         }
         level.received.borrow_mut().extend(received);
         Ok(())
@@ -129,7 +131,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     /// Reads `query`. `outermost`: it is no part of another one.
     async fn gather(&self, query: &Arc<Query>, first: S::First, outermost: bool) -> Result<Gathered, Stop> {
         let total = first.records_of_query();
-        if total > self.capacity() {
+        if total > self.capacity() || self.is_uncounted(total) {
             return self.split(query, first, ReceivedRecords::default(), outermost).await;
         }
         let (received, complete) = self.read_both_ends(query, first).await?;
@@ -197,6 +199,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             outermost,
             received: RefCell::new(received),
             short: RefCell::default(),
+            unproven: Cell::new(false),
         };
         level.received.borrow_mut().add(self.resource, first.records());
         self.take_earlier_parts(&level);
@@ -204,15 +207,16 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         let records = sample.as_ref().map_or(first.records(), S::First::records);
         level.received.borrow_mut().add(self.resource, records);
         let ways = self.ways(query, records, total).await.map_err(Stop::Error)?;
+        if let Some(sample) = sample {
+            self.source.store_page(query, sample.into_page()).await?;
+        }
         if ways.is_empty() {
             // As far as the API serves it.
             let (received, _) = self.read_both_ends(query, first).await?;
             level.received.borrow_mut().extend(received);
-            return Ok(self.sum(level, total));
+            return Ok(self.sum(level, total, false));
         }
-        for first in [Some(first), sample].into_iter().flatten() {
-            self.source.store_page(query, first.into_page()).await?;
-        }
+        self.source.store_page(query, first.into_page()).await?;
         self.read_ways(level, query, ways).await
     }
 
@@ -229,7 +233,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                     if let (Some(rest), 0) = (rest, rank) {
                         // With what has none of these values it is all, whatever the API counts.
                         self.read_values(&level, param, vec![rest], false).await?;
-                        if level.short.borrow().is_empty() {
+                        if level.short.borrow().is_empty() && !level.unproven.get() {
                             let received = level.received.into_inner();
                             let total = if level.uncounted { received.len() } else { level.total };
                             let total = total.min(received.len());
@@ -239,7 +243,8 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                 }
                 SplitWay::Cells { param } => self.read_cells(&level, param, rank > 0).await?,
             }
-            if level.is_complete() || (level.uncounted && !level.outermost) {
+            let reaches_total = level.received.borrow().len() >= level.total;
+            if level.is_complete() || (level.uncounted && !level.outermost && reaches_total) {
                 break;
             }
             if level.uncounted {
@@ -252,14 +257,16 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                 break;
             }
         }
-        Ok(self.sum(level, least))
+        Ok(self.sum(level, least, true))
     }
 
-    /// What was received of a query whose ways have all been read.
-    fn sum(&self, level: Level<'_>, total: u64) -> Gathered {
+    /// What was received of a query whose ways have all been read. `by_parts`: it had any.
+    ///
+    /// A total that is as high as the API counts is a lower bound: what is below it is short.
+    fn sum(&self, level: Level<'_>, total: u64, by_parts: bool) -> Gathered {
         let received = level.received.into_inner();
         let short = level.short.into_inner();
-        if level.uncounted && short.is_empty() {
+        if level.uncounted && by_parts && short.is_empty() && received.len() >= total {
             return Gathered { total: received.len(), received, proof: SplitProof::Uncounted };
         }
         if !level.uncounted && received.len() >= total {
@@ -307,7 +314,10 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                 return Ok(());
             }
             let query = Arc::new(level.query.with_values(&split.param, &part));
-            let Some(first) = self.probe(&query).await? else { return Ok(()) };
+            let Some(first) = self.probe(&query).await? else {
+                level.unproven.set(true);
+                return Ok(());
+            };
             let total = first.records_of_query();
             if total == 0 || (fills && level.received.borrow().having(param, &part) >= total) {
                 return Ok(());
