@@ -1,7 +1,7 @@
 //! What can end a run, by meaning: each error says who has to act and whether trying again can help.
 
 use client::error::chain;
-use lake::{Kind, StoreError};
+use lake::{ErrorKind, StoreError};
 use manifest::{Fault, Faults};
 
 /// Why a run ended without a result.
@@ -45,18 +45,20 @@ impl Error {
                 client::Error::Quota(_) => "Store",
                 client::Error::Setup(_) => "Runtime",
             },
-            Self::Store(StoreError { kind: Kind::Unreadable, .. }) | Self::Table(table::Error::Part { .. }) => "Part",
+            Self::Store(StoreError { kind: ErrorKind::Unreadable, .. }) | Self::Table(table::Error::Part { .. }) => {
+                "Part"
+            }
             Self::Store(_) | Self::Table(table::Error::Store(_)) => "Store",
             Self::Table(table::Error::Internal(_)) | Self::Runtime(_) => "Runtime",
         }
     }
 
     /// Whether the same request may succeed later with nothing changed.
-    pub fn retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Client(client::Error::Throttled { .. }) => true,
             Self::Client(client::Error::Api { retryable, .. }) => *retryable,
-            Self::Store(error) | Self::Table(table::Error::Store(error)) => error.retryable(),
+            Self::Store(error) | Self::Table(table::Error::Store(error)) => error.is_retryable(),
             _ => false,
         }
     }

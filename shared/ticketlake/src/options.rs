@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Fault, Faults, Settings, nearest};
 use serde_json::{Map, Value};
 
@@ -345,10 +345,10 @@ fn read_member(option: &RequestOption, value: &Value) -> Result<Option<Given>, F
         (OptionKind::Flag, Value::Bool(flag)) => Ok(Some(Given::Flag(*flag))),
         (OptionKind::Flag, _) => fault("true or false"),
         (OptionKind::Params, Value::Object(params)) => {
-            Ok(Some(Given::Params(params.iter().map(|(name, value)| (name.clone(), plain(value))).collect())))
+            Ok(Some(Given::Params(params.iter().map(|(name, value)| (name.clone(), param_text(value))).collect())))
         }
         (OptionKind::Params, _) => fault("an object of names and values"),
-        (OptionKind::List, Value::Array(texts)) => Ok(Some(Given::List(texts.iter().map(plain).collect()))),
+        (OptionKind::List, Value::Array(texts)) => Ok(Some(Given::List(texts.iter().map(param_text).collect()))),
         (OptionKind::List, _) => fault("a list of texts"),
     }
 }

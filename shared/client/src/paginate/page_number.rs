@@ -26,8 +26,8 @@ pub(super) struct NumberParams<'p> {
 impl<'p> NumberParams<'p> {
     /// Returns the fields of `paginator`, if it is one by page number.
     pub(super) fn of(paginator: &'p Paginator) -> Option<Self> {
-        let Paginator::PageNumber { base_page, page, page_place, end } = paginator else { return None };
-        Some(Self { base_page: *base_page, first_number: *page, location: page_place, end })
+        let Paginator::PageNumber { base_page, page, page_location, end } = paginator else { return None };
+        Some(Self { base_page: *base_page, first_number: *page, location: page_location, end })
     }
 
     /// Reads the query's first page.

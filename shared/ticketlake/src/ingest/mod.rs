@@ -18,10 +18,9 @@ use serde_json::Value;
 use table::Layout;
 use table::map::{Mapper, Rejection, Row};
 use table::merge::{Buffer, Merged, Table, key_hash};
-use table::rejected::Rejected;
+use table::rejected::RejectedRecords;
 
 use self::harvest::Harvested;
-pub use self::removal::UnseenKeys;
 use self::retention::Retention;
 use self::sample::Sample;
 use self::siblings::Siblings;
@@ -64,7 +63,7 @@ pub struct Ingest<'i> {
     mapper: Mapper,
     table: Table<'i>,
     buffer: Buffer,
-    rejected: Rejected<'i>,
+    rejected: RejectedRecords<'i>,
     layout: Layout<'i>,
     /// The pages that wait for the columns to be found; `None` once they are.
     sample: Option<Sample>,
@@ -124,7 +123,7 @@ impl<'i> Ingest<'i> {
             mapper: Mapper::new(resource),
             buffer: table.buffer(),
             table,
-            rejected: Rejected::new(ctx.store, &ctx.manifest.name, &resource.name),
+            rejected: RejectedRecords::new(ctx.store, &ctx.manifest.name, &resource.name),
             layout,
             resource: resource.clone(),
             sample: None,
@@ -267,7 +266,7 @@ impl<'i> Ingest<'i> {
             return;
         }
         if let (Some(incremental), Some(cursor)) = (&self.resource.endpoint.incremental, row.cursor) {
-            records.newest = Some(cursor.further(records.newest, incremental));
+            records.newest = Some(cursor.furthest(records.newest, incremental));
         }
         if self.resource.explode.is_empty() {
             records.keys.push(key_hash(&row.key));
@@ -343,7 +342,7 @@ impl<'i> Ingest<'i> {
     /// Takes the table's layout for what is written. Columns that the manifest no longer has stay in what is rewritten.
     async fn claim(&mut self) -> Result<(), Error> {
         let retired = self.layout.claim(&self.resource, self.ctx.request.format).await?;
-        self.table.retain(&retired);
+        self.table.keep_retired_columns(&retired);
         Ok(())
     }
 

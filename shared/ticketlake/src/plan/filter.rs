@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use manifest::Body;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Filter, Template};
 
 /// Templates as texts; those whose placeholder has no value are left out.
@@ -13,7 +13,7 @@ pub(super) fn rendered(
     params: &BTreeMap<String, Template>,
     bind: &dyn Fn(&str) -> Option<Value>,
 ) -> BTreeMap<String, String> {
-    params.iter().filter_map(|(name, template)| Some((name.clone(), plain(&template.render(bind)?)))).collect()
+    params.iter().filter_map(|(name, template)| Some((name.clone(), param_text(&template.render(bind)?)))).collect()
 }
 
 /// The values in a filter's text.
@@ -36,7 +36,7 @@ pub(super) fn apply(
     let value = if filter.list { Value::Array(values(filter, text)) } else { Value::from(text) };
     let bind = |_: &str| Some(value.clone());
     if filter.params.is_empty() && filter.json.is_none() {
-        params.insert(name.to_owned(), plain(&value));
+        params.insert(name.to_owned(), param_text(&value));
     }
     params.extend(rendered(&filter.params, &bind));
     if let Some(addition) = filter.json.as_ref().and_then(|json| json.render(&bind)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use manifest::query::join_params;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::time::TimeRange;
 use manifest::{Body, BodyTemplate, Cursor, Query, QueryId, Template, TimeParams, Undated};
 use serde_json::{Map, Value};
@@ -194,9 +194,9 @@ impl<'p> Plan<'p> {
         query.parent_fields = self.parent_fields(parents);
         (query.start, query.end) = (start, self.end);
         if let Some(incremental) = &endpoint.incremental {
-            for (param, cursor) in [(&incremental.params.0, start), (&incremental.params.1, self.end)] {
+            for (param, cursor) in [(&incremental.start_param, start), (&incremental.end_param, self.end)] {
                 if let (Some(param), Some(cursor)) = (param, cursor) {
-                    query.params.insert(param.clone(), plain(&cursor.written(incremental.format)));
+                    query.params.insert(param.clone(), param_text(&cursor.format(incremental.format)));
                 }
             }
         }
@@ -227,7 +227,7 @@ impl<'p> Plan<'p> {
             "incremental.end_value" => self.end,
             _ => None,
         };
-        Some(cursor?.written(incremental.format))
+        Some(cursor?.format(incremental.format))
     }
 
     fn label(&self, parents: &[ParentRecord], start: Option<Cursor>, undated: Option<&Undated>) -> String {
@@ -269,9 +269,9 @@ fn rendered_body(body: &BodyTemplate, bind: &dyn Fn(&str) -> Option<Value>) -> O
         BodyTemplate::Json(template) => Body::Json(render(template)?),
         BodyTemplate::Data(template) => match render(template)? {
             Value::Object(fields) => {
-                Body::Form(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+                Body::Form(fields.iter().map(|(name, value)| (name.clone(), param_text(value))).collect())
             }
-            value => Body::Text(plain(&value)),
+            value => Body::Text(param_text(&value)),
         },
     })
 }

@@ -24,7 +24,7 @@ pub(super) fn range(
         (None, Some(_)) => first,
         (None, None) => {
             let watermark = watermark.filter(|_| !request.full);
-            let resumed = incremental.and_then(|incremental| Some(watermark?.less_lag(incremental)));
+            let resumed = incremental.and_then(|incremental| Some(watermark?.minus_lag(incremental)));
             resumed.or(first)
         }
     };

@@ -286,7 +286,7 @@ impl PlanReading<'_, '_, '_> {
     fn add_page(&self, evidence: &mut Evidence, total: Option<u64>, records: &PageRecords) {
         let incremental = self.ctx.resource.endpoint.incremental.as_ref();
         let further = |cursor: Cursor, other: Option<Cursor>| match incremental {
-            Some(incremental) => cursor.further(other, incremental),
+            Some(incremental) => cursor.furthest(other, incremental),
             None => cursor,
         };
         evidence.add_page(total, records, further);

@@ -135,7 +135,7 @@ impl Finish<'_> {
         let incremental = self.ctx.resource.endpoint.incremental.as_ref()?;
         let earlier = checkpoint.newest.as_deref().and_then(|text| Cursor::parse(text, incremental.kind));
         match (self.read.newest, earlier) {
-            (Some(newest), earlier) => Some(newest.further(earlier, incremental)),
+            (Some(newest), earlier) => Some(newest.furthest(earlier, incremental)),
             (None, earlier) => earlier,
         }
     }

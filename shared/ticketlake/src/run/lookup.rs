@@ -50,7 +50,7 @@ async fn known(
 ) -> Result<Vec<(String, String)>, Error> {
     let resource = context::resource(manifest, &lookup.resource)?;
     let table = Table::new(store, &manifest.name, resource, request.format);
-    let rows = table.distinct(&[&lookup.name, &lookup.id]).await?;
+    let rows = table.count_distinct_values(&[&lookup.name, &lookup.id]).await?;
     let pair = |mut row: Vec<Option<String>>| {
         let id = row.pop()??;
         Some((row.pop()??, id))

@@ -10,7 +10,7 @@ use tokio::time::Instant as Stopwatch;
 
 use super::finish::{Finish, Finished};
 use super::outcome::RunOutcome;
-use super::vanished::{self, UnseenRows};
+use super::vanished::{self, VanishedCheck};
 use super::{RunOptions, estimate, lookup};
 use crate::context::{Clients, RunContext, resource};
 use crate::error::{Error, Stop};
@@ -217,7 +217,7 @@ async fn read(ctx: &RunContext<'_>, asked: &Request, prepared: Prepared<'_>) -> 
 
     let mut vanished_keys = Default::default();
     if let (Some(plan), Some(coverage), true) = (&plan, coverage, read.is_complete()) {
-        let unseen = UnseenRows { ctx, begin, window: window(coverage) };
+        let unseen = VanishedCheck { ctx, begin, window: window(coverage) };
         let reader = Reader::new(&api, ctx.resource);
         let confirmed = match plan.unbounded_query() {
             Ok(query) => unseen.confirm(&reader, &query, &mut ingest).boxed_local().await,

@@ -10,13 +10,12 @@ use client::Reader;
 use futures::FutureExt;
 use manifest::time::{Instant, TimeRange};
 use manifest::{Confirm, Query};
-use table::merge::key_hash;
+use table::merge::{UnseenRows, key_hash};
 
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, Verdict};
 use crate::ingest::Ingest;
-use crate::ingest::UnseenKeys;
 use crate::read::read_pages;
 use crate::report::IncompleteQuery;
 use crate::state::{Checkpoint, SeenKeys};
@@ -42,7 +41,7 @@ pub(super) async fn remember_keys(
 }
 
 /// The stored rows that a complete reading did not receive.
-pub(super) struct UnseenRows<'w> {
+pub(super) struct VanishedCheck<'w> {
     pub(super) ctx: &'w RunContext<'w>,
     /// When the reading began.
     pub(super) begin: Instant,
@@ -67,7 +66,7 @@ impl Confirmed {
     }
 }
 
-impl UnseenRows<'_> {
+impl VanishedCheck<'_> {
     /// Finds out which rows have vanished, asking for them by their keys where the manifest says how. Records that were not received and
     /// are there are stored on the way. `base` is the query that leaves no record out by time.
     pub(super) async fn confirm(
@@ -76,11 +75,11 @@ impl UnseenRows<'_> {
         base: &Query,
         ingest: &mut Ingest<'_>,
     ) -> Result<Confirmed, Stop> {
-        let UnseenKeys { keys, control } = ingest.unseen_keys(self.begin, self.window).boxed_local().await?;
+        let UnseenRows { keys, seen_key } = ingest.find_unseen_rows(self.begin, self.window).boxed_local().await?;
         if keys.is_empty() {
             return Ok(Confirmed::default());
         }
-        let Some(control) = control else {
+        let Some(seen_key) = seen_key else {
             return Ok(Confirmed::nothing(
                 "nothing is marked as vanished: none of what is stored came, and that says more of the API than of the records",
             ));
@@ -92,11 +91,11 @@ impl UnseenRows<'_> {
         };
         let mut confirmed = Confirmed::default();
         for key_chunk in keys.chunks(confirm.most - 1) {
-            let query = Arc::new(confirm_query(base, confirm, key_chunk, &control));
-            let control_hash = key_hash(&control);
-            ingest.forget_key(control_hash);
+            let query = Arc::new(confirm_query(base, confirm, key_chunk, &seen_key));
+            let seen_hash = key_hash(&seen_key);
+            ingest.forget_key(seen_hash);
             let asked = self.read(reader, &query, ingest).boxed_local().await;
-            let answered = ingest.remember_key(control_hash);
+            let answered = ingest.remember_key(seen_hash);
             if let Some(incomplete) = asked? {
                 return Ok(Confirmed { incomplete: Some(incomplete), ..Confirmed::default() });
             }

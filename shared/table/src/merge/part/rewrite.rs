@@ -18,7 +18,7 @@ use super::segment::{Segment, row_count};
 use super::stored::{Content, Part};
 use super::writer::{EncodedPart, PartWriter};
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 use crate::merge::batch::Batch;
 use crate::merge::context::TableContext;
 
@@ -98,7 +98,7 @@ impl Part {
         self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
             let chosen: BooleanArray =
                 (begin..).take(old_rows.num_rows()).map(|position| Some(vanished.contains(&position))).collect();
-            with_time(&old_rows, &chosen, &[own::SYNCED_AT, column], time)
+            with_time(&old_rows, &chosen, &[engine_columns::SYNCED_AT, column], time)
         })
         .await?;
         writer.finish(self.is_sealed, usize::MAX, Some(&self.version_replaced_by(time)))

@@ -6,7 +6,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use client::Record;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Cells, Column, Resource, SplitBy, SplitParam};
 
 /// Distinct records, by the hash of the key.
@@ -31,7 +31,7 @@ pub(super) struct GeoPoint {
 impl GeoPoint {
     /// The place of `record`; `None` if it has none, or one that is not on the globe.
     pub(super) fn of_record(cells: &Cells, record: &Value) -> Option<Self> {
-        let degrees = |value: &Value| plain(value).parse::<f64>().ok();
+        let degrees = |value: &Value| param_text(value).parse::<f64>().ok();
         let (latitude, longitude) = (degrees(cells.latitude.first(record)?)?, degrees(cells.longitude.first(record)?)?);
         (latitude.abs() <= 90.0 && longitude.abs() <= 180.0).then_some(Self { latitude, longitude })
     }
@@ -48,7 +48,8 @@ impl ReceivedRecords {
         let columns: Vec<&Column> = resource.primary_key.iter().filter_map(column).collect();
         let add = |record: &Record| {
             let record = &*record.value();
-            let parts: Vec<String> = columns.iter().filter_map(|column| column.path.first(record)).map(plain).collect();
+            let parts: Vec<String> =
+                columns.iter().filter_map(|column| column.path.first(record)).map(param_text).collect();
             // What no key tells apart is told apart by all of it.
             let text = if parts.is_empty() { record.to_string() } else { parts.join("\u{1f}") };
             let key = xxh3_64(text.as_bytes());
@@ -90,7 +91,7 @@ impl ReceivedRecords {
 impl Facts {
     fn of(params: &[SplitParam], record: &Value) -> Self {
         let value = |split: &SplitParam| match &split.by {
-            SplitBy::Values(values) => Some(xxh3_64(plain(values.path.as_ref()?.first(record)?).as_bytes())),
+            SplitBy::Values(values) => Some(xxh3_64(param_text(values.path.as_ref()?.first(record)?).as_bytes())),
             SplitBy::Cells(_) => None,
         };
         let point = params.iter().find_map(|split| match &split.by {

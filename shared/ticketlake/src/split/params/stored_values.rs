@@ -36,7 +36,7 @@ impl<'s> StoredValues<'s> {
         let rows = match self.manifest.resource(resource) {
             Some(resource) => {
                 let table = Table::new(self.store, &self.manifest.name, resource, self.format);
-                table.distinct(columns).await?
+                table.count_distinct_values(columns).await?
             }
             None => Rows::new(),
         };

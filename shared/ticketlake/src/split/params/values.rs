@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use client::Record;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Cells, JsonPath, Query, SplitBy, SplitParam, Values};
 
 use super::received::GeoPoint;
@@ -247,7 +247,7 @@ fn by_cells(
 fn counts(path: &JsonPath, records: &[Record]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for value in records.iter().filter_map(|record| record.at(path)) {
-        *counts.entry(plain(&value)).or_insert(0) += 1;
+        *counts.entry(param_text(&value)).or_insert(0) += 1;
     }
     counts
 }
