@@ -73,7 +73,7 @@ fn page_number(fields: &Fields<'_>) -> Option<Paginator> {
     let base_page = fields.integer("base_page")?;
     Some(Paginator::PageNumber {
         base_page,
-        page: fields.get("page").map_or(Some(base_page), |node| node.integer_within(base_page..=u64::MAX))?,
+        page: fields.get("page").map_or(Some(base_page), |node| node.integer_within(base_page, None))?,
         page_location: location(fields, "page")?,
         end: range_end(fields, "maximum_page")?,
     })

@@ -112,8 +112,8 @@ impl ParquetWriter {
         group: &RowGroupMetaData,
     ) -> Result<(), Error> {
         let ranges = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-        let (begin, end) =
-            ranges.fold((u64::MAX, 0), |(begin, end), (start, length)| (begin.min(start), end.max(start + length)));
+        let begin = ranges.clone().map(|(start, _)| start).min().unwrap_or_default();
+        let end = ranges.map(|(start, length)| start + length).max().unwrap_or_default();
         let bytes = RowGroupBytes { begin, bytes: object.read(begin..end).await? };
         self.append_row_group(&bytes, group).map_err(|error| read_error(key, error))
     }
