@@ -16,12 +16,12 @@ use tracing::Instrument;
 
 use crate::aws::SecretsManager;
 use crate::cli;
-use crate::context::{Clients, ProgressListener, Silent};
+use crate::context::{Clients, ProgressListener, RunOptions, Silent};
 use crate::error::Error;
 use crate::options::Draft;
 use crate::report::Report;
 use crate::request::Request;
-use crate::run::{self, RunOptions};
+use crate::run;
 use crate::telemetry::{self, metrics};
 
 /// The time of a Lambda that is left for storing what was read: a full buffer's merge into S3 and the report.

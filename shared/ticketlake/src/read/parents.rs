@@ -57,7 +57,7 @@ fn named_parents(ctx: &RunContext<'_>) -> Option<Vec<ParentRecord>> {
 async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Result<Parents, Stop> {
     let declared: &Resource = resource(ctx.manifest, &parent.resource)?;
     let mut parents = Parents::default();
-    let mut plan = Plan::whole(ctx.request, ctx.manifest, declared);
+    let mut plan = Plan::everything(ctx.request, ctx.manifest, declared);
     if let Some(grandparent) = &declared.parent {
         let above = read_parent(ctx, api, grandparent).boxed_local().await?;
         parents.incomplete = above.incomplete;
