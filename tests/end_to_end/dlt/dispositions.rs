@@ -157,7 +157,7 @@ fn replace_by_nothing_is_a_warning_unless_the_api_says_so() {
     api.run(&rows(&[(1, "a"), (2, "b")]));
     let report = api.run(&json!([]));
     let warnings = report["warnings"].to_string();
-    assert!(warnings.contains("nothing was removed: no records came"), "{report}");
+    assert!(warnings.contains("no rows were removed: received 0 records"), "{report}");
     assert!(warnings.contains("the previous complete run received 2; check the filters and the key"), "{report}");
     assert_eq!(api.stored(), "1=a 2=b");
     api.manifest["resources"][0]["endpoint"]["total_path"] = "count".into();

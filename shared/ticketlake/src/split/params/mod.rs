@@ -10,6 +10,7 @@ mod cells;
 mod received;
 mod stored_values;
 mod values;
+mod way;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use manifest::{Query, Resource, SplitBy};
 
 use self::received::ReceivedRecords;
 pub use self::stored_values::StoredValues;
-use self::values::SplitWay;
+use self::way::SplitWay;
 use super::{FirstAnswer, SplitSource};
 use crate::error::{Error, Stop};
 use crate::state::{Checkpoint, FinishedPart};
@@ -224,8 +225,8 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             let (total, received) = (level.total, level.received.borrow().len());
             tracing::info!(query = query.label, total, received, "too deep; splitting it by {param}");
             match way {
-                SplitWay::Values { param, parts, rest } => {
-                    self.read_values(&level, param, parts, rank > 0).await?;
+                SplitWay::Values { param, groups, rest } => {
+                    self.read_values(&level, param, groups, rank > 0).await?;
                     if let (Some(rest), 0) = (rest, rank) {
                         // With what has none of these values it is all, whatever the API counts.
                         self.read_values(&level, param, vec![rest], false).await?;
