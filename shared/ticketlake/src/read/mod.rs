@@ -125,7 +125,7 @@ pub async fn read_plan<'i>(
         .try_for_each_concurrent(queries_at_a_time, async |index| reading.planned_query(index).await)
         .await;
     let finished = match read {
-        Ok(()) => reading.sink.lock().await.ingest.find_columns().await.map(|_| ()).map_err(Stop::Error),
+        Ok(()) => reading.sink.lock().await.ingest.infer_columns().await.map(|_| ()).map_err(Stop::Error),
         Err(stop) => Err(stop),
     };
     let mut outcome = reading.outcome.into_inner();
