@@ -57,7 +57,7 @@ impl Stage {
 
     async fn of(options: Options, format: &str) -> Self {
         let sales = Sales::start(options).await;
-        let request = sales.request(&Draft::of([("format", format)]));
+        let request = sales.request(&Draft::new([("format", format)]));
         Self { sales, request }
     }
 

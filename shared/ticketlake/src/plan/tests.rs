@@ -65,7 +65,7 @@ fn plan(
 
 fn sales(from: Option<&str>, to: Option<&str>, watermark: Option<&str>) -> Planned {
     let range = [("from", from), ("to", to)].into_iter().filter_map(|(name, value)| Some((name, value?)));
-    plan("see_tickets", "sales", Draft::of(range), watermark, &["DF-1", "DF-2"]).unwrap()
+    plan("see_tickets", "sales", Draft::new(range), watermark, &["DF-1", "DF-2"]).unwrap()
 }
 
 fn search(filtered_by: Option<Value>) -> Body {
@@ -117,7 +117,7 @@ fn children_of_new_parents_are_read_from_the_beginning() {
 
 #[test]
 fn records_without_a_date_have_their_own_queries() {
-    let plan = plan("ticketmaster", "events", Draft::of([("from", "2026-12-01")]), None, &[]).unwrap();
+    let plan = plan("ticketmaster", "events", Draft::new([("from", "2026-12-01")]), None, &[]).unwrap();
     let names: Vec<&str> = plan.queries.iter().map(|planned| planned.query.label.as_str()).collect();
     assert_eq!(names, ["2026-12-01T00:00:00Z/..", "includeTBA=only", "includeTBD=only"]);
     assert_eq!(plan.queries[0].query.params["startDateTime"], "2026-12-01T00:00:00Z");
@@ -127,7 +127,7 @@ fn records_without_a_date_have_their_own_queries() {
 
 #[test]
 fn each_unsupported_option_is_a_fault() {
-    let draft = Draft::of([("from", "2026-01-01")]).with_param("contryCode", "DE");
+    let draft = Draft::new([("from", "2026-01-01")]).with_param("contryCode", "DE");
     let Faults(faults) = plan("ticketmaster", "venues", draft, None, &[]).unwrap_err();
     assert_eq!(faults.iter().map(|fault| fault.place.as_str()).collect::<Vec<_>>(), ["from", "params.contryCode"]);
     assert!(faults[1].message.contains("Did you mean `countryCode`?"), "{}", faults[1]);

@@ -63,7 +63,7 @@ fn the_longest_due_window_and_the_announced_records_are_read() {
 fn everything_is_due_after_some_days_and_after_an_interrupted_full_read() {
     let policy = policy();
     let marks = marks(&policy);
-    let draft = Draft::of([("source", "x"), ("lake", "x")]);
+    let draft = Draft::new([("source", "x"), ("lake", "x")]);
     let asked = Request::check(&draft, Some("things"), &manifest::Settings::default()).unwrap();
     let why = |marks: &RefreshMarks, began: Option<&str>, now: &str| {
         full_reason(&policy, &asked, marks, began.map(at), at(now))
