@@ -225,7 +225,7 @@ fn check_range(draft: &Draft, faults: &mut Vec<Fault>) -> (Option<Instant>, Opti
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {
-        let message = format!("{} is after `to`, {}", time::format_instant(from), time::format_instant(to));
+        let message = format!("{} lies after `to`, {}", time::format_instant(from), time::format_instant(to));
         faults.push(Fault::new("from", message));
     }
     (from, to)

@@ -140,7 +140,7 @@ fn replace_takes_out_nothing_after_a_run_that_was_not_whole() {
     api.manifest["resources"][0]["endpoint"]["total_path"] = "count".into();
     api.mine.now(&api.manifest);
     *api.answer.lock().unwrap() = json!([{"id": 1, "name": "a", "promised": 2}]);
-    let incomplete = ended(&api.mine.reading("events"), 4, &["fewer records than the API says it has"]);
+    let incomplete = ended(&api.mine.reading("events"), 4, &["fewer records than the total"]);
     assert_eq!((counts(&incomplete.report)[3], api.stored()), (0, format!("{kept} 4=d")));
     // Failed.
     *api.answer.lock().unwrap() = json!("an error");

@@ -55,7 +55,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     /// if possible, and needs the fewest queries. The others, which may find the records that it misses, follow by their number of queries.
     pub(super) async fn ways(&self, query: &Query, sample: &[Record], total: u64) -> Result<Vec<SplitWay>, Error> {
         // If the total is only a lower bound, twice as many records are expected.
-        let total = if self.is_uncounted(total) { 2 * total } else { total };
+        let total = if self.is_inexact(total) { 2 * total } else { total };
         let mut candidates = Vec::new();
         let mut listed = Vec::new();
         for (param, split) in self.resource.slices.then.iter().enumerate() {
