@@ -22,7 +22,7 @@ pub(crate) fn page(tables: &[Table]) -> String {
             table.name,
             table.source,
             table.name,
-            if table.open { "; further columns are found in the records" } else { "" },
+            if table.has_inferred_columns { "; further columns are found in the records" } else { "" },
         );
         for column in &table.columns {
             let description = column.description.replace('|', "\\|");

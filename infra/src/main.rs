@@ -6,8 +6,8 @@
 //! cargo run -p infra -- FILE…     prints the catalogue of your own manifests
 //! ```
 
-mod catalogue;
 mod columns;
+mod glue;
 mod query;
 mod views;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use manifest::{Manifest, built_in};
-use table::catalogue::{TableDefinition as Table, of as tables_of};
+use table::catalogue::{self, TableDefinition};
 
 use crate::query::Query;
 
@@ -50,8 +50,9 @@ fn print(files: &[PathBuf]) -> Result<(), Error> {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         Manifest::parse(name, &std::fs::read_to_string(file)?).map_err(|faults| Error::other(faults.to_string()))
     });
-    let tables: Vec<Table> = manifests.collect::<Result<Vec<_>, _>>()?.iter().flat_map(tables_of).collect();
-    std::io::stdout().write_all(catalogue::template(&tables, &[]).as_bytes())
+    let tables: Vec<TableDefinition> =
+        manifests.collect::<Result<Vec<_>, _>>()?.iter().flat_map(catalogue::tables).collect();
+    std::io::stdout().write_all(glue::template(&tables, &[]).as_bytes())
 }
 
 /// The project's generated files with their texts.
@@ -59,14 +60,14 @@ fn generated() -> Result<Vec<(PathBuf, String)>, Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let manifests = built_in::names().filter_map(built_in::find).collect::<Result<Vec<_>, _>>();
     let manifests = manifests.map_err(|faults| Error::other(faults.to_string()))?;
-    let tables: Vec<Table> = manifests.iter().flat_map(tables_of).collect();
+    let tables: Vec<TableDefinition> = manifests.iter().flat_map(catalogue::tables).collect();
     let queries = Query::all(&root.join("infra/queries"))?;
     let mut files = vec![
-        (root.join("infra/catalogue.yaml"), catalogue::template(&tables, &queries)),
+        (root.join("infra/catalogue.yaml"), glue::template(&tables, &queries)),
         (root.join("docs/tables.md"), columns::page(&tables)),
     ];
     for source in built_in::names() {
-        let of_source: Vec<&Table> = tables.iter().filter(|table| table.source == source).collect();
+        let of_source: Vec<&TableDefinition> = tables.iter().filter(|table| table.source == source).collect();
         files.push((root.join(format!("infra/duckdb/{source}.sql")), views::script(&of_source)));
     }
     Ok(files)

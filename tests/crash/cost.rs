@@ -31,7 +31,7 @@ async fn cost_beside(others: usize) -> [Cost; 2] {
 
 async fn run(sales: &Sales, root: &Path, from: &str, to: &str, least: u64) -> Cost {
     let store = Arc::new(Faulty::new(Arc::new(Local::new(root.to_owned()))));
-    let request = sales.request(&Draft::of([("from", from), ("to", to)]));
+    let request = sales.request(&Draft::new([("from", from), ("to", to)]));
     let (report, error) = sales.run(Arc::<Faulty>::clone(&store), &request).await;
     assert!(error.is_none() && report.records.new >= least, "{report:?}");
     store.cost()

@@ -57,7 +57,7 @@ impl Stage {
 
     async fn of(options: Options, format: &str) -> Self {
         let sales = Sales::start(options).await;
-        let request = sales.request(&Draft::of([("format", format)]));
+        let request = sales.request(&Draft::new([("format", format)]));
         Self { sales, request }
     }
 
@@ -302,7 +302,7 @@ async fn a_removal_that_fails_anywhere_is_mended_by_the_next() {
         let begin = Utc::now();
         let remove = async |store: &dyn Store| {
             let mut counted = Merged::default();
-            let outcome = parts.table(store).retain_only(&seen, begin, &mut counted).await;
+            let outcome = parts.table(store).remove_unseen_rows(&seen, begin, &mut counted).await;
             (counted.removed as usize, outcome)
         };
         for_every_operation(Parts::STORED as u64 * 2, async |number, trouble, story| {

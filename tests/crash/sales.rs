@@ -7,12 +7,12 @@ use manifest::Settings;
 use sandbox::Server;
 use sandbox::see_tickets::{Options, Truth, start};
 use ticketlake::app;
-use ticketlake::context::{Clients, Silent};
+use ticketlake::context::{Clients, RunOptions, Silent};
 use ticketlake::error::Error;
 use ticketlake::options::Draft;
 use ticketlake::report::Report;
 use ticketlake::request::Request;
-use ticketlake::run::{self, RunOptions};
+use ticketlake::run;
 
 /// The key that the sandbox accepts.
 pub(crate) const KEY: &str = "sandbox-key";

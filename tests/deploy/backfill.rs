@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ::lake::{Kind, StoreError};
+use ::lake::{ErrorKind, StoreError};
 use chrono::{Days, NaiveDate};
 use sandbox::function::{self, Function};
 use sandbox::see_tickets;
@@ -288,7 +288,7 @@ fn what_is_tried_again_is_what_can_help() {
         client(client::Error::Api { source_name: text(), request: text(), detail: text(), retryable: true }),
         client(client::Error::Api { source_name: text(), request: text(), detail: text(), retryable: false }),
         client(client::Error::Decode { source_name: text(), request: text(), detail: text() }),
-        Error::Store(StoreError { kind: Kind::Other, operation: "read", place: text(), detail: text() }),
+        Error::Store(StoreError { kind: ErrorKind::Other, operation: "read", place: text(), detail: text() }),
         Error::Table(table::Error::Part { key: text(), detail: text() }),
         Error::Runtime(text()),
     ];
@@ -303,7 +303,7 @@ fn what_is_tried_again_is_what_can_help() {
         .collect();
     let probe = definition["States"]["Probe"]["Catch"][0]["ErrorEquals"].as_array().unwrap();
     for error in errors {
-        assert_eq!(tried_again.contains(error.kind()), error.retryable(), "{}", error.kind());
+        assert_eq!(tried_again.contains(error.kind()), error.is_retryable(), "{}", error.kind());
         // What is wrong for every window; the exit code tells it from what one answer or one part may have.
         assert_eq!(probe.contains(&json!(error.kind())), error.exit_code() != 1, "{}", error.kind());
     }

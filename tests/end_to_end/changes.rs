@@ -235,7 +235,7 @@ fn a_full_reading_in_pieces_marks_the_same_and_a_killed_one_nothing() {
     // Keys of another moment than the checkpoint's, as a killed invocation leaves them.
     let keys = lake.path().join("_state/ticketmaster/events/seen_keys");
     let report = in_pieces(&server, &lake, || std::fs::write(&keys, [0; 16]).unwrap());
-    assert!(report["warnings"].to_string().contains("nothing will be marked as vanished"), "{report}");
+    assert!(report["warnings"].to_string().contains("no rows are marked as vanished"), "{report}");
     assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 
     let report = in_pieces(&server, &lake, || {});
@@ -270,7 +270,7 @@ fn an_api_that_does_not_find_by_key_makes_nothing_missing() {
     events.complete();
     server.set_revision(1);
     let report = events.with(&["--full"]).complete();
-    assert!(report["warnings"].to_string().contains("nothing is marked as vanished: `keyword`"), "{report}");
+    assert!(report["warnings"].to_string().contains("no rows are marked as vanished: `keyword`"), "{report}");
     assert_eq!(lake.value(EVENTS, "SELECT count(vanished_at) FROM {table}"), 0);
 }
 

@@ -265,7 +265,7 @@ fn a_check_says_what_a_run_needs() {
     assert_eq!((&events["slices"], &events["primary_key"]), (&json!(["all"]), &json!(["id"])));
     let estimate = &events["estimate"];
     assert_eq!((&estimate["records"], &estimate["requests"]), (&json!(250), &json!(3)));
-    assert_eq!(estimate["basis"], "the API's own totals");
+    assert_eq!(estimate["basis"], "the totals of the API");
     let children = check("attendees");
     assert_eq!(children["slices"], json!(["one for each record of `events`"]));
     assert_eq!(children["estimate"]["basis"], "unknown: it depends on the records of `events`");
@@ -275,7 +275,7 @@ fn a_check_says_what_a_run_needs() {
     let run = reading("events,attendees", &server, &lake).complete();
     assert_eq!(of(&run, "events")["requests"]["sent"], 3, "as estimated");
     let later = &check("attendees")["estimate"];
-    assert!(later["basis"].as_str().unwrap().starts_with("the last complete run"), "{later}");
+    assert!(later["basis"].as_str().unwrap().starts_with("the previous complete run"), "{later}");
     assert_eq!((&later["records"], &later["requests"]), (&json!(750), &of(&run, "attendees")["requests"]["sent"]));
 }
 

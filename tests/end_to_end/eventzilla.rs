@@ -171,5 +171,5 @@ fn empty_lists_are_complete() {
     let report = reading("events,tickets", &none, &Lake::new()).complete();
     assert_eq!(report["records"]["received"], 0);
     let warning = &report["resources"][1]["warnings"][0];
-    assert!(warning.as_str().unwrap().contains("no records of the parent came"), "{report}");
+    assert!(warning.as_str().unwrap().contains("received 0 records of the parent"), "{report}");
 }

@@ -174,7 +174,7 @@ fn what_one_of_several_resources_does_not_take_is_left_out_and_what_none_can_is_
         .with(&["--resource", "all"]);
     let report = all.clone().with(&["--from", "2026-11-01"]).complete();
     let [events, sales] = report["resources"].as_array().unwrap().as_slice() else { panic!("{report}") };
-    assert!(events["warnings"][0].as_str().unwrap().starts_with("`from` is left out"), "{events}");
+    assert!(events["warnings"][0].as_str().unwrap().starts_with("`from` is ignored"), "{events}");
     assert!(sales["warnings"].as_array().is_none_or(|warnings| !warnings[0].as_str().unwrap().contains("left out")));
 
     let seen = server.count();

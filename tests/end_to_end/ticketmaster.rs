@@ -198,7 +198,7 @@ fn a_check_says_what_the_run_then_needs_of_the_day_s_quota() {
         let (estimate, sent) = (&plan["estimate"], run["requests"]["sent"].as_u64().unwrap());
         assert_eq!(
             (&estimate["requests"], &estimate["records"], &estimate["basis"]),
-            (&json!(sent), &run["expected"], &json!("the API's own totals")),
+            (&json!(sent), &run["expected"], &json!("the totals of the API")),
             "{resource}"
         );
         assert_eq!(estimate["seconds"], sent.div_ceil(5), "5 a second");

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use stateright::Model;
 
-use super::store::{Answer, Content, Kind, Listed, Part, Put, Row, Store, When};
+use super::store::{Answer, Content, Kind, ListedObject, Part, Put, Row, Store, When};
 
 /// What a writer does with a stored row that says something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) enum Step {
     /// At the beginning of a pass.
     List,
     /// Opening and scanning what was listed.
-    Open { listed: VecDeque<Listed>, parts: Vec<Part> },
+    Open { listed: VecDeque<ListedObject>, parts: Vec<Part> },
     /// Writing; each write only after the one before it is done.
     Put(VecDeque<Put>),
     /// Looking whether the conflict is with the writer itself.
@@ -250,7 +250,7 @@ impl Model for Partition {
                 let done = (0..writers.len()).filter(|other| writers[*other].step == Step::Done).collect();
                 let writer = &mut writers[at];
                 writer.after.get_or_insert(done);
-                let mut listed: VecDeque<Listed> = store.list(self.kind).into();
+                let mut listed: VecDeque<ListedObject> = store.list(self.kind).into();
                 if let Action::ListWithout(_, number) = action {
                     listed.retain(|listed| listed.number != number);
                 }

@@ -87,7 +87,7 @@ pub(crate) enum Answer {
 
 /// A part as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Listed {
+pub(crate) struct ListedObject {
     pub(crate) number: Number,
     /// `None` in a directory, where nothing is done with it.
     version: Option<Version>,
@@ -122,16 +122,16 @@ impl Store {
         Self { parts: parts.collect(), ..Self::default() }
     }
 
-    pub(crate) fn list(&self, kind: Kind) -> Vec<Listed> {
+    pub(crate) fn list(&self, kind: Kind) -> Vec<ListedObject> {
         let listed = self
             .parts
             .iter()
-            .map(|(&number, (version, _))| Listed { number, version: (kind == Kind::S3).then_some(*version) });
+            .map(|(&number, (version, _))| ListedObject { number, version: (kind == Kind::S3).then_some(*version) });
         listed.collect()
     }
 
     /// A listed part; `None` when the version that was listed is no longer to be had.
-    pub(crate) fn open(&self, listed: &Listed) -> Option<Part> {
+    pub(crate) fn open(&self, listed: &ListedObject) -> Option<Part> {
         let (version, content) = self.parts.get(&listed.number)?;
         if listed.version.is_some_and(|listed| listed != *version) {
             return None;

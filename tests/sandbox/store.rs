@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use lake::{Kind, Listed, Object, Precondition, Store, StoreError, Version, WriteOutcome};
+use lake::{ErrorKind, ListedObject, Object, Precondition, Store, StoreError, Version, WriteOutcome};
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Course {
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let number = 1 + self.begun.fetch_add(1, Ordering::AcqRel);
-        let failed = |detail: String| StoreError { kind: Kind::Other, operation, place: key.to_owned(), detail };
+        let failed = |detail: String| StoreError { kind: ErrorKind::Other, operation, place: key.to_owned(), detail };
         if self.dead.load(Ordering::Acquire) {
             return Err(failed("the process is dead".into()));
         }
@@ -165,7 +165,7 @@ impl Course {
 
 #[async_trait::async_trait]
 impl Store for Faulty {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let work = async {
             let found = self.inner.list(prefix).await?;
             self.course.count(|cost| {
@@ -177,7 +177,7 @@ impl Store for Faulty {
         self.course.take("list", prefix, work).await
     }
 
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
         let work = async {
             self.course.count(|cost| cost.opens += 1);
             self.inner.open(listed).await

@@ -1,7 +1,7 @@
-//! `resource`: reads whichever resource of whichever manifest the request names.
+//! `resource`: reads the resource that the request names into the lake, by any manifest.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ticketlake::app::main(None)
+    ticketlake::entry::main(None)
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ticketlake::app::main(Some("sales"))
+    ticketlake::entry::main(Some("sales"))
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ticketlake::app::main(Some("venues"))
+    ticketlake::entry::main(Some("venues"))
 }

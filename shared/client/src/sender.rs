@@ -204,7 +204,10 @@ impl<'a> Sender<'a> {
 
     /// Counts a request that leaves now; refuses one that would be too many.
     fn count_sent(&self) -> Result<(), Stop> {
-        let max_requests = self.budget.max_requests.unwrap_or(u64::MAX);
+        let Some(max_requests) = self.budget.max_requests else {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
         let add_one = |sent: u64| (sent < max_requests).then_some(sent + 1);
         let counted = self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add_one);
         counted.map(|_| ()).map_err(|_| out_of_requests(max_requests))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::error::{Kind, StoreError};
+use crate::error::{ErrorKind, StoreError};
 
 /// The number of write conflicts after which a write is given up. With the waits between them they take a minute or more, and no
 /// regular load keeps an object busy for that long.
@@ -30,7 +30,7 @@ pub enum Attempt<T> {
 ///
 /// # Errors
 ///
-/// The error of `attempt`, or one of kind [`Kind::Conflict`].
+/// The error of `attempt`, or one of kind [`ErrorKind::Conflict`].
 pub async fn retry_on_conflict<T, E: From<StoreError>>(
     place: &str,
     mut attempt: impl AsyncFnMut() -> Result<Attempt<T>, E>,
@@ -58,7 +58,7 @@ impl StoreError {
     pub fn conflict(place: impl Into<String>) -> Self {
         let detail =
             format!("each of {MAX_WRITE_CONFLICTS} attempts had a write conflict: try again when fewer runs write");
-        Self { kind: Kind::Conflict, operation: "write", place: place.into(), detail }
+        Self { kind: ErrorKind::Conflict, operation: "write", place: place.into(), detail }
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
         })
         .await;
         let error = outcome.unwrap_err();
-        assert_eq!((error.kind, error.retryable(), attempts), (Kind::Conflict, true, MAX_WRITE_CONFLICTS));
+        assert_eq!((error.kind, error.is_retryable(), attempts), (ErrorKind::Conflict, true, MAX_WRITE_CONFLICTS));
         assert!((10..130).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
     }
 }

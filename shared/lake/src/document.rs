@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::conflict::{Attempt, retry_on_conflict};
-use crate::error::{Kind, StoreError};
+use crate::error::{ErrorKind, StoreError};
 use crate::store::{Precondition, Store, Version, WriteOutcome};
 
 /// A value that is stored as one object.
@@ -122,7 +122,7 @@ impl<'s, T: Content> Document<'s, T> {
     ///
     /// # Errors
     ///
-    /// The error of the store, or one of kind [`Kind::Unreadable`] for an object that is not such a document or has another version.
+    /// The error of the store, or one of kind [`ErrorKind::Unreadable`] for an object that is not such a document or has another version.
     pub async fn load(store: &'s dyn Store, key: impl Into<String>) -> Result<Self, StoreError> {
         let mut document = Self::new(store, key);
         document.refresh().await?;
@@ -193,7 +193,7 @@ impl<'s, T: Content> Document<'s, T> {
     ///
     /// # Errors
     ///
-    /// The error of `change`, the error of the store, or one of kind [`Kind::Conflict`] after the most write conflicts.
+    /// The error of `change`, the error of the store, or one of kind [`ErrorKind::Conflict`] after the most write conflicts.
     pub async fn update<E: From<StoreError>>(
         &mut self,
         change: impl Fn(Option<&T>) -> Result<Option<T>, E>,
@@ -230,7 +230,7 @@ impl<'s, T: Content> Document<'s, T> {
 
     fn encode_error(&self, detail: &str) -> StoreError {
         StoreError {
-            kind: Kind::Unreadable,
+            kind: ErrorKind::Unreadable,
             operation: "write",
             place: self.key.clone(),
             detail: format!("the {} document: {detail}", T::NAME),
@@ -247,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::memory::Memory;
-    use crate::store::{Listed, Object};
+    use crate::store::{ListedObject, Object};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     struct Count {
@@ -283,12 +283,12 @@ mod tests {
 
     #[async_trait]
     impl Store for Interleaved {
-        async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
             tokio::task::yield_now().await;
             self.0.list(prefix).await
         }
 
-        async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+        async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
             tokio::task::yield_now().await;
             self.0.open(listed).await
         }
@@ -333,7 +333,7 @@ mod tests {
             let store = Memory::default();
             store.put("a", text.into(), Precondition::Absent).await.unwrap();
             let error = Document::<Count>::load(&store, "a").await.unwrap_err();
-            assert_eq!(error.kind, Kind::Unreadable);
+            assert_eq!(error.kind, ErrorKind::Unreadable);
             assert!(error.to_string().contains(expected), "{error}");
         }
     }

@@ -2,7 +2,7 @@
 
 /// The kind of a [`StoreError`], by which a caller decides what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The version that is read was replaced by another writer. The caller lists or opens the object again.
     Changed,
     /// The bucket or the directory does not exist.
@@ -22,7 +22,7 @@ pub enum Kind {
 #[error("could not {operation} {place}: {detail}{}", self.advice())]
 pub struct StoreError {
     /// The kind of the failure.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// The operation that failed: `list`, `read` or `write`.
     pub operation: &'static str,
     /// The key or the prefix that the operation was for, with the address of the lake before it where the store knows it.
@@ -34,21 +34,21 @@ pub struct StoreError {
 impl StoreError {
     /// Creates the error for an object at `place` whose bytes cannot be understood.
     pub fn unreadable(place: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind: Kind::Unreadable, operation: "read", place: place.into(), detail: detail.into() }
+        Self { kind: ErrorKind::Unreadable, operation: "read", place: place.into(), detail: detail.into() }
     }
 
     /// Whether the same operation may succeed later without any change to the lake or the configuration.
-    pub fn retryable(&self) -> bool {
-        matches!(self.kind, Kind::Changed | Kind::Conflict | Kind::Other)
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.kind, ErrorKind::Changed | ErrorKind::Conflict | ErrorKind::Other)
     }
 
     /// Returns the remedy, which ends the message. It is empty if there is none to name.
     fn advice(&self) -> &'static str {
         match self.kind {
-            Kind::Denied if self.place.starts_with("s3://") => {
+            ErrorKind::Denied if self.place.starts_with("s3://") => {
                 ". The function needs s3:ListBucket on the bucket and s3:GetObject and s3:PutObject on the prefix"
             }
-            Kind::Missing if self.place.starts_with("s3://") => ". Check the bucket's name and region in LAKE",
+            ErrorKind::Missing if self.place.starts_with("s3://") => ". Check the bucket's name and region in LAKE",
             _ => "",
         }
     }

@@ -30,12 +30,12 @@ use std::sync::Arc;
 pub use aws::Aws;
 pub use conflict::{Attempt, MAX_WRITE_CONFLICTS, retry_on_conflict};
 pub use document::{Content, Document, JsonContent, Update};
-pub use error::{Kind, StoreError};
+pub use error::{ErrorKind, StoreError};
 pub use local::Local;
 pub use location::Location;
 pub use memory::Memory;
 pub use s3::S3;
-pub use store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
+pub use store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
 
 /// Returns the store at `location`. No request is sent; a bucket that does not exist is found by the first operation.
 pub async fn open(location: &Location, aws: &Aws) -> Arc<dyn Store> {

@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::{Kind, StoreError};
-use crate::store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
+use crate::error::{ErrorKind, StoreError};
+use crate::store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
 
 /// The folder of the lock and of files that are not complete yet. Readers of Hive partitions ignore names that begin with `_`.
 const TEMPORARY_FOLDER: &str = "_tmp";
@@ -50,9 +50,9 @@ impl Local {
 
     fn error(&self, operation: &'static str, key: &str, error: &io::Error) -> StoreError {
         let kind = match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Kind::Denied,
-            io::ErrorKind::NotFound => Kind::Missing,
-            _ => Kind::Other,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+            io::ErrorKind::NotFound => ErrorKind::Missing,
+            _ => ErrorKind::Other,
         };
         StoreError { kind, operation, place: self.root.join(key).display().to_string(), detail: error.to_string() }
     }
@@ -60,19 +60,19 @@ impl Local {
 
 #[async_trait]
 impl Store for Local {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let wanted = prefix.to_owned();
         self.run_blocking("list", prefix, move |root| list_files(root, &wanted)).await
     }
 
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
         let key = listed.key.clone();
         let opened = self.run_blocking("read", &listed.key, move |root| open_file(&root.join(key))).await?;
         Ok(opened.map(|file| Arc::new(file) as Arc<dyn Object>))
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
-        let listed = Listed { key: key.to_owned(), size: 0, version: Version(String::new()) };
+        let listed = ListedObject { key: key.to_owned(), size: 0, version: Version(String::new()) };
         match self.open(&listed).await? {
             Some(object) => Ok(Some((object.read(0..object.size()).await?, object.version().clone()))),
             None => Ok(None),
@@ -86,7 +86,7 @@ impl Store for Local {
 }
 
 /// Lists the files below `root` whose key begins with `prefix`, in the order of the keys.
-fn list_files(root: &Path, prefix: &str) -> io::Result<Vec<Listed>> {
+fn list_files(root: &Path, prefix: &str) -> io::Result<Vec<ListedObject>> {
     let folder = prefix.rfind('/').map_or("", |end| &prefix[..end]);
     let mut found = Vec::new();
     // The lock keeps writers from replacing a file during the listing: some file systems then skip its name (tmpfs and Btrfs, in a
@@ -105,7 +105,7 @@ fn list_files(root: &Path, prefix: &str) -> io::Result<Vec<Listed>> {
 
 /// Adds every file below `folder` to `found`, with its key relative to `root`. A folder that does not exist has no files, and those
 /// under `_tmp` do not count.
-fn collect_files(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::Result<()> {
+fn collect_files(root: &Path, folder: &Path, found: &mut Vec<ListedObject>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -120,7 +120,7 @@ fn collect_files(root: &Path, folder: &Path, found: &mut Vec<Listed>) -> io::Res
                 collect_files(root, &path, found)?;
             }
         } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-            found.push(Listed { key: key.to_owned(), size: metadata.len(), version: version_of(&metadata) });
+            found.push(ListedObject { key: key.to_owned(), size: metadata.len(), version: version_of(&metadata) });
         }
     }
     Ok(())
@@ -214,7 +214,7 @@ impl Object for OpenFile {
             Ok(Bytes::from(bytes))
         });
         read.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(|error: io::Error| StoreError {
-            kind: Kind::Other,
+            kind: ErrorKind::Other,
             operation: "read",
             place: self.place.clone(),
             detail: error.to_string(),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::{Kind, StoreError};
-use crate::store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
+use crate::error::{ErrorKind, StoreError};
+use crate::store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
 
 /// A store in memory. Its clones share their objects.
 #[derive(Clone, Debug, Default)]
@@ -42,10 +42,10 @@ fn version_of(write: u64) -> Version {
 
 #[async_trait]
 impl Store for Memory {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let objects = self.lock();
         let with_prefix = objects.stored.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
-        let listed = with_prefix.map(|(key, (bytes, write))| Listed {
+        let listed = with_prefix.map(|(key, (bytes, write))| ListedObject {
             key: key.clone(),
             size: bytes.len() as u64,
             version: version_of(*write),
@@ -53,7 +53,7 @@ impl Store for Memory {
         Ok(listed.collect())
     }
 
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
         let stored = self.lock().stored.get(&listed.key).cloned();
         Ok(stored.map(|(bytes, write)| {
             Arc::new(MemoryObject { key: listed.key.clone(), bytes, version: version_of(write) }) as Arc<dyn Object>
@@ -106,7 +106,7 @@ impl Object for MemoryObject {
         match range.filter(|(start, end)| start <= end && *end <= self.bytes.len()) {
             Some((start, end)) => Ok(self.bytes.slice(start..end)),
             None => Err(StoreError {
-                kind: Kind::Other,
+                kind: ErrorKind::Other,
                 operation: "read",
                 place: self.key.clone(),
                 detail: "the range lies outside of the object".into(),

@@ -13,8 +13,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
 use crate::conflict::wait_after_conflict;
-use crate::error::{Kind, StoreError};
-use crate::store::{Listed, Object, Precondition, Store, Version, WriteOutcome};
+use crate::error::{ErrorKind, StoreError};
+use crate::store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
 
 /// How often a write is sent again after a response with status 409, before it counts as a write conflict.
 const MAX_BUSY_RETRIES: u32 = 5;
@@ -59,17 +59,17 @@ impl S3 {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         let kind = match (status(error), error.code()) {
-            (_, Some("NoSuchBucket")) | (Some(301), _) => Kind::Missing,
-            (Some(412), _) => Kind::Changed,
-            (Some(401 | 403), _) => Kind::Denied,
-            _ => Kind::Other,
+            (_, Some("NoSuchBucket")) | (Some(301), _) => ErrorKind::Missing,
+            (Some(412), _) => ErrorKind::Changed,
+            (Some(401 | 403), _) => ErrorKind::Denied,
+            _ => ErrorKind::Other,
         };
         StoreError { kind, operation, place: self.place(key), detail: DisplayErrorContext(error).to_string() }
     }
 
     /// Returns the error for a response that S3 does not send, or that broke off.
     fn response_error(&self, operation: &'static str, key: &str, detail: String) -> StoreError {
-        StoreError { kind: Kind::Other, operation, place: self.place(key), detail }
+        StoreError { kind: ErrorKind::Other, operation, place: self.place(key), detail }
     }
 
     /// Returns the version of the stored object if its bytes are those that were `sent`. A write can succeed and its response get lost.
@@ -94,7 +94,7 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
 
 #[async_trait]
 impl Store for S3 {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.bucket_key(prefix));
         let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
@@ -106,7 +106,7 @@ impl Store for S3 {
                 };
                 if let Some(key) = self.lake_key(key) {
                     let size = u64::try_from(size).unwrap_or_default();
-                    found.push(Listed { key: key.to_owned(), size, version: Version(tag.to_owned()) });
+                    found.push(ListedObject { key: key.to_owned(), size, version: Version(tag.to_owned()) });
                 }
             }
         }
@@ -115,8 +115,8 @@ impl Store for S3 {
     }
 
     /// Opens the object without a request: the listing has its size and version, and each read asks for that version.
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
-        Ok(Some(Arc::new(ListedObject { store: self.clone(), listed: listed.clone() })))
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
+        Ok(Some(Arc::new(S3Object { store: self.clone(), listed: listed.clone() })))
     }
 
     async fn get(&self, key: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
@@ -165,13 +165,13 @@ impl Store for S3 {
 
 /// A listed object. Each read asks for the version that was listed.
 #[derive(Debug)]
-struct ListedObject {
+struct S3Object {
     store: S3,
-    listed: Listed,
+    listed: ListedObject,
 }
 
 #[async_trait]
-impl Object for ListedObject {
+impl Object for S3Object {
     fn version(&self) -> &Version {
         &self.listed.version
     }
@@ -181,7 +181,7 @@ impl Object for ListedObject {
     }
 
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let Listed { key, version, .. } = &self.listed;
+        let ListedObject { key, version, .. } = &self.listed;
         let request = self.store.client.get_object().bucket(&self.store.bucket).key(self.store.bucket_key(key));
         let request = request.if_match(&version.0).range(format!("bytes={}-{}", range.start, range.end - 1));
         let response = request.send().await.map_err(|error| self.store.request_error("read", key, &error))?;

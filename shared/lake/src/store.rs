@@ -16,8 +16,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// The error of the store, such as [`Kind::Missing`](crate::Kind::Missing) for a bucket that does not exist.
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError>;
+    /// The error of the store, such as [`ErrorKind::Missing`](crate::ErrorKind::Missing) for a bucket that does not exist.
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError>;
 
     /// Opens a listed object. All reads of the opened object return bytes of one version: of the listed one, or of the one that is
     /// stored when the object is opened. Returns `None` for a key that the store knows to be unused. A store may send no request here;
@@ -26,7 +26,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// The error of the store.
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError>;
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError>;
 
     /// Returns all bytes of an object and its version, or `None` if there is no object with this key.
     ///
@@ -61,14 +61,14 @@ pub trait Object: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// An error of kind [`Kind::Changed`](crate::Kind::Changed) if the version was replaced and can no longer be read, or the error of
+    /// An error of kind [`ErrorKind::Changed`](crate::ErrorKind::Changed) if the version was replaced and can no longer be read, or the error of
     /// the store.
     async fn read(&self, range: Range<u64>) -> Result<Bytes, StoreError>;
 }
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// The key of the object.
     pub key: String,
     /// The size of the object in bytes.

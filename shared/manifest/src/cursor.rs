@@ -42,7 +42,7 @@ pub enum CursorFormat {
 
 impl Cursor {
     /// Reads the cursor of kind `kind` from a record's value; `None` if the value is no such cursor.
-    pub fn of(value: &Value, kind: CursorKind) -> Option<Self> {
+    pub fn from_value(value: &Value, kind: CursorKind) -> Option<Self> {
         match (kind, value) {
             (CursorKind::Instant, Value::String(text)) => time::parse_instant(text).map(Self::Instant),
             (CursorKind::Number, Value::Number(number)) => number.as_i64().map(Self::Number),
@@ -53,7 +53,7 @@ impl Cursor {
 
     /// Reads the cursor of kind `kind` from a text as [`Cursor`] displays it; `None` if the text is no such cursor.
     pub fn parse(text: &str, kind: CursorKind) -> Option<Self> {
-        Self::of(&Value::from(text), kind)
+        Self::from_value(&Value::from(text), kind)
     }
 
     /// The instant; `None` if the cursor is a number.
@@ -65,7 +65,7 @@ impl Cursor {
     }
 
     /// Writes the cursor as a request holds it. `format` is how an instant is written.
-    pub fn written(self, format: CursorFormat) -> Value {
+    pub fn format(self, format: CursorFormat) -> Value {
         match (self, format) {
             (Self::Number(number), _) => number.into(),
             (Self::Instant(instant), CursorFormat::Rfc3339) => time::format_seconds(instant).into(),

@@ -115,9 +115,9 @@ pub enum Paginator {
         /// The offset of the first page.
         offset: u64,
         /// Where a request holds the offset.
-        offset_place: ParamLocation,
+        offset_location: ParamLocation,
         /// Where a request holds the limit.
-        limit_place: ParamLocation,
+        limit_location: ParamLocation,
         /// What ends the pages. The total is a number of records.
         end: RangeEnd,
     },
@@ -128,7 +128,7 @@ pub enum Paginator {
         /// The number of the page to begin with.
         page: u64,
         /// Where a request holds the number of the page.
-        page_place: ParamLocation,
+        page_location: ParamLocation,
         /// What ends the pages. The total is a number of pages.
         end: RangeEnd,
     },

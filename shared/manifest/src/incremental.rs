@@ -27,9 +27,10 @@ pub struct Incremental {
     pub descending: bool,
     /// How a request writes `{incremental.*}`.
     pub format: CursorFormat,
-    /// The names of the query parameters that take the start and the end of the range, if no placeholder does (dlt's deprecated
-    /// `start_param` and `end_param`).
-    pub params: (Option<String>, Option<String>),
+    /// The query parameter that takes the start of the range, if no placeholder does (dlt's deprecated `start_param`).
+    pub start_param: Option<String>,
+    /// The query parameter that takes the end of the range, if no placeholder does (dlt's deprecated `end_param`).
+    pub end_param: Option<String>,
 }
 
 /// What happens to a record without a cursor (dlt's `on_cursor_value_missing`).
@@ -52,13 +53,13 @@ pub enum RowOrder {
     Desc,
 }
 
-/// The greatest lag that [`Cursor::less_lag`] subtracts. A time span of more seconds cannot be represented.
+/// The greatest lag that [`Cursor::minus_lag`] subtracts. A time span of more seconds cannot be represented.
 const MAX_LAG: i64 = i64::MAX / 1000;
 
 impl Cursor {
     /// Returns the cursor that lies the lag before this one, or after it if runs go backwards. A cursor from which the lag cannot be
     /// subtracted is returned as it is.
-    pub fn less_lag(self, incremental: &Incremental) -> Self {
+    pub fn minus_lag(self, incremental: &Incremental) -> Self {
         let lag = i64::try_from(incremental.lag).unwrap_or(MAX_LAG);
         let lag = if incremental.descending { -lag } else { lag };
         match self {
@@ -70,7 +71,7 @@ impl Cursor {
     }
 
     /// Returns the greater of the two cursors, or the lesser one if runs go backwards.
-    pub fn further(self, other: Option<Self>, incremental: &Incremental) -> Self {
+    pub fn furthest(self, other: Option<Self>, incremental: &Incremental) -> Self {
         match other {
             Some(other) if incremental.descending => self.min(other),
             Some(other) => self.max(other),

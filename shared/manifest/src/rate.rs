@@ -26,7 +26,7 @@ pub struct RateWindow {
 
 impl RateWindow {
     /// Returns whether requests are counted against the limit (a period above 10 seconds), and not sent at even intervals.
-    pub fn is_long(&self) -> bool {
+    pub fn is_counted(&self) -> bool {
         self.period > MAX_PACED_PERIOD
     }
 }
@@ -42,14 +42,15 @@ impl Rate {
     pub fn seconds(&self, requests: u64) -> Option<u64> {
         let seconds = |window: &RateWindow| requests as f64 * window.period.as_secs_f64() / f64::from(window.requests);
         // A counted limit delays no request until its number is used up.
-        let delaying = self.windows.iter().filter(|window| !window.is_long() || requests > u64::from(window.requests));
+        let delaying =
+            self.windows.iter().filter(|window| !window.is_counted() || requests > u64::from(window.requests));
         delaying.map(seconds).max_by(f64::total_cmp).map(|seconds| seconds.ceil() as u64)
     }
 
     /// Returns how much of the longest counted limit `requests` requests use, in percent. `None` if no limit is counted.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn quota_percent(&self, requests: u64) -> Option<f64> {
-        let longest = self.windows.iter().rfind(|window| window.is_long())?;
+        let longest = self.windows.iter().rfind(|window| window.is_counted())?;
         Some((requests as f64 / f64::from(longest.requests) * 1000.0).round() / 10.0)
     }
 }

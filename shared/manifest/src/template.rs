@@ -122,7 +122,7 @@ impl Template {
                 Piece::Placeholder(name) => {
                     let value =
                         bind(name).filter(|value| !value.is_null()).ok_or_else(|| format!("`{name}` has no value"))?;
-                    let text = plain(&value);
+                    let text = param_text(&value);
                     // A server takes a segment of dots for a step up, even if they are encoded.
                     if text.is_empty() || text == "." || text == ".." {
                         return Err(format!("`{name}` is `{text}`, which cannot stand in a path"));
@@ -181,7 +181,7 @@ impl Template {
                 for piece in pieces {
                     match piece {
                         Piece::Literal(literal) => filled.push_str(&literal),
-                        Piece::Placeholder(name) => filled.push_str(&plain(&bind(name)?)),
+                        Piece::Placeholder(name) => filled.push_str(&param_text(&bind(name)?)),
                     }
                 }
                 Some(Value::String(filled))
@@ -204,15 +204,15 @@ impl Template {
 impl std::fmt::Display for Template {
     /// Writes the template as the manifest does.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&plain(&self.0))
+        f.write_str(&param_text(&self.0))
     }
 }
 
 /// Writes a value as a query parameter holds it: a text without quotes, a list with commas.
-pub fn plain(value: &Value) -> String {
+pub fn param_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(elements) => elements.iter().map(plain).collect::<Vec<_>>().join(","),
+        Value::Array(elements) => elements.iter().map(param_text).collect::<Vec<_>>().join(","),
         scalar => scalar.to_string(),
     }
 }

@@ -1,7 +1,6 @@
 //! Reads a YAML or JSON document by the table of keys. Every value keeps its position, and every fault is collected.
 
 use std::cell::RefCell;
-use std::ops::RangeInclusive;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use serde_json::Value;
@@ -151,15 +150,19 @@ impl<'y> Node<'y> {
     pub(super) fn integer(&self) -> Option<u64> {
         let range = self.value_type.integer_range();
         debug_assert!(range.is_some(), "{}: not a whole number in the table of keys", self.path);
-        self.integer_within(range.unwrap_or(0..=u64::MAX))
+        let (min, max) = range.unwrap_or_default();
+        self.integer_within(min, max)
     }
 
-    /// Reads a whole number within `range`; any other value is a fault.
-    pub(super) fn integer_within(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    /// Reads a whole number from `min` to `max`, if that is given; any other value is a fault.
+    pub(super) fn integer_within(&self, min: u64, max: Option<u64>) -> Option<u64> {
         match self.yaml.data {
             YamlData::Value(Scalar::Integer(number)) => match u64::try_from(number) {
-                Ok(number) if range.contains(&number) => return Some(number),
-                _ => self.fault(format!("{number} is out of range: {} to {}", range.start(), range.end())),
+                Ok(number) if number >= min && max.is_none_or(|max| number <= max) => return Some(number),
+                _ => self.fault(match max {
+                    Some(max) => format!("{number} is out of range: {min} to {max}"),
+                    None => format!("{number} is out of range: at least {min}"),
+                }),
             },
             _ => self.fault(format!("must be a whole number, is {}", self.describe())),
         }

@@ -3,7 +3,7 @@
 use arrow_schema::DataType as ArrowType;
 use manifest::{Manifest, Resource, Transform};
 
-use crate::map::{self, own};
+use crate::map::{self, engine_columns};
 use crate::merge::{OBSERVED, REPLACES};
 
 /// The definition of one table.
@@ -20,7 +20,7 @@ pub struct TableDefinition {
     /// The levels of partitions, the outermost folder first.
     pub partitions: Vec<Partition>,
     /// Whether the table has further columns that are found in the records, because the manifest declares none.
-    pub open: bool,
+    pub has_inferred_columns: bool,
 }
 
 /// A column of a table.
@@ -44,13 +44,13 @@ pub struct Partition {
 }
 
 /// Returns every table of `manifest`, in the order of its resources. The table of a history follows the table that it belongs to.
-pub fn of(manifest: &Manifest) -> Vec<TableDefinition> {
-    let tables = |resource: &Resource| {
+pub fn tables(manifest: &Manifest) -> Vec<TableDefinition> {
+    let with_history = |resource: &Resource| {
         let table = resource_table(manifest, resource);
         let history = resource.history.then(|| history_table(&table));
         std::iter::once(table).chain(history)
     };
-    manifest.resources.iter().flat_map(tables).collect()
+    manifest.resources.iter().flat_map(with_history).collect()
 }
 
 /// Returns the table of a resource.
@@ -74,7 +74,7 @@ fn resource_table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
         key: resource.primary_key.clone(),
         columns: columns.collect(),
         partitions: levels.map(|level| Partition { name: level.name.clone(), transform: level.transform }).collect(),
-        open: resource.infer_columns,
+        has_inferred_columns: resource.infer_columns,
     }
 }
 
@@ -82,7 +82,7 @@ fn resource_table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
 fn history_table(table: &TableDefinition) -> TableDefinition {
     let mut history = table.clone();
     history.name.push_str("_history");
-    history.key.push(own::FINGERPRINT.to_owned());
+    history.key.push(engine_columns::FINGERPRINT.to_owned());
     history.key.push(REPLACES.to_owned());
     history.columns.push(Column {
         name: REPLACES.to_owned(),
@@ -99,11 +99,11 @@ fn describe_own_column(resource: &Resource, name: &str) -> &'static str {
         _ if resource.vanished.as_ref().is_some_and(|vanished| vanished.column == name) => {
             "UTC; since when complete readings have not had it; null while they do"
         }
-        own::SYNCED_AT => "UTC; when this version of the row was written",
-        own::FIRST_SEEN_AT => "UTC; when the row's key was first written",
-        own::FINGERPRINT => "hash of what the record says: equal means unchanged",
-        own::EXTRA => "JSON; what the record has and no column names",
-        own::ISSUES => "JSON; by column, what did not fit its type",
+        engine_columns::SYNCED_AT => "UTC; when this version of the row was written",
+        engine_columns::FIRST_SEEN_AT => "UTC; when the row's key was first written",
+        engine_columns::FINGERPRINT => "hash of what the record says: equal means unchanged",
+        engine_columns::EXTRA => "JSON; what the record has and no column names",
+        engine_columns::ISSUES => "JSON; by column, what did not fit its type",
         _ => "",
     }
 }

@@ -1,7 +1,7 @@
 //! The errors of this crate.
 
 use arrow_schema::ArrowError;
-use lake::{Kind, StoreError};
+use lake::{ErrorKind, StoreError};
 use manifest::{Fault, Faults};
 
 /// The reason why rows could not be stored or read.
@@ -39,7 +39,7 @@ impl Error {
 
     /// Whether another writer replaced the version that was read, so that the operation has to start again.
     pub(crate) fn is_changed(&self) -> bool {
-        matches!(self, Self::Store(StoreError { kind: Kind::Changed, .. }))
+        matches!(self, Self::Store(StoreError { kind: ErrorKind::Changed, .. }))
     }
 }
 

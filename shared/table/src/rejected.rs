@@ -13,7 +13,7 @@ use crate::map::Rejection;
 
 /// The rejected records of one resource.
 #[derive(Debug)]
-pub struct Rejected<'s> {
+pub struct RejectedRecords<'s> {
     store: &'s dyn Store,
     source: &'s str,
     /// The prefix of the keys of all rejected records, without the `/` at its end.
@@ -22,7 +22,7 @@ pub struct Rejected<'s> {
     stored_hashes: Option<HashSet<String>>,
 }
 
-impl<'s> Rejected<'s> {
+impl<'s> RejectedRecords<'s> {
     /// Creates the rejected records of `resource`, a resource of `source`. Nothing is read yet.
     pub fn new(store: &'s dyn Store, source: &'s str, resource: &str) -> Self {
         Self { store, source, prefix: format!("_rejected/{source}/{resource}"), stored_hashes: None }
@@ -109,13 +109,13 @@ mod tests {
     async fn a_record_is_stored_once_for_each_reason() {
         let store = Memory::default();
         let rejection = |reason: &str| Rejection { record: json!({"id": null, "n": 1}), reason: reason.into() };
-        let mut rejected = Rejected::new(&store, "test", "things");
+        let mut rejected = RejectedRecords::new(&store, "test", "things");
         let first = rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
         assert_eq!(first, Some(store.objects()[0].1.len() as u64));
         assert_eq!(rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T11:00:00Z")).await.unwrap(), None);
 
         // Another run, on another day.
-        let mut rejected = Rejected::new(&store, "test", "things");
+        let mut rejected = RejectedRecords::new(&store, "test", "things");
         assert_eq!(rejected.keep(&rejection("no key"), "GET /things", at("2026-11-22T10:00:00Z")).await.unwrap(), None);
         let other = rejected.keep(&rejection("no day"), "GET /things", at("2026-11-22T10:00:00Z")).await.unwrap();
         assert!(other.is_some());

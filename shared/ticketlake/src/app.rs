@@ -1,4 +1,4 @@
-//! What every function's `main` is: a Lambda function where there is a Lambda runtime, else a command line.
+//! A function: runs requests, and answers Lambda events.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -15,51 +15,29 @@ use serde_json::Value;
 use tracing::Instrument;
 
 use crate::aws::SecretsManager;
-use crate::cli;
-use crate::context::{Clients, ProgressListener, Silent};
+use crate::context::{Clients, ProgressListener, RunOptions, Silent};
 use crate::error::Error;
 use crate::options::Draft;
 use crate::report::Report;
 use crate::request::Request;
-use crate::run::{self, RunOptions};
+use crate::run;
 use crate::telemetry::{self, metrics};
 
-/// The time of a Lambda that is left for storing what was read: a full buffer's merge into S3 and the report.
-const RESERVE: Duration = Duration::from_secs(30);
+/// The time at the end of a Lambda invocation that is reserved for storing rows: merging a full buffer into S3, and the report.
+const STORING_TIME: Duration = Duration::from_secs(30);
 
-/// Threads for a directory's files and for names of hosts. The C library keeps what each thread has freed for that thread alone.
-const BLOCKING_THREADS: usize = 2;
-
-/// A function: what it reads, and what it shares between invocations.
+/// A function, with the values that its invocations share.
 #[derive(Debug)]
 pub struct App {
+    /// The resource that the function reads. `None` if each request names its resource.
     entity: Option<&'static str>,
     settings: Settings,
     clients: Clients,
-    /// Whether no event came yet.
-    cold: Cell<bool>,
+    /// Whether the next event is the first one.
+    is_cold: Cell<bool>,
 }
 
-/// Runs the function that reads `entity`; `None`: the resource that each request names.
-pub fn main(entity: Option<&'static str>) -> ExitCode {
-    let settings = Settings::from_env();
-    telemetry::init(&settings);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build();
-    let lambda = settings.in_lambda();
-    let app = App::new(entity, settings);
-    match runtime {
-        Ok(runtime) if lambda => runtime.block_on(app.serve()),
-        Ok(runtime) => runtime.block_on(cli::run(&app, std::env::args_os())),
-        Err(error) => {
-            let error = Error::Runtime(error.to_string());
-            tracing::error!("{error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-/// What a process shares between its runs: the network, and the keys of `settings`.
+/// Creates the values that all runs of a process share, as `settings` say.
 pub fn clients(settings: Settings) -> Clients {
     let aws = Arc::new(Aws::default());
     let store = settings.get("SECRET_ID").map(|id| {
@@ -71,12 +49,12 @@ pub fn clients(settings: Settings) -> Clients {
 }
 
 impl App {
-    /// The function that reads `entity`, as `settings` say.
+    /// Creates the function that reads `entity`, as `settings` say.
     pub fn new(entity: Option<&'static str>, settings: Settings) -> Self {
-        Self { entity, clients: clients(settings.clone()), settings, cold: Cell::new(true) }
+        Self { entity, clients: clients(settings.clone()), settings, is_cold: Cell::new(true) }
     }
 
-    /// Carries out a request, from its draft on.
+    /// Checks and runs a request.
     pub async fn run(
         &self,
         draft: &Draft,
@@ -85,15 +63,15 @@ impl App {
     ) -> (Report, Option<Error>) {
         match Request::check(draft, self.entity, &self.settings) {
             Ok(request) => {
-                tracing::info!(request = request.to_event().to_string(), lake = %request.lake, "the run begins");
+                tracing::info!(request = request.to_event().to_string(), lake = %request.lake, "the run starts");
                 run::run(&self.clients, &request, RunOptions { store: None, deadline, listener }).await
             }
-            Err(faults) => self.refused(faults),
+            Err(faults) => self.invalid_request(faults),
         }
     }
 
     /// Answers Lambda events until the environment is shut down.
-    async fn serve(&self) -> ExitCode {
+    pub(crate) async fn serve(&self) -> ExitCode {
         let handler = service_fn(async |event: LambdaEvent<Value>| self.handle(event).await);
         match lambda_runtime::run(handler).await {
             Ok(()) => ExitCode::SUCCESS,
@@ -104,9 +82,9 @@ impl App {
         }
     }
 
-    /// Answers one event. A run that an error ended is a failed invocation, so that retries and alarms see it; what it did is logged.
+    /// Answers one event. An error makes the invocation fail, so that retries and alarms see it. The report is logged in any case.
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Report, Error> {
-        let span = telemetry::invocation(&event.context, self.cold.replace(false));
+        let span = telemetry::invocation(&event.context, self.is_cold.replace(false));
         let deadline = reading_deadline(event.context.deadline(), SystemTime::now());
         let (report, error) = self.event(&event.payload, deadline).instrument(span.clone()).await;
         let _entered = span.enter();
@@ -118,15 +96,16 @@ impl App {
         error.map_or(Ok(report), Err)
     }
 
+    /// Runs the request of an event.
     async fn event(&self, event: &Value, deadline: Option<Instant>) -> (Report, Option<Error>) {
         match Draft::from_event(event) {
             Ok(draft) => self.run(&draft, deadline, &Silent).await,
-            Err(faults) => self.refused(faults),
+            Err(faults) => self.invalid_request(faults),
         }
     }
 
-    /// The report of what is no request.
-    fn refused(&self, faults: Faults) -> (Report, Option<Error>) {
+    /// Returns the report of an event that is not a valid request.
+    fn invalid_request(&self, faults: Faults) -> (Report, Option<Error>) {
         let error = Error::from(faults);
         let source = self.settings.get("SOURCE").unwrap_or_default().to_owned();
         let resource = self.entity.unwrap_or_default().to_owned();
@@ -134,11 +113,11 @@ impl App {
     }
 }
 
-/// When reading must end in an invocation that ends at `deadline`. A deadline that lies in the past is none: `cargo lambda watch` gives
-/// 600,000 ms after 1970.
+/// Returns the time when reading must end in an invocation that ends at `deadline`. `None` for a deadline in the past: that of
+/// `cargo lambda watch` is 600,000 ms after 1970.
 fn reading_deadline(deadline: SystemTime, now: SystemTime) -> Option<Instant> {
     let left = deadline.duration_since(now).ok()?;
-    Some((now + left.saturating_sub(RESERVE.min(left / 3))).into())
+    Some((now + left.saturating_sub(STORING_TIME.min(left / 3))).into())
 }
 
 #[cfg(test)]
@@ -146,13 +125,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_in_the_past_means_none() {
+    fn a_deadline_in_the_past_is_ignored() {
         let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(600_000);
         assert_eq!(reading_deadline(deadline, SystemTime::now()), None);
     }
 
     #[test]
-    fn time_is_kept_for_storing() {
+    fn time_is_reserved_for_storing() {
         let now = SystemTime::now();
         let after = |seconds: u64| Instant::from(now + Duration::from_secs(seconds));
         let until = |seconds: u64| reading_deadline(now + Duration::from_secs(seconds), now);

@@ -9,7 +9,7 @@ use client::secret::SecretStore;
 use lake::Aws;
 use tokio::sync::OnceCell;
 
-/// One secret in AWS Secrets Manager. The client is made when the secret is first read.
+/// A secret in AWS Secrets Manager. The client is created when the secret is first read.
 #[derive(Debug)]
 pub struct SecretsManager {
     id: String,
@@ -18,7 +18,7 @@ pub struct SecretsManager {
 }
 
 impl SecretsManager {
-    /// The secret with this name or ARN.
+    /// Creates the store of the secret with this name or ARN. Nothing is read yet.
     pub fn new(id: &str, aws: Arc<Aws>) -> Self {
         Self { id: id.to_owned(), aws, client: OnceCell::new() }
     }

@@ -1,4 +1,4 @@
-//! The command line: the same request as a Lambda event, the report on standard output, its exit code.
+//! The command line. It takes the same options as a Lambda event, and prints the report on standard output.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,10 +14,10 @@ use crate::error::Error;
 use crate::options::{Draft, Given, OPTIONS, OptionKind, RequestOption, flag_name};
 use crate::report::Report;
 
-/// The command line's options, from those of a request.
+/// Returns the command line with the options of a request.
 fn command() -> Command {
-    let about = "Reads one entity of a ticketing API into a lake, completely, each record once";
-    let exit_codes = "Prints one JSON report. Exit code: 0 complete, 2 bad request or configuration, 3 partial, 4 incomplete, 5 secret or auth, 1 any other.";
+    let about = "Reads a resource of a ticketing API completely, and stores each record once in a lake";
+    let exit_codes = "Prints one JSON report. Exit code: 0 complete, 1 other error, 2 wrong request or configuration, 3 partial, 4 incomplete, 5 secret or key.";
     Command::new("ticketlake")
         .version(env!("CARGO_PKG_VERSION"))
         .about(about)
@@ -25,12 +25,11 @@ fn command() -> Command {
         .args(OPTIONS.iter().map(argument))
 }
 
+/// Returns the flag of an option.
 fn argument(option: &RequestOption) -> Arg {
     let mut help = option.help.to_owned();
-    if let OptionKind::Number(range) = &option.kind
-        && *range.end() != u64::MAX
-    {
-        help = format!("{help} ({} to {})", range.start(), range.end());
+    if let OptionKind::Number { min, max: Some(max) } = &option.kind {
+        help = format!("{help} ({min} to {max})");
     }
     if let Some(variable) = option.variable {
         help = format!("{help} (env: {variable})");
@@ -38,7 +37,7 @@ fn argument(option: &RequestOption) -> Arg {
     let argument = Arg::new(option.name).long(flag_name(option)).help(help);
     match option.kind {
         OptionKind::Flag => argument.action(ArgAction::SetTrue),
-        OptionKind::Text | OptionKind::Number(_) => argument.value_name(option.value_name),
+        OptionKind::Text | OptionKind::Number { .. } => argument.value_name(option.value_name),
         OptionKind::List => argument.value_name(option.value_name).action(ArgAction::Append),
         OptionKind::Params => {
             argument.value_name(option.value_name).action(ArgAction::Append).value_parser(name_and_value)
@@ -46,18 +45,19 @@ fn argument(option: &RequestOption) -> Arg {
     }
 }
 
+/// Splits `NAME=VALUE`.
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// The request that the command line gives.
+/// Returns the request of a command line.
 fn draft(arguments: &ArgMatches) -> Draft {
     let mut draft = Draft::default();
     for option in OPTIONS {
         let name = option.name;
         let given = match option.kind {
-            OptionKind::Text | OptionKind::Number(_) => arguments.get_one::<String>(name).cloned().map(Given::Text),
+            OptionKind::Text | OptionKind::Number { .. } => arguments.get_one::<String>(name).cloned().map(Given::Text),
             OptionKind::Flag => Some(Given::Flag(arguments.get_flag(name))),
             OptionKind::List => arguments.get_many::<String>(name).map(|texts| Given::List(texts.cloned().collect())),
             OptionKind::Params => {
@@ -71,11 +71,11 @@ fn draft(arguments: &ArgMatches) -> Draft {
     draft
 }
 
-/// Reads the command line `arguments`, of which the first is the program's name.
+/// Reads the command line `arguments`, of which the first is the name of the program.
 ///
 /// # Errors
 ///
-/// What is wrong with it; also when it asks for help or for the version.
+/// What is wrong with it. Also a request for help or for the version is an error here.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Draft, clap::Error> {
     command().try_get_matches_from(arguments).map(|matches| draft(&matches))
 }
@@ -117,7 +117,7 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
     }
 }
 
-/// The lines that say why a run is not complete.
+/// Returns the lines that say why a run is not complete.
 pub(crate) fn shortfalls(report: &Report) -> String {
     let mut lines = Vec::new();
     if let Some(reason) = &report.stopped {
@@ -135,7 +135,7 @@ pub(crate) fn shortfalls(report: &Report) -> String {
     lines.concat()
 }
 
-/// A progress bar on standard error, where that is a terminal.
+/// A progress bar on standard error. It is hidden if that is not a terminal.
 #[derive(Debug)]
 struct Bar(ProgressBar);
 
@@ -167,7 +167,7 @@ mod tests {
     use crate::request::Request;
 
     #[test]
-    fn a_command_line_asks_for_what_an_event_asks_for() {
+    fn a_command_line_makes_the_same_request_as_an_event() {
         command().debug_assert();
         let line = ["sales", "--source", "see_tickets", "--lake", "lake", "--from", "2026-01-01", "--param", "a=b"];
         let arguments = command().try_get_matches_from(line).unwrap();

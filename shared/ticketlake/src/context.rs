@@ -1,4 +1,4 @@
-//! What all stages of a run share.
+//! The values that all stages of a run share.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use manifest::{Manifest, Resource, Settings, nearest};
 use crate::error::Error;
 use crate::request::Request;
 
-/// What every run of a process shares.
+/// The values that all runs of a process share.
 #[derive(Debug)]
 pub struct Clients {
     /// Sends requests to the APIs.
     pub transport: Arc<dyn Transport>,
     /// The AWS configuration, for S3.
     pub aws: Arc<Aws>,
-    /// The APIs' keys.
+    /// The keys of the APIs.
     pub secrets: Secrets,
-    /// The process's environment: what a source's users set.
+    /// The environment variables of the process.
     pub settings: Settings,
-    /// The clock that everything that is stored or decided by the time asks.
+    /// The clock for everything that depends on the time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Listens to how far a run has come: a progress bar.
+/// Receives the progress of a run, for example to show a progress bar.
 pub trait ProgressListener: std::fmt::Debug {
-    /// After each page: the records so far, and those of the page's query where the API says how many there are.
+    /// Is called after each page with the number of records received so far, and with the total of the page's query if the API gives one.
     fn page_read(&self, received: u64, total: Option<u64>);
 }
 
-/// A listener that does nothing.
+/// A listener that ignores the progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -40,37 +40,48 @@ impl ProgressListener for Silent {
     fn page_read(&self, _received: u64, _total: Option<u64>) {}
 }
 
-/// What all stages of the run of one resource share.
+/// The options of a run that are not part of its request.
+#[derive(Clone, Debug)]
+pub struct RunOptions<'r> {
+    /// The store to write to. `None` for the one that the request names; tests use their own.
+    pub store: Option<Arc<dyn Store>>,
+    /// The time when reading must end, so that the rows can still be stored.
+    pub deadline: Option<Instant>,
+    /// The listener to the progress.
+    pub listener: &'r dyn ProgressListener,
+}
+
+/// The values that all stages of the run of one resource share.
 #[derive(Clone, Copy, Debug)]
 pub struct RunContext<'c> {
-    /// What the process shares.
+    /// The values that all runs of the process share.
     pub clients: &'c Clients,
-    /// The lake.
+    /// The store of the lake.
     pub store: &'c dyn Store,
-    /// The source.
+    /// The manifest of the source.
     pub manifest: &'c Manifest,
     /// The resource that is read.
     pub resource: &'c Resource,
-    /// The request, with names in its `params` looked up.
+    /// The request, with ids in place of names in its `params`.
     pub request: &'c Request,
-    /// When reading must end, so that what was read can still be stored.
+    /// The time when reading must end, so that the rows can still be stored.
     pub deadline: Option<Instant>,
-    /// Listens to how far the run has come.
+    /// The listener to the progress.
     pub listener: &'c dyn ProgressListener,
 }
 
 impl<'c> RunContext<'c> {
-    /// The time now.
+    /// Returns the present time.
     pub fn now(&self) -> Instant {
         self.clients.clock.now()
     }
 
-    /// The clock.
+    /// Returns the clock.
     pub fn clock(&self) -> &'c dyn Clock {
         self.clients.clock.as_ref()
     }
 
-    /// What the run may use of the API.
+    /// Returns the limits of the run's requests.
     pub fn budget(&self) -> Budget {
         Budget {
             max_requests: self.request.max_requests,
@@ -82,11 +93,11 @@ impl<'c> RunContext<'c> {
     }
 }
 
-/// The resource of `manifest` called `name`.
+/// Returns the resource of `manifest` with the name `name`.
 ///
 /// # Errors
 ///
-/// One that names the resources that there are.
+/// A fault with the names of all resources, if there is none with this name.
 pub fn resource<'m>(manifest: &'m Manifest, name: &str) -> Result<&'m Resource, Error> {
     manifest.resource(name).ok_or_else(|| {
         let names: Vec<&str> = manifest.resources.iter().map(|resource| resource.name.as_str()).collect();

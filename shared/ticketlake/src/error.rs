@@ -1,37 +1,37 @@
-//! What can end a run, by meaning: each error says who has to act and whether trying again can help.
+//! The errors that end a run. Each says who has to act, and whether a retry can help.
 
 use client::error::chain;
-use lake::{Kind, StoreError};
+use lake::{ErrorKind, StoreError};
 use manifest::{Fault, Faults};
 
-/// Why a run ended without a result.
+/// The error that ended a run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request, the settings or the manifest are wrong; nothing was sent.
     #[error("{0}")]
     Configuration(Faults),
-    /// The API could not be read, or its key could not be had.
+    /// The API could not be read, or its key could not be obtained.
     #[error(transparent)]
     Client(client::Error),
     /// The lake could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A stored part is damaged, or rows could not be laid out as one.
+    /// A stored part is damaged, or rows could not be encoded as a part.
     #[error(transparent)]
     Table(table::Error),
-    /// The process could not do its own part: start its runtime, or print its report.
+    /// The process could not start its runtime or print its report.
     #[error("{0}")]
     Runtime(String),
 }
 
 impl Error {
-    /// A configuration error of one fault.
+    /// Returns a configuration error with one fault.
     pub fn configuration(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Configuration(Fault::new(place, message).into())
     }
 
-    /// A stable name, for Lambda's `errorType`, Step Functions' `ErrorEquals` and the report. `Quota`, `Unavailable` and `Store` may
-    /// pass by themselves; the others need somebody to act.
+    /// Returns a stable name, for Lambda's `errorType`, Step Functions' `ErrorEquals` and the report. A retry may help with `Quota`,
+    /// `Unavailable` and `Store`. Somebody has to act on the others.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Configuration(_) | Self::Table(table::Error::Configuration(_)) => "Config",
@@ -45,23 +45,25 @@ impl Error {
                 client::Error::Quota(_) => "Store",
                 client::Error::Setup(_) => "Runtime",
             },
-            Self::Store(StoreError { kind: Kind::Unreadable, .. }) | Self::Table(table::Error::Part { .. }) => "Part",
+            Self::Store(StoreError { kind: ErrorKind::Unreadable, .. }) | Self::Table(table::Error::Part { .. }) => {
+                "Part"
+            }
             Self::Store(_) | Self::Table(table::Error::Store(_)) => "Store",
             Self::Table(table::Error::Internal(_)) | Self::Runtime(_) => "Runtime",
         }
     }
 
-    /// Whether the same request may succeed later with nothing changed.
-    pub fn retryable(&self) -> bool {
+    /// Returns whether the same request may succeed later without a change.
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Client(client::Error::Throttled { .. }) => true,
             Self::Client(client::Error::Api { retryable, .. }) => *retryable,
-            Self::Store(error) | Self::Table(table::Error::Store(error)) => error.retryable(),
+            Self::Store(error) | Self::Table(table::Error::Store(error)) => error.is_retryable(),
             _ => false,
         }
     }
 
-    /// The command line's exit code: 2 for the request or configuration, 5 for the secret or key, 1 for any other.
+    /// Returns the exit code of the command line: 2 for the request or configuration, 5 for the secret or key, 1 for any other error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) | Self::Table(table::Error::Configuration(_)) => 2,
@@ -100,18 +102,18 @@ impl From<client::Error> for Error {
 }
 
 impl From<Error> for lambda_runtime::Diagnostic {
-    /// `errorType` is [`Error::kind`]; the message holds the whole chain of causes.
+    /// Converts the error: `errorType` is [`Error::kind`], and the message has all causes.
     fn from(error: Error) -> Self {
         Self { error_type: error.kind().into(), error_message: chain(&error) }
     }
 }
 
-/// Why a stage stopped: an error, or a limit that the next run does not have.
+/// The reason why a stage stopped: an error, or a limit of this run.
 #[derive(Debug)]
 pub enum Stop {
-    /// The run is out of requests, time or quota: what was read is good, the rest remains.
+    /// The run has used up its requests, time or quota. The records read so far are valid, and the next run reads the rest.
     Limit(String),
-    /// Something is wrong.
+    /// An error occurred.
     Error(Error),
 }
 

@@ -1,6 +1,6 @@
-//! What reading one query showed, and what that proves.
+//! The evidence of one query: what reading it observed, and the verdict whether it is complete.
 //!
-//! No I/O and no clock: [`Evidence::verdict`] is a function of what was received.
+//! There is no I/O and no clock here: [`Evidence::verdict`] is a pure function.
 
 use std::collections::HashSet;
 
@@ -9,58 +9,60 @@ use manifest::Cursor;
 
 use crate::state::QueryProgress;
 
-/// What one page of a query brought, as the table sees it.
+/// The records of one page, as they were mapped for the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageRecords {
     /// The hashes of the records' keys.
     pub keys: Vec<u64>,
-    /// The records that no key tells apart: rejected and excluded ones, and those that became several rows.
+    /// The number of records without a key of their own: rejected and excluded ones, and those that became several rows.
     pub unkeyed: u64,
-    /// The furthest cursor.
+    /// The furthest cursor of the records.
     pub newest: Option<Cursor>,
 }
 
-/// What reading one query showed so far.
+/// What reading one query has observed so far.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
+    /// The hashes of the distinct keys received.
     keys: HashSet<u64>,
+    /// The number of records without a key of their own.
     unkeyed: u64,
-    /// The distinct records that an earlier run read before the first page of this one.
+    /// The number of distinct records that an earlier run received before the first page of this run.
     before: u64,
-    /// The records that the API says the query has, by its last page.
+    /// The total of the query on its last page.
     total: Option<u64>,
-    /// Whether the total fell from one page to the next.
+    /// Whether the total decreased from one page to the next.
     shrank: bool,
-    /// The furthest cursor of its records.
+    /// The furthest cursor of the records.
     newest: Option<Cursor>,
 }
 
-/// What is known of a query that was read.
+/// Whether a query is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every record that the API says there is was received, or the API gives no total and the query was read to its end.
+    /// The number of distinct records is the total, or the API gives no total and the query was read to its end.
     Complete,
-    /// Records are missing by the API's own numbers, for this reason: reading again can help.
+    /// The number of distinct records is less than the total, for this reason. Another read can help.
     Short(&'static str),
-    /// The API does not give all of the query's records.
+    /// The query has more records than the API serves for one query.
     TooDeep,
-    /// The query ended before its end, for this reason.
+    /// Reading stopped before the end of the query, for this reason.
     Stopped(String),
 }
 
 impl Evidence {
-    /// The evidence of a query that an earlier run read in part. A record that comes in front of the page where it stopped makes another one
-    /// arrive in both runs, and count twice: at most as many as were added since, which a reading does not promise to have.
+    /// Returns the evidence of a query that is resumed from `progress`. If a record is added before the page where the earlier run stopped,
+    /// another record is received by both runs and counted twice. That can hide the absence of a record that was added since the start.
     pub fn resumed(progress: &QueryProgress) -> Self {
         Self { before: progress.before, total: progress.total, newest: progress.newest, ..Self::default() }
     }
 
-    /// What a later run needs to go on with the page at `position`, the next to be added.
+    /// Returns the progress from which a later run resumes at `position`, the position of the next page.
     pub fn progress_at(&self, position: Position) -> QueryProgress {
         QueryProgress { position, before: self.distinct(), total: self.total, newest: self.newest }
     }
 
-    /// Adds a page: what it says of the query's total, and its records. `newest` is the furthest of two cursors.
+    /// Adds the total and the records of a page. `newest` returns the furthest of two cursors.
     pub fn add_page(
         &mut self,
         total: Option<u64>,
@@ -76,50 +78,50 @@ impl Evidence {
         }
     }
 
-    /// The distinct records received.
+    /// Returns the number of distinct records received.
     pub fn distinct(&self) -> u64 {
         self.before + self.keys.len() as u64 + self.unkeyed
     }
 
-    /// The records that the API says the query has, by its last page.
+    /// Returns the total on the last page.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// The furthest cursor of its records.
+    /// Returns the furthest cursor of the records.
     pub fn newest(&self) -> Option<Cursor> {
         self.newest
     }
 
-    /// Whether every record that the API says there is was received.
+    /// Returns whether the number of distinct records is the total.
     ///
-    /// A record that is removed while the query is read moves those behind it forward, the first of the next page onto a page that was
-    /// read: it is missing, and the total is one less, so that the numbers are equal all the same. One that is added only makes the
-    /// numbers differ.
+    /// If a record is removed during the read, the first record of the next page moves to a page that was read already. It is missed, and
+    /// the total is one less, so that both numbers are equal. The query is therefore not complete if the total decreased. If a record is
+    /// added, the numbers differ.
     fn is_complete(&self) -> bool {
         !self.shrank && self.total.is_none_or(|total| self.distinct() >= total)
     }
 
-    /// What is known of the query, which ended with `end`.
+    /// Returns the verdict on the query, which ended with `end`.
     pub fn verdict(&self, end: &End) -> Verdict {
         match end {
             End::Reached if self.is_complete() => Verdict::Complete,
             End::Reached => Verdict::Short(self.shortfall_reason()),
-            // The total counts the records on the other side of the range's edge too.
+            // The total includes the records outside of the range.
             End::LeftRange => Verdict::Complete,
             End::TooDeep => Verdict::TooDeep,
-            // Stopped, and yet all that the API says it has.
+            // Reading stopped, but all records were received by then.
             End::Stopped(_) if self.is_complete() && self.total.is_some() => Verdict::Complete,
             End::Stopped(reason) => Verdict::Stopped(reason.clone()),
         }
     }
 
-    /// Why records are missing.
+    /// Returns the reason why records are missing.
     fn shortfall_reason(&self) -> &'static str {
         if self.shrank {
-            "records were removed while it was read, each time: those behind them may have been passed over"
+            "records were removed in every read, so that others may have been skipped"
         } else {
-            "every reading gave fewer records than the API says it has"
+            "received fewer records than the total in every read"
         }
     }
 }
@@ -142,8 +144,8 @@ mod tests {
     #[test]
     fn verdicts() {
         let stopped = || End::Stopped("no cursor".into());
-        let short = "every reading gave fewer records than the API says it has";
-        let shrank = "records were removed while it was read, each time: those behind them may have been passed over";
+        let short = "received fewer records than the total in every read";
+        let shrank = "records were removed in every read, so that others may have been skipped";
         for (pages, end, verdict) in [
             (vec![(Some(3), &[1, 2][..]), (Some(3), &[3][..])], End::Reached, Verdict::Complete),
             (vec![(Some(3), &[1, 2][..]), (Some(3), &[2][..])], End::Reached, Verdict::Short(short)),
@@ -159,7 +161,7 @@ mod tests {
     }
 
     proptest! {
-        /// Repeats never make up for a record that is missing.
+        /// Repeated records do not replace a missing one.
         #[test]
         fn only_distinct_keys_count(keys in prop::collection::vec(0_u64..30, 0..60), total in 0_u64..40) {
             let distinct: HashSet<u64> = keys.iter().copied().collect();

@@ -31,6 +31,7 @@ pub mod app;
 pub mod aws;
 mod cli;
 pub mod context;
+pub mod entry;
 pub mod error;
 pub mod evidence;
 pub mod ingest;

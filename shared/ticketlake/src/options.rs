@@ -1,42 +1,46 @@
-//! The options of a request, each declared once: the fields of an event, the flags of the command line, the variables that stand in for
-//! them, and the documentation come from [`OPTIONS`].
+//! The options of a request. [`OPTIONS`] declares each once: the fields of an event, the flags of the command line, the environment
+//! variables and the documentation follow from it.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Fault, Faults, Settings, nearest};
 use serde_json::{Map, Value};
 
 /// An option of a request.
 #[derive(Debug)]
 pub struct RequestOption {
-    /// The name in an event; on the command line with `-` for `_`.
+    /// The name in an event. On the command line, `-` replaces `_`.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: OptionKind,
-    /// Whether an event may have it. What an event may not have is the deployment's, not the caller's.
+    /// Whether an event may have the option. The others belong to the deployment, and not to the caller.
     pub in_event: bool,
-    /// The environment variable that stands in for it where it is absent.
+    /// The environment variable that is used if the option is absent.
     pub variable: Option<&'static str>,
-    /// The placeholder of its value in the help of the command line.
+    /// The placeholder of the value in the help of the command line.
     pub value_name: &'static str,
-    /// What it means, in one sentence.
+    /// The meaning, in one sentence.
     pub help: &'static str,
 }
 
-/// What an option takes.
+/// The kind of an option's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// A text.
     Text,
-    /// A whole number within a range.
-    Number(RangeInclusive<u64>),
-    /// Given or not.
+    /// A whole number.
+    Number {
+        /// The least value allowed.
+        min: u64,
+        /// The greatest value allowed. `None` if there is none.
+        max: Option<u64>,
+    },
+    /// True or false.
     Flag,
-    /// Names with values, `--param NAME=VALUE` on the command line.
+    /// Names with values: `--param NAME=VALUE` on the command line.
     Params,
-    /// Several texts: the flag repeated, or the variable with commas.
+    /// Several texts: the flag may be repeated, and the variable has commas between them.
     List,
 }
 
@@ -56,7 +60,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "NAME",
-        help: "The resource, for the function `resource`: a name, several with commas, or `all`",
+        help: "The resource, for the function `resource`: a name, several with commas between them, or `all`",
     },
     RequestOption {
         name: "lake",
@@ -64,7 +68,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: false,
         variable: Some("LAKE"),
         value_name: "DIR|s3://BUCKET/PREFIX",
-        help: "Where the lake lies: a directory or s3://BUCKET/PREFIX",
+        help: "The location of the lake: a directory or s3://BUCKET/PREFIX",
     },
     RequestOption {
         name: "from",
@@ -72,7 +76,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "DATE|RFC3339",
-        help: "The first day or instant, instead of the watermark",
+        help: "The first day or instant to read, instead of the watermark",
     },
     RequestOption {
         name: "to",
@@ -80,7 +84,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "DATE|RFC3339",
-        help: "The last day or instant",
+        help: "The last day or instant to read",
     },
     RequestOption {
         name: "full",
@@ -88,7 +92,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "",
-        help: "Read everything, whatever the watermark",
+        help: "Reads everything, and ignores the watermark",
     },
     RequestOption {
         name: "params",
@@ -96,7 +100,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "NAME=VALUE",
-        help: "A condition that the resource accepts; may be given several times",
+        help: "A condition of the resource; can be repeated",
     },
     RequestOption {
         name: "format",
@@ -104,63 +108,63 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: Some("FORMAT"),
         value_name: "FORMAT",
-        help: "How parts are written: parquet, the default, or json",
+        help: "The format of new parts: parquet (default) or json",
     },
     RequestOption {
         name: "max_requests",
-        kind: OptionKind::Number(1..=u64::MAX),
+        kind: OptionKind::Number { min: 1, max: None },
         in_event: true,
         variable: Some("MAX_REQUESTS"),
         value_name: "N",
-        help: "End as `partial` after so many requests, retries included",
+        help: "The greatest number of requests, retries included; then the run ends as `partial`",
     },
     RequestOption {
         name: "max_seconds",
-        kind: OptionKind::Number(1..=604_800),
+        kind: OptionKind::Number { min: 1, max: Some(604_800) },
         in_event: true,
         variable: Some("MAX_SECONDS"),
         value_name: "SECONDS",
-        help: "End as `partial` after asking the API for so long; what was read by then is stored after it",
+        help: "The greatest number of seconds for reading; then the rows are stored and the run ends as `partial`",
     },
     RequestOption {
         name: "initial_days",
-        kind: OptionKind::Number(1..=365),
+        kind: OptionKind::Number { min: 1, max: Some(365) },
         in_event: true,
         variable: Some("INITIAL_DAYS"),
         value_name: "N",
-        help: "Where a resource without a watermark begins: so many days ago; without it, everything is read",
+        help: "The number of days before now from which a resource without a watermark is read; everything by default",
     },
     RequestOption {
         name: "retention_days",
-        kind: OptionKind::Number(0..=36_500),
+        kind: OptionKind::Number { min: 0, max: Some(36_500) },
         in_event: true,
         variable: Some("RETENTION_DAYS"),
         value_name: "N",
-        help: "Days that a record is kept after it is past; 0, the default, keeps it for good",
+        help: "The number of days that a row is kept after it is past; 0 (default) keeps all rows",
     },
     RequestOption {
         name: "page_size",
-        kind: OptionKind::Number(1..=1_000_000),
+        kind: OptionKind::Number { min: 1, max: Some(1_000_000) },
         in_event: true,
         variable: Some("PAGE_SIZE"),
         value_name: "N",
-        help: "Records asked for in one page, up to the API's largest page, which is the default",
+        help: "The number of records on a page; the greatest number that the API allows by default",
     },
     RequestOption {
         name: "request_timeout",
-        kind: OptionKind::Number(1..=300),
+        kind: OptionKind::Number { min: 1, max: Some(300) },
         in_event: true,
         variable: Some("REQUEST_TIMEOUT"),
         value_name: "SECONDS",
-        help: "How long one request may take; 60 seconds by default",
+        help: "The timeout of one request in seconds; 60 by default",
     },
     RequestOption {
         name: "attempts",
-        kind: OptionKind::Number(1..=10),
+        kind: OptionKind::Number { min: 1, max: Some(10) },
         in_event: true,
         variable: Some("ATTEMPTS"),
         value_name: "N",
-        help: "Requests sent for one page before it is given up; 5 by default",
+        help: "The greatest number of requests for one page, the first included; 5 by default",
     },
     RequestOption {
         name: "sources",
@@ -168,7 +172,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: false,
         variable: Some("SOURCES"),
         value_name: "FILE|s3://BUCKET/KEY",
-        help: "A manifest of your own; may be given several times",
+        help: "A manifest file; can be repeated",
     },
     RequestOption {
         name: "base_url",
@@ -176,7 +180,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: false,
         variable: Some("<SOURCE>_BASE_URL"),
         value_name: "URL",
-        help: "Where the API is reached instead of the manifest's base_url",
+        help: "The URL of the API, instead of the manifest's base_url",
     },
     RequestOption {
         name: "check",
@@ -184,7 +188,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: false,
         variable: None,
         value_name: "",
-        help: "Validate and print the plan; read no data",
+        help: "Validates the request and prints the plan; stores nothing",
     },
     RequestOption {
         name: "replay_rejected",
@@ -192,16 +196,16 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "",
-        help: "Read no API: store those of the rejected records that fit the present manifest",
+        help: "Sends no requests; stores those rejected records that fit the present manifest",
     },
 ];
 
-/// The option called `name`.
+/// Returns the option with the name `name`.
 pub fn find(name: &str) -> Option<&'static RequestOption> {
     OPTIONS.iter().find(|option| option.name == name)
 }
 
-/// The value of an option as it was given, not yet checked.
+/// The value of an option before it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     /// A text, or a number as a text.
@@ -214,13 +218,13 @@ pub enum Given {
     List(Vec<String>),
 }
 
-/// A request as it was given: the options that an event or a command line has, not yet checked.
+/// A request before it is checked: the options of an event or a command line.
 #[derive(Clone, Debug, Default)]
 pub struct Draft(BTreeMap<&'static str, Given>);
 
 impl Draft {
-    /// A draft with these options, as texts. A name that no option has is left out.
-    pub fn of<'t>(options: impl IntoIterator<Item = (&'t str, &'t str)>) -> Self {
+    /// Creates a draft from the names and texts of options. Unknown names are ignored.
+    pub fn new<'t>(options: impl IntoIterator<Item = (&'t str, &'t str)>) -> Self {
         let mut draft = Self::default();
         for (name, text) in options {
             draft.set(name, Given::Text(text.to_owned()));
@@ -228,21 +232,21 @@ impl Draft {
         draft
     }
 
-    /// Sets the option `name`.
+    /// Sets the option `name`. An unknown name is ignored.
     pub fn set(&mut self, name: &str, value: Given) {
         if let Some(option) = find(name) {
             self.0.insert(option.name, value);
         }
     }
 
-    /// The same draft with a flag set.
+    /// Sets a flag.
     #[must_use]
     pub fn with_flag(mut self, name: &str) -> Self {
         self.set(name, Given::Flag(true));
         self
     }
 
-    /// The same draft with a condition on the resource.
+    /// Adds a condition.
     #[must_use]
     pub fn with_param(mut self, name: &str, value: &str) -> Self {
         let mut params = self.params();
@@ -251,11 +255,11 @@ impl Draft {
         self
     }
 
-    /// Reads a Lambda event. Null, an empty object and an EventBridge envelope ask for what the environment says.
+    /// Reads a Lambda event. Null, an empty object and an EventBridge envelope set no option.
     ///
     /// # Errors
     ///
-    /// Every unknown field and every wrong type.
+    /// A fault for each unknown field and each value of a wrong type.
     pub fn from_event(event: &Value) -> Result<Self, Faults> {
         let members = match event {
             Value::Null => return Ok(Self::default()),
@@ -283,7 +287,7 @@ impl Draft {
         if faults.is_empty() { Ok(draft) } else { Err(Faults(faults)) }
     }
 
-    /// The text of the option `name`: as given, else its variable's.
+    /// Returns the text of the option `name`, or that of its variable.
     pub(crate) fn text(&self, name: &str, settings: &Settings) -> Option<String> {
         match self.0.get(name) {
             Some(Given::Text(text)) => Some(text.clone()),
@@ -291,12 +295,12 @@ impl Draft {
         }
     }
 
-    /// Whether the flag `name` is given.
+    /// Returns whether the flag `name` is set.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.0.get(name) == Some(&Given::Flag(true))
     }
 
-    /// The conditions on the resource.
+    /// Returns the conditions (`params`).
     pub(crate) fn params(&self) -> BTreeMap<String, String> {
         match self.0.get("params") {
             Some(Given::Params(params)) => params.clone(),
@@ -304,7 +308,7 @@ impl Draft {
         }
     }
 
-    /// The texts of the option `name`: as given, else its variable's, with commas.
+    /// Returns the texts of the option `name`, or those of its variable.
     pub(crate) fn list(&self, name: &str, settings: &Settings) -> Vec<String> {
         match self.0.get(name) {
             Some(Given::List(texts)) if !texts.is_empty() => texts.clone(),
@@ -315,50 +319,49 @@ impl Draft {
         }
     }
 
-    /// The number of the option `name`: as given, else its variable's.
+    /// Returns the number of the option `name`, or that of its variable.
     ///
     /// # Errors
     ///
-    /// A fault for a text that is no such number.
+    /// A fault for a text that is not a whole number in the allowed range.
     pub(crate) fn number(&self, name: &str, settings: &Settings) -> Result<Option<u64>, Fault> {
-        let Some(RequestOption { kind: OptionKind::Number(range), .. }) = find(name) else { return Ok(None) };
+        let Some(RequestOption { kind: OptionKind::Number { min, max }, .. }) = find(name) else { return Ok(None) };
         let Some(text) = self.text(name, settings) else { return Ok(None) };
-        match text.parse().ok().filter(|number| range.contains(number)) {
+        match text.parse().ok().filter(|number| number >= min && max.is_none_or(|max| *number <= max)) {
             Some(number) => Ok(Some(number)),
             None => {
-                let (first, last) = (range.start(), range.end());
-                let upper = if *last == u64::MAX { String::new() } else { format!(" to {last}") };
-                Err(Fault::new(name, format!("`{text}` is not a whole number from {first}{upper}")))
+                let upper = max.map(|max| format!(" to {max}")).unwrap_or_default();
+                Err(Fault::new(name, format!("`{text}` is not a whole number from {min}{upper}")))
             }
         }
     }
 }
 
-/// The value of an event's member; `None` for null.
+/// Reads the member of an event that sets `option`. `None` for null.
 fn read_member(option: &RequestOption, value: &Value) -> Result<Option<Given>, Fault> {
     let fault = |expected: &str| Err(Fault::new(option.name, format!("must be {expected}, is {value}")));
     match (&option.kind, value) {
         (_, Value::Null) => Ok(None),
-        (OptionKind::Text | OptionKind::Number(_), Value::String(text)) => Ok(Some(Given::Text(text.clone()))),
-        (OptionKind::Number(_), Value::Number(number)) => Ok(Some(Given::Text(number.to_string()))),
-        (OptionKind::Text | OptionKind::Number(_), _) => fault("a text"),
+        (OptionKind::Text | OptionKind::Number { .. }, Value::String(text)) => Ok(Some(Given::Text(text.clone()))),
+        (OptionKind::Number { .. }, Value::Number(number)) => Ok(Some(Given::Text(number.to_string()))),
+        (OptionKind::Text | OptionKind::Number { .. }, _) => fault("a text"),
         (OptionKind::Flag, Value::Bool(flag)) => Ok(Some(Given::Flag(*flag))),
         (OptionKind::Flag, _) => fault("true or false"),
         (OptionKind::Params, Value::Object(params)) => {
-            Ok(Some(Given::Params(params.iter().map(|(name, value)| (name.clone(), plain(value))).collect())))
+            Ok(Some(Given::Params(params.iter().map(|(name, value)| (name.clone(), param_text(value))).collect())))
         }
         (OptionKind::Params, _) => fault("an object of names and values"),
-        (OptionKind::List, Value::Array(texts)) => Ok(Some(Given::List(texts.iter().map(plain).collect()))),
+        (OptionKind::List, Value::Array(texts)) => Ok(Some(Given::List(texts.iter().map(param_text).collect()))),
         (OptionKind::List, _) => fault("a list of texts"),
     }
 }
 
-/// Whether the event is EventBridge's own: `source` there names the sender, not a source.
+/// Returns whether the event is an EventBridge envelope. Its `source` is the sender of the event, not a source of records.
 fn is_envelope(members: &Map<String, Value>) -> bool {
     members.contains_key("detail-type") && members.contains_key("detail")
 }
 
-/// The options as a Markdown table, for the documentation.
+/// Returns the options as a Markdown table, for the documentation.
 pub fn to_markdown() -> String {
     let mut table = String::from("| event | command line | variable | meaning |\n|---|---|---|---|\n");
     for option in OPTIONS {
@@ -371,8 +374,8 @@ pub fn to_markdown() -> String {
         };
         let variable = option.variable.map_or_else(|| "–".to_owned(), |variable| format!("`{variable}`"));
         let range = match &option.kind {
-            OptionKind::Number(range) if *range.end() == u64::MAX => format!("; from {}", range.start()),
-            OptionKind::Number(range) => format!("; {} to {}", range.start(), range.end()),
+            OptionKind::Number { min, max: None } => format!("; from {min}"),
+            OptionKind::Number { min, max: Some(max) } => format!("; {min} to {max}"),
             _ => String::new(),
         };
         table.push_str(&format!("| {event} | {flag} | {variable} | {}{range}. |\n", option.help));
@@ -380,7 +383,7 @@ pub fn to_markdown() -> String {
     table
 }
 
-/// The name of an option's flag on the command line, without the dashes.
+/// Returns the name of an option's flag on the command line, without the dashes.
 pub(crate) fn flag_name(option: &RequestOption) -> String {
     match option.kind {
         OptionKind::Params => "param".to_owned(),
@@ -403,14 +406,14 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_cannot_choose_what_is_the_deployments() {
+    fn an_event_cannot_set_options_of_the_deployment() {
         for name in ["lake", "sources", "base_url", "check"] {
             assert!(Draft::from_event(&json!({name: "x"})).is_err(), "{name}");
         }
     }
 
     #[test]
-    fn the_documented_options_are_those_that_there_are() {
+    fn the_documented_options_are_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/running.md");
         let page = std::fs::read_to_string(path).unwrap();
         let (begin, end) = ("<!-- generated: options -->\n", "<!-- end -->");

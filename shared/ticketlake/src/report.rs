@@ -227,7 +227,8 @@ impl Report {
             _ => Vec::new(),
         };
         self.status = Status::Failed;
-        self.error = Some(Failure { kind: error.kind(), message: chain(error), retryable: error.retryable(), faults });
+        self.error =
+            Some(Failure { kind: error.kind(), message: chain(error), retryable: error.is_retryable(), faults });
         self
     }
 

@@ -1,4 +1,4 @@
-//! One request, whichever way it came: a Lambda event, a schedule, or the command line.
+//! The checked request of a run, whether it came from a Lambda event, a schedule or the command line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,55 +14,55 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::options::Draft;
 
-/// What to read and where to put it; valid in itself (the manifest is checked against it by [`crate::plan`]).
+/// The request of a run. Its options are valid; [`crate::plan`] checks whether the resource supports them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The manifest's name.
+    /// The name of the source.
     pub source: String,
-    /// The resource's name.
+    /// The name of the resource.
     pub resource: String,
-    /// Where the lake lies.
+    /// The location of the lake.
     pub lake: Location,
-    /// The range's first instant; overrides the watermark.
+    /// The first instant of the range. It replaces the watermark.
     pub from: Option<Instant>,
-    /// The range's last instant.
+    /// The last instant of the range.
     pub to: Option<Instant>,
-    /// Read everything, whatever the watermark.
+    /// Whether everything is read, regardless of the watermark.
     pub full: bool,
-    /// Conditions that the resource's `filters` accept.
+    /// The conditions on the records, by their names in the manifest's `filters`.
     pub params: BTreeMap<String, String>,
-    /// How new objects are written.
+    /// The format of new parts.
     pub format: Format,
-    /// Requests after which the run ends as `partial`, retries included.
+    /// The greatest number of requests, retries included. The run then ends as `partial`.
     pub max_requests: Option<u64>,
-    /// How long the run may ask the API, before it ends as `partial`; what was read by then is stored after it.
+    /// The greatest duration of reading. The rows are stored after it, and the run ends as `partial`.
     pub max_time: Option<Duration>,
-    /// Where a resource with a cursor begins that has no watermark yet: so many days ago.
+    /// The number of days before now from which a resource without a watermark is read.
     pub initial_days: Option<i64>,
-    /// Days that a record is kept after it is past; `None`: for good.
+    /// The number of days that a row is kept after it is past. `None` keeps all rows.
     pub retention_days: Option<i64>,
-    /// Records asked for in one page; `None`: the most that the API gives.
+    /// The number of records on a page. `None` for the greatest number that the API allows.
     pub page_size: Option<u64>,
-    /// How long one request may take, from its sending to its answer's last byte.
+    /// The timeout of one request, until the last byte of its response.
     pub request_timeout: Duration,
-    /// Requests sent for one page, the first included.
+    /// The greatest number of requests for one page, the first included.
     pub attempts: u32,
-    /// Manifest files beside the built-in ones: paths, or `s3://bucket/key`.
+    /// The manifest files in addition to the built-in ones: paths, or `s3://bucket/key`.
     pub sources: Vec<String>,
-    /// Replaces the manifest's `base_url`.
+    /// The URL of the API that replaces the manifest's `base_url`.
     pub base_url: Option<String>,
-    /// Only validate and print the plan.
+    /// Whether the plan is only validated and printed.
     pub check: bool,
-    /// Read no API: run the records kept under `_rejected` through the present manifest, and land what now fits.
+    /// Whether no request is sent, and the rejected records are mapped again by the present manifest.
     pub replay_rejected: bool,
 }
 
 impl Request {
-    /// Checks `draft`, with what is absent taken from `settings` and from the function's own `entity`.
+    /// Checks `draft`. Absent options are taken from `settings`, and the resource from the function's `entity`.
     ///
     /// # Errors
     ///
-    /// Every option that is missing or wrong.
+    /// A fault for each option that is missing or wrong.
     pub fn check(draft: &Draft, entity: Option<&str>, settings: &Settings) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let source = check_source(draft, settings, &mut faults);
@@ -72,12 +72,12 @@ impl Request {
         let format = check_format(draft, settings, &mut faults);
         let full = draft.flag("full");
         if full && (from.is_some() || to.is_some()) {
-            faults.push(Fault::new("full", "reads everything: give it, or `from` and `to`, not both"));
+            faults.push(Fault::new("full", "reads everything: set either `full`, or `from` and `to`"));
         }
         let params = draft.params();
         let replay_rejected = draft.flag("replay_rejected");
         if replay_rejected && (full || from.is_some() || to.is_some() || !params.is_empty()) {
-            let message = "reads no API: give it without `from`, `to`, `full` and `params`";
+            let message = "sends no requests: set it without `from`, `to`, `full` and `params`";
             faults.push(Fault::new("replay_rejected", message));
         }
         let mut number = |name: &str| {
@@ -117,13 +117,13 @@ impl Request {
         }
     }
 
-    /// What identifies what is asked of the API: two requests with one id read the same.
+    /// Returns the id of the records that are requested. Two requests with the same id read the same records.
     pub fn id(&self) -> RequestId {
         let identity = json!({"version": ID_VERSION, "request": self.to_event()});
         RequestId(xxh3_128(identity.to_string().as_bytes()))
     }
 
-    /// The request as an event that asks for the same again.
+    /// Returns the request as an event that requests the same records.
     pub fn to_event(&self) -> Value {
         let mut event = Map::new();
         event.insert("source".into(), self.source.as_str().into());
@@ -144,10 +144,10 @@ impl Request {
     }
 }
 
-/// The version of what a [`RequestId`] is a hash of.
+/// The version of the value that a [`RequestId`] is a hash of.
 const ID_VERSION: u32 = 1;
 
-/// What identifies what a request asks of the API: a 128-bit hash.
+/// The id of the records that a request asks for: a 128-bit hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u128);
 
@@ -196,7 +196,7 @@ fn check_resource(draft: &Draft, entity: Option<&str>, faults: &mut Vec<Fault>) 
         (Some(entity), _) => Some(entity.to_owned()),
         (None, Some(resource)) => Some(resource),
         (None, None) => {
-            let message = "is missing: the function `resource` reads the one that the request names";
+            let message = "is missing: the function `resource` needs it in the request";
             faults.push(Fault::new("resource", message));
             None
         }
@@ -249,7 +249,7 @@ fn check_base_url(draft: &Draft, source: Option<&str>, settings: &Settings, faul
     Some(url)
 }
 
-/// A day is its first moment, or its last second as the end of a range; anything else must say its zone.
+/// Reads a day or an instant. A day is its first second, or its last second if it is the end of a range. An instant must have a time zone.
 fn read_instant(text: &str, last: bool) -> Option<Instant> {
     if let Some(day) = time::parse_day(text) {
         let (hour, minute, second) = if last { (23, 59, 59) } else { (0, 0, 0) };
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_event_and_an_envelope_ask_for_what_the_environment_says() {
+    fn an_empty_event_and_an_envelope_use_the_environment() {
         let envelope = json!({"version": "0", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}});
         for event in [json!(null), json!({}), envelope] {
             let draft = Draft::from_event(&event).unwrap();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_draft_is_named() {
-        let draft = Draft::of([
+        let draft = Draft::new([
             ("lake", "gs://x"),
             ("from", "yesterday"),
             ("to", "2026-01-01T00:00:00"),
@@ -301,21 +301,21 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_whole() {
-        let draft = Draft::of([("from", "2026-01-01"), ("to", "2026-01-01")]);
+    fn a_range_of_one_day_covers_all_its_seconds() {
+        let draft = Draft::new([("from", "2026-01-01"), ("to", "2026-01-01")]);
         let request = Request::check(&draft, Some("sales"), &settings()).unwrap();
         assert_eq!(request.from.map(time::format_instant).as_deref(), Some("2026-01-01T00:00:00Z"));
         assert_eq!(request.to.map(time::format_instant).as_deref(), Some("2026-01-01T23:59:59Z"));
     }
 
     #[test]
-    fn a_variable_stands_in_for_an_option_that_is_absent() {
+    fn a_variable_replaces_an_absent_option() {
         let settings: Settings =
             [("LAKE", "lake"), ("MAX_REQUESTS", "7"), ("MAX_SECONDS", "8"), ("X_BASE_URL", "http://here/")]
                 .map(|(name, value)| (name.into(), value.into()))
                 .into_iter()
                 .collect();
-        let request = Request::check(&Draft::of([("source", "x")]), Some("sales"), &settings).unwrap();
+        let request = Request::check(&Draft::new([("source", "x")]), Some("sales"), &settings).unwrap();
         assert_eq!((request.max_requests, request.max_time), (Some(7), Some(Duration::from_secs(8))));
         assert_eq!(request.base_url.as_deref(), Some("http://here"));
     }

@@ -22,7 +22,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Creates the pace that keeps all of `limits` that are not counted; without one, requests are not spaced.
     pub(super) fn new(limits: &[RateWindow]) -> Self {
-        let spaced = limits.iter().filter(|limit| !limit.is_long());
+        let spaced = limits.iter().filter(|limit| !limit.is_counted());
         let intervals = spaced.map(|limit| limit.period.mul_f64(SPACING_MARGIN / f64::from(limit.requests.max(1))));
         Self { interval: intervals.max().unwrap_or_default(), next: None, paused_until: None }
     }

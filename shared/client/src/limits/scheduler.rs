@@ -67,7 +67,7 @@ impl Scheduler {
     pub(super) fn new(limits: &[RateWindow]) -> Self {
         let mut limits = limits.to_vec();
         limits.sort_by_key(|limit| limit.period);
-        let counters = limits.iter().filter(|limit| limit.is_long()).copied().map(WindowCounter::new).collect();
+        let counters = limits.iter().filter(|limit| limit.is_counted()).copied().map(WindowCounter::new).collect();
         Self { pace: Pace::new(&limits), limits, counters, admitted: 0 }
     }
 

@@ -80,7 +80,7 @@ fn suggest(headers: &HeaderMap, body: &Value) -> Paginator {
         return Paginator::PageNumber {
             base_page: 0,
             page: 0,
-            page_place: ParamLocation::Query("page".into()),
+            page_location: ParamLocation::Query("page".into()),
             end: RangeEnd {
                 total: Some(RangeTotal { path, required: true }),
                 maximum: None,

@@ -1,6 +1,6 @@
 //! What a response says beside its records: how much there is, whether there is more, and what leads to the next page.
 
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{JsonPath, RangeEnd};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -58,7 +58,7 @@ pub(super) fn range_facts(end: &RangeEnd, read: BodyRead<'_>) -> Result<Facts, S
 pub(super) fn count_at(body: &Value, path: &JsonPath) -> Result<u64, String> {
     let value =
         path.first(body).ok_or_else(|| format!("`{path}` is not in the answer, which should say how much there is"))?;
-    plain(value).parse().map_err(|_| format!("`{path}` is {}, not a whole number", shorten(value)))
+    param_text(value).parse().map_err(|_| format!("`{path}` is {}, not a whole number", shorten(value)))
 }
 
 /// Reads the whole number in the header `name`. An absent header says nothing, as gateways drop headers.

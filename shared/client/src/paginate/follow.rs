@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{JsonPath, Paginator, ParamLocation};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -78,7 +78,7 @@ impl<'p> FollowPages<'p> {
             return Ok(PageEvent::LastPage(page, end));
         }
         let Some(next) = facts.next else { return Ok(PageEvent::LastPage(page, End::Reached)) };
-        if !self.followed.insert(plain(&next)) {
+        if !self.followed.insert(param_text(&next)) {
             let detail = "names a next page that was read already: the API would be read in circles";
             return Ok(PageEvent::DeadEnd(page, detail.into()));
         }
@@ -143,7 +143,7 @@ impl<'p> FollowPages<'p> {
 fn advance<'p>(query: &QueryReader<'p>, call: &mut Call<'p>, paginator: &Paginator, next: Value) -> Result<(), String> {
     match paginator {
         Paginator::JsonLink { .. } | Paginator::HeaderLink { .. } => {
-            let (target, params) = link::resolve(query.reader.api.base_url(), call, &plain(&next))?;
+            let (target, params) = link::resolve(query.reader.api.base_url(), call, &param_text(&next))?;
             call.target = target;
             call.params = params;
         }

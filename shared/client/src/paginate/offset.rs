@@ -22,12 +22,12 @@ pub(super) struct OffsetParams<'p> {
 impl<'p> OffsetParams<'p> {
     /// Returns the fields of `paginator`, if it is one by offset; `page_size` replaces its limit.
     pub(super) fn of(paginator: &'p Paginator, page_size: Option<u64>) -> Option<Self> {
-        let Paginator::Offset { limit, offset, offset_place, limit_place, end } = paginator else { return None };
+        let Paginator::Offset { limit, offset, offset_location, limit_location, end } = paginator else { return None };
         Some(Self {
             limit: page_size.unwrap_or(*limit),
             first_offset: *offset,
-            offset_location: offset_place,
-            limit_location: limit_place,
+            offset_location: offset_location,
+            limit_location: limit_location,
             end,
         })
     }

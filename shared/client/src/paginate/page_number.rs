@@ -26,8 +26,8 @@ pub(super) struct NumberParams<'p> {
 impl<'p> NumberParams<'p> {
     /// Returns the fields of `paginator`, if it is one by page number.
     pub(super) fn of(paginator: &'p Paginator) -> Option<Self> {
-        let Paginator::PageNumber { base_page, page, page_place, end } = paginator else { return None };
-        Some(Self { base_page: *base_page, first_number: *page, location: page_place, end })
+        let Paginator::PageNumber { base_page, page, page_location, end } = paginator else { return None };
+        Some(Self { base_page: *base_page, first_number: *page, location: page_location, end })
     }
 
     /// Reads the query's first page.
@@ -81,9 +81,9 @@ pub(super) struct NumberPages<'p> {
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     /// The pages of one query that the API serves.
-    depth: u64,
+    depth: Option<u64>,
     /// The manifest's `maximum_page`.
-    maximum: u64,
+    maximum: Option<u64>,
 }
 
 impl std::fmt::Debug for NumberPages<'_> {
@@ -171,8 +171,8 @@ impl<'p> NumberPages<'p> {
         let records = page.records.len() as u64;
         let base_page = self.params.base_page;
         self.bounds = Some(Bounds {
-            depth: query.endpoint().depth_limit.map_or(u64::MAX, |limit| (limit / records).max(1)),
-            maximum: self.params.end.maximum.map_or(u64::MAX, |maximum| maximum.saturating_sub(base_page)),
+            depth: query.endpoint().depth_limit.map(|limit| (limit / records).max(1)),
+            maximum: self.params.end.maximum.map(|maximum| maximum.saturating_sub(base_page)),
         });
         self.page_count = facts.count;
         self.has_more = facts.has_more;
@@ -185,13 +185,12 @@ impl<'p> NumberPages<'p> {
         if self.page_count.is_some_and(|count| self.next >= count) {
             return Some(End::Reached);
         }
-        if self.next >= bounds.depth {
+        if bounds.depth.is_some_and(|depth| self.next >= depth) {
             return Some(End::TooDeep);
         }
-        (self.next >= bounds.maximum).then(|| {
-            let maximum = self.params.base_page + bounds.maximum;
-            End::Stopped(format!("`maximum_page: {maximum}` ends the reading where there is more"))
-        })
+        let maximum = bounds.maximum.filter(|maximum| self.next >= *maximum)?;
+        let maximum = self.params.base_page + maximum;
+        Some(End::Stopped(format!("`maximum_page: {maximum}` ends the reading where there is more")))
     }
 
     /// The position of the next page.
@@ -205,7 +204,8 @@ impl<'p> NumberPages<'p> {
         query: &QueryReader<'p>,
         bounds: Bounds,
     ) -> LocalBoxStream<'p, Result<Option<PageWithFacts>, Stop>> {
-        let end = self.page_count.unwrap_or(self.next + 1).min(bounds.depth).min(bounds.maximum);
+        let known_end = self.page_count.unwrap_or(self.next + 1);
+        let end = [bounds.depth, bounds.maximum].into_iter().flatten().fold(known_end, u64::min);
         let may_end_early = self.params.end.has_more_path.is_some()
             || query.endpoint().incremental.as_ref().is_some_and(|incremental| incremental.row_order.is_some());
         let requests_at_a_time = if self.page_count.is_some() && !may_end_early { query.reader.in_flight() } else { 1 };

@@ -111,8 +111,10 @@ impl<'p> QueryReader<'p> {
     /// Whether the page's last record lies beyond the query's range, in an API that gives records in order.
     pub(super) fn leaves_range(&self, page: &Page) -> bool {
         let Some(incremental) = &self.endpoint().incremental else { return false };
-        let last_cursor =
-            page.records.last().and_then(|record| Cursor::of(&record.at(&incremental.cursor_path)?, incremental.kind));
+        let last_cursor = page
+            .records
+            .last()
+            .and_then(|record| Cursor::from_value(&record.at(&incremental.cursor_path)?, incremental.kind));
         last_cursor.is_some_and(|cursor| self.query.ends_before(cursor, incremental))
     }
 
@@ -147,7 +149,7 @@ impl<'p> QueryReader<'p> {
 pub(super) fn put(call: &mut Call<'_>, location: &ParamLocation, value: Value) {
     match location {
         ParamLocation::Query(name) => {
-            call.params.insert(name.clone(), manifest::template::plain(&value));
+            call.params.insert(name.clone(), manifest::template::param_text(&value));
         }
         ParamLocation::Body(path) => {
             if !matches!(call.body, Some(Body::Json(_))) {

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use futures::future::join_all;
-use lake::{Kind, Listed, Precondition, Store, Version, WriteOutcome};
+use lake::{ErrorKind, ListedObject, Precondition, Store, Version, WriteOutcome};
 
 /// Declares a module `$module` with one test for each law. `$store` is an expression that is evaluated in an async function and returns
 /// an empty store together with a value that must live as long as it.
@@ -144,7 +144,7 @@ pub(crate) async fn a_listing_has_the_keys_with_the_prefix_in_order(store: &impl
 pub(crate) async fn a_listing_shows_size_and_version(store: &impl Store) {
     let key = "listed/object";
     let first = write(store, key, "four", Precondition::Absent).await;
-    let listed = |size, version: &Version| [Listed { key: key.into(), size, version: version.clone() }];
+    let listed = |size, version: &Version| [ListedObject { key: key.into(), size, version: version.clone() }];
     assert_eq!(store.list("listed/").await.unwrap(), listed(4, &first));
     let second = write(store, key, "eleven long", Precondition::Is(first)).await;
     assert_eq!(store.list("listed/").await.unwrap(), listed(11, &second));
@@ -153,7 +153,7 @@ pub(crate) async fn a_listing_shows_size_and_version(store: &impl Store) {
 pub(crate) async fn an_unused_key_has_no_object(store: &impl Store) {
     assert_eq!(store.get("unused/object").await.unwrap(), None);
     assert_eq!(store.list("unused/").await.unwrap(), []);
-    let listed = Listed { key: "unused/object".into(), size: 1, version: Version("1".into()) };
+    let listed = ListedObject { key: "unused/object".into(), size: 1, version: Version("1".into()) };
     if let Some(object) = store.open(&listed).await.unwrap() {
         assert!(object.read(0..1).await.is_err());
     }
@@ -168,11 +168,11 @@ pub(crate) async fn an_open_object_keeps_its_version_or_says_that_it_changed(sto
     let second = write(store, key, "other bytes", Precondition::Is(first.clone())).await;
     match object.read(6..11).await {
         Ok(bytes) => assert_eq!(bytes, "bytes"),
-        Err(error) => assert_eq!(error.kind, Kind::Changed, "{error}"),
+        Err(error) => assert_eq!(error.kind, ErrorKind::Changed, "{error}"),
     }
     match object.read(0..5).await {
         Ok(bytes) => assert_eq!(bytes, "first"),
-        Err(error) => assert_eq!(error.kind, Kind::Changed, "{error}"),
+        Err(error) => assert_eq!(error.kind, ErrorKind::Changed, "{error}"),
     }
     assert_eq!(object.version(), &first);
 
@@ -180,7 +180,7 @@ pub(crate) async fn an_open_object_keeps_its_version_or_says_that_it_changed(sto
     let object = store.open(&listed).await.unwrap().unwrap();
     match object.read(0..5).await {
         Ok(bytes) => assert_eq!((object.version(), bytes), (&second, Bytes::from("other"))),
-        Err(error) => assert_eq!(error.kind, Kind::Changed, "{error}"),
+        Err(error) => assert_eq!(error.kind, ErrorKind::Changed, "{error}"),
     }
 }
 

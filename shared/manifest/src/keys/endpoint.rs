@@ -4,8 +4,8 @@ use super::client::AUTHS;
 use super::incremental::INCREMENTAL;
 use super::key::DefaultValue::{Boolean as Flag, Described, Text as Literal};
 use super::key::Type::{
-    AnyOf, Boolean, Integer, Json, List, MapOf, Mapping as Is, Merged, NonEmptyList, Null, OneOf, Path, Scalar, Text,
-    Variants as Chosen,
+    AnyOf, Boolean, Integer, IntegerFrom, Json, List, MapOf, Mapping as Is, Merged, NonEmptyList, Null, OneOf, Path,
+    Scalar, Text, Variants as Chosen,
 };
 use super::key::{Key, Mapping, Variants};
 use super::paginator::PAGINATOR;
@@ -66,13 +66,13 @@ pub static ENDPOINT: Mapping = Mapping {
         .nullable(),
         Key::ours(
             "depth_limit",
-            Integer { min: 1, max: u64::MAX },
+            IntegerFrom(1),
             "The number of records that the API serves of one query, whatever its total. A query with a greater total is split: see \
              `slices`.",
         ),
         Key::ours(
             "total_limit",
-            Integer { min: 1, max: u64::MAX },
+            IntegerFrom(1),
             "The total at which the API stops counting: this total means this many records or more.",
         ),
         Key::ours(

@@ -86,9 +86,11 @@ pub enum Type {
     Integer {
         /// The least value allowed.
         min: u64,
-        /// The greatest value allowed; `u64::MAX` means that there is none.
+        /// The greatest value allowed.
         max: u64,
     },
+    /// A whole number that is at least this one.
+    IntegerFrom(u64),
     /// A number greater than 0, with or without a fraction.
     PositiveNumber,
     /// A text, a number, true or false.
@@ -233,10 +235,11 @@ impl Type {
         }
     }
 
-    /// The range of a whole number; `None` if the type has none.
-    pub fn integer_range(&self) -> Option<std::ops::RangeInclusive<u64>> {
+    /// Returns the least value of a whole number, and the greatest one if there is one. `None` if the type is another.
+    pub fn integer_range(&self) -> Option<(u64, Option<u64>)> {
         match self {
-            Self::Integer { min, max } => Some(*min..=*max),
+            Self::Integer { min, max } => Some((*min, Some(*max))),
+            Self::IntegerFrom(min) => Some((*min, None)),
             _ => None,
         }
     }

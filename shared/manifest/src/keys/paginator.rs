@@ -1,7 +1,7 @@
 //! The keys of `paginator`: how the next page is requested.
 
 use super::key::DefaultValue::{Boolean as Flag, Described, Integer as Number, Text as Literal};
-use super::key::Type::{AnyOf, Boolean, Integer, Null, Path, Text};
+use super::key::Type::{AnyOf, Boolean, Integer, IntegerFrom, Null, Path, Text};
 use super::key::{Key, Mapping, Variants};
 
 /// How pages follow each other.
@@ -96,7 +96,7 @@ pub static OFFSET: Mapping = Mapping {
     keys: &[
         Key::type_of(&["offset"]),
         Key::dlt("limit", Integer { min: 1, max: 1_000_000 }, "The number of records that are requested with one page.").required(),
-        Key::dlt("offset", Integer { min: 0, max: u64::MAX }, "The offset of the first page.").or(Number(0)),
+        Key::dlt("offset", IntegerFrom(0), "The offset of the first page.").or(Number(0)),
         Key::dlt("offset_param", Text, "The query parameter that takes the offset.").or(Literal("offset")).nullable(),
         Key::dlt(
             "offset_body_path",
@@ -118,7 +118,7 @@ pub static OFFSET: Mapping = Mapping {
              default is used only if it is there. Null means that the API gives no total.",
         )
         .or(Literal("total")),
-        Key::dlt("maximum_offset", Integer { min: 1, max: u64::MAX }, "The offset to stop before.").nullable(),
+        Key::dlt("maximum_offset", IntegerFrom(1), "The offset to stop before.").nullable(),
         STOP_AFTER_EMPTY_PAGE.or(Flag(true)),
         HAS_MORE_PATH,
     ],
@@ -131,8 +131,8 @@ pub static PAGE_NUMBER: Mapping = Mapping {
     description: "A request names the number of the page.",
     keys: &[
         Key::type_of(&["page_number"]),
-        Key::dlt("base_page", Integer { min: 0, max: u64::MAX }, "The number of the API's first page.").or(Number(0)),
-        Key::dlt("page", Integer { min: 0, max: u64::MAX }, "The number of the page to begin with, at least `base_page`.")
+        Key::dlt("base_page", IntegerFrom(0), "The number of the API's first page.").or(Number(0)),
+        Key::dlt("page", IntegerFrom(0), "The number of the page to begin with, at least `base_page`.")
             .or(Described("`base_page`")),
         Key::dlt("page_param", Text, "The query parameter that takes the number of the page.").or(Literal("page")).nullable(),
         Key::dlt(
@@ -148,7 +148,7 @@ pub static PAGE_NUMBER: Mapping = Mapping {
              only if it is there. Null means that the API gives no number of pages.",
         )
         .or(Literal("total")),
-        Key::dlt("maximum_page", Integer { min: 1, max: u64::MAX }, "The number of the page to stop before.").nullable(),
+        Key::dlt("maximum_page", IntegerFrom(1), "The number of the page to stop before.").nullable(),
         STOP_AFTER_EMPTY_PAGE.or(Flag(true)),
         HAS_MORE_PATH,
     ],

@@ -7,7 +7,7 @@ use crate::client::Setting;
 use crate::fault::nearest;
 use crate::keys::endpoint::PARAM;
 use crate::path::JsonPath;
-use crate::template::{Renamed, Template, plain};
+use crate::template::{Renamed, Template, param_text};
 use crate::yaml::Node;
 
 /// The names after `incremental.`, as in dlt. `last_value` means the same as `start_value`: it does not change during a run.
@@ -124,7 +124,7 @@ impl Binding<'_> {
     fn bound_param(&self, name: &str, param: &Node<'_>) -> Result<Renamed, String> {
         if !param.is_mapping() {
             return match param.json() {
-                Some(value) if !value.is_null() && !value.is_array() => Ok(Renamed::Value(plain(&value))),
+                Some(value) if !value.is_null() && !value.is_array() => Ok(Renamed::Value(param_text(&value))),
                 _ => Err(format!("`{{{name}}}` is bound to a parameter without a value")),
             };
         }

@@ -51,7 +51,7 @@ pub(super) fn endpoint(
     let cursor_node = fields.get("incremental").or_else(|| param_cursor.as_ref().map(|(_, node)| node.clone()));
     let mut cursor = cursor_node.as_ref().and_then(|node| incremental(node, columns));
     if let (Some(cursor), Some((param, _))) = (&mut cursor, &param_cursor) {
-        cursor.params.0 = Some(param.clone());
+        cursor.start_param = Some(param.clone());
     }
     let binding = Binding {
         resource: name,

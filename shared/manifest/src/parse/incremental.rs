@@ -22,7 +22,7 @@ pub(super) fn incremental(node: &Node<'_>, columns: &[Column]) -> Option<Increme
     };
     let bound = |name: &str| {
         let node = fields.get(name)?;
-        let cursor = node.json().and_then(|value| Cursor::of(&value, kind));
+        let cursor = node.json().and_then(|value| Cursor::from_value(&value, kind));
         if cursor.is_none() {
             node.fault(match kind {
                 CursorKind::Instant => {
@@ -53,7 +53,8 @@ pub(super) fn incremental(node: &Node<'_>, columns: &[Column]) -> Option<Increme
         },
         descending: fields.one_of("last_value_func", &[("max", false), ("min", true)])?,
         format: fields.one_of("format", &FORMATS)?,
-        params: (fields.text("start_param"), fields.text("end_param")),
+        start_param: fields.text("start_param"),
+        end_param: fields.text("end_param"),
         cursor_path,
     })
 }

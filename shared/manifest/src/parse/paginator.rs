@@ -63,8 +63,8 @@ fn offset(fields: &Fields<'_>) -> Option<Paginator> {
     Some(Paginator::Offset {
         limit: limit?,
         offset: fields.integer("offset")?,
-        offset_place: location(fields, "offset")?,
-        limit_place: location(fields, "limit")?,
+        offset_location: location(fields, "offset")?,
+        limit_location: location(fields, "limit")?,
         end: range_end(fields, "maximum_offset")?,
     })
 }
@@ -73,8 +73,8 @@ fn page_number(fields: &Fields<'_>) -> Option<Paginator> {
     let base_page = fields.integer("base_page")?;
     Some(Paginator::PageNumber {
         base_page,
-        page: fields.get("page").map_or(Some(base_page), |node| node.integer_within(base_page..=u64::MAX))?,
-        page_place: location(fields, "page")?,
+        page: fields.get("page").map_or(Some(base_page), |node| node.integer_within(base_page, None))?,
+        page_location: location(fields, "page")?,
         end: range_end(fields, "maximum_page")?,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::template::plain;
+use crate::template::param_text;
 use crate::yaml::{Fields, Node};
 
 /// Reads a text, or a list of texts that is not empty.
@@ -37,6 +37,6 @@ pub(super) fn scalar_text(node: &Node<'_>) -> Option<String> {
             node.fault("must be a text, a number, true or false");
             None
         }
-        scalar => Some(plain(&scalar)),
+        scalar => Some(param_text(&scalar)),
     }
 }

@@ -1,6 +1,6 @@
 //! The laws of the layout.
 
-use lake::{Kind, Memory, Precondition, StoreError};
+use lake::{ErrorKind, Memory, Precondition, StoreError};
 use manifest::{Manifest, Vanished};
 use serde_json::{Value, json};
 
@@ -201,7 +201,7 @@ async fn a_layout_with_another_version_is_refused() {
         store.put(KEY, document.to_string().into(), Precondition::Is(listed.version)).await.unwrap();
         let before = store.objects();
         let error = claim(&store, &resource(COLUMNS)).await.unwrap_err();
-        assert!(matches!(&error, Error::Store(StoreError { kind: Kind::Unreadable, .. })), "{error:?}");
+        assert!(matches!(&error, Error::Store(StoreError { kind: ErrorKind::Unreadable, .. })), "{error:?}");
         let message = error.to_string();
         assert!(message.contains(KEY) && message.contains("layout") && message.contains(expected), "{message}");
         assert_eq!(store.objects(), before);

@@ -3,7 +3,7 @@
 use manifest::Column;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::own;
+use super::engine_columns;
 use super::row::Cell;
 
 /// Returns the fingerprint of a row: a hash of its cells, without those of volatile columns, and of its `_extra` and `_issues`.
@@ -18,7 +18,7 @@ pub(super) fn fingerprint(columns: &[Column], cells: &[Cell], extra: Option<&str
             add_cell(&mut hash, cell);
         }
     }
-    for (name, text) in [(own::EXTRA, extra), (own::ISSUES, issues)] {
+    for (name, text) in [(engine_columns::EXTRA, extra), (engine_columns::ISSUES, issues)] {
         if let Some(text) = text {
             add_bytes(&mut hash, name.as_bytes());
             add_bytes(&mut hash, text.as_bytes());

@@ -90,7 +90,7 @@ impl Mapper {
         };
         let extra = self.named_paths.unnamed_values(&record).map(|values| values.to_string());
         let issues = (!issues.is_empty()).then(|| Value::Object(issues).to_string());
-        let cursor = self.cursor.as_ref().and_then(|(path, kind)| Cursor::of(path.first(&record)?, *kind));
+        let cursor = self.cursor.as_ref().and_then(|(path, kind)| Cursor::from_value(path.first(&record)?, *kind));
         let fingerprint = fingerprint(&self.columns, &cells, extra.as_deref(), issues.as_deref());
         Ok(Row { key, partition, cells, fingerprint, extra, issues, cursor })
     }

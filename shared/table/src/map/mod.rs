@@ -8,12 +8,12 @@
 //! table, [`infer`] finds the columns of a resource that declares none.
 
 mod convert;
+pub mod engine_columns;
 mod explode;
 mod extra;
 mod fingerprint;
 pub mod infer;
 mod mapper;
-pub mod own;
 mod partition;
 mod row;
 mod schema;

@@ -35,11 +35,11 @@ pub struct Row {
     pub partition: String,
     /// The values of the manifest's columns, in their order.
     pub cells: Vec<Cell>,
-    /// The value of the column [`own::FINGERPRINT`](super::own::FINGERPRINT).
+    /// The value of the column [`engine_columns::FINGERPRINT`](super::engine_columns::FINGERPRINT).
     pub fingerprint: i64,
-    /// The value of the column [`own::EXTRA`](super::own::EXTRA).
+    /// The value of the column [`engine_columns::EXTRA`](super::engine_columns::EXTRA).
     pub extra: Option<String>,
-    /// The value of the column [`own::ISSUES`](super::own::ISSUES).
+    /// The value of the column [`engine_columns::ISSUES`](super::engine_columns::ISSUES).
     pub issues: Option<String>,
     /// The value of the resource's cursor in the record. It is `None` if the resource or the record has none.
     pub cursor: Option<Cursor>,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use manifest::{DataType, Resource};
 
-use super::own;
+use super::engine_columns;
 
 /// The number of digits of a decimal, and how many of them are after the point: dlt's defaults.
 pub const DECIMAL: (u8, i8) = (38, 9);
 
-/// Returns the schema of the rows of `resource`: the columns of the manifest, then those of the module [`own`], then the one that says
+/// Returns the schema of the rows of `resource`: the columns of the manifest, then those of the module [`engine_columns`], then the one that says
 /// since when a row has vanished, if the resource has it.
 pub fn schema(resource: &Resource) -> SchemaRef {
     let mut fields: Vec<Field> = resource
@@ -23,11 +23,11 @@ pub fn schema(resource: &Resource) -> SchemaRef {
         })
         .collect();
     let timestamp = arrow_type(DataType::Timestamp);
-    fields.push(Field::new(own::SYNCED_AT, timestamp.clone(), false));
-    fields.push(Field::new(own::FIRST_SEEN_AT, timestamp.clone(), false));
-    fields.push(Field::new(own::FINGERPRINT, ArrowType::Int64, false));
-    fields.push(Field::new(own::EXTRA, ArrowType::Utf8, true));
-    fields.push(Field::new(own::ISSUES, ArrowType::Utf8, true));
+    fields.push(Field::new(engine_columns::SYNCED_AT, timestamp.clone(), false));
+    fields.push(Field::new(engine_columns::FIRST_SEEN_AT, timestamp.clone(), false));
+    fields.push(Field::new(engine_columns::FINGERPRINT, ArrowType::Int64, false));
+    fields.push(Field::new(engine_columns::EXTRA, ArrowType::Utf8, true));
+    fields.push(Field::new(engine_columns::ISSUES, ArrowType::Utf8, true));
     // The record does not say that it has vanished, so this column is not in the fingerprint.
     fields.extend(resource.vanished.iter().map(|vanished| Field::new(&vanished.column, timestamp.clone(), true)));
     Arc::new(Schema::new(fields))

@@ -17,6 +17,6 @@ pub(super) struct Batch {
     pub(super) partitions: BTreeMap<String, Vec<u32>>,
     /// The number of rows that were left out.
     pub(super) repeated: u64,
-    /// The value of the column [`SYNCED_AT`](crate::map::own::SYNCED_AT) in every row.
+    /// The value of the column [`SYNCED_AT`](crate::map::engine_columns::SYNCED_AT) in every row.
     pub(super) synced_at: DateTime<Utc>,
 }

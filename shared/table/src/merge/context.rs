@@ -40,7 +40,7 @@ pub(super) struct TableContext<'t> {
 
 impl TableContext<'_> {
     /// Keeps `retired` columns in the parts that are written. They are null in the rows that are merged.
-    pub(super) fn retain(&mut self, retired: &[Field]) {
+    pub(super) fn keep_retired_columns(&mut self, retired: &[Field]) {
         let fields = self.row_schema.fields().iter().cloned().chain(retired.iter().cloned().map(Arc::new));
         self.part_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     }

@@ -16,7 +16,7 @@ impl Table<'_> {
     /// # Errors
     ///
     /// The error of the store, or that of a part that is damaged or has another format.
-    pub async fn distinct(&self, columns: &[&str]) -> Result<BTreeMap<Vec<Option<String>>, u64>, Error> {
+    pub async fn count_distinct_values(&self, columns: &[&str]) -> Result<BTreeMap<Vec<Option<String>>, u64>, Error> {
         let mut counts = BTreeMap::new();
         for (name, listed) in list_parts(&self.context).await? {
             let Some(part) = Part::open(&self.context, name, &listed).await? else { continue };

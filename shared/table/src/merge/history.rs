@@ -26,7 +26,7 @@ use super::part::{Part, PartName, key_text};
 use super::partition::PartitionMerge;
 use super::versions::{NewVersion, RecordVersions};
 use crate::error::Error;
-use crate::map::{self, join_key, own};
+use crate::map::{self, engine_columns, join_key};
 
 /// The column with the `synced_at` of the version that this one replaced. It is null for the first version of a key.
 pub(crate) const REPLACES: &str = "_replaces";
@@ -47,7 +47,7 @@ impl<'t> History<'t> {
         let fields = table.row_schema.fields().iter().cloned();
         let replaces = Field::new(REPLACES, map::arrow_type(DataType::Timestamp), true);
         let schema = Arc::new(Schema::new(fields.chain([Arc::new(replaces)]).collect::<Vec<_>>()));
-        let key_columns = table.key_columns.iter().map(String::as_str).chain([own::FINGERPRINT, REPLACES]);
+        let key_columns = table.key_columns.iter().map(String::as_str).chain([engine_columns::FINGERPRINT, REPLACES]);
         Self {
             open_runs: OpenRuns::new(table.store, runs_key),
             context: TableContext {
@@ -66,8 +66,8 @@ impl<'t> History<'t> {
     }
 
     /// Keeps `retired` columns in the parts that are written.
-    pub(super) fn retain(&mut self, retired: &[Field]) {
-        self.context.retain(retired);
+    pub(super) fn keep_retired_columns(&mut self, retired: &[Field]) {
+        self.context.keep_retired_columns(retired);
     }
 
     /// Ends this run; see [`OpenRuns::close`].
@@ -127,7 +127,7 @@ impl<'t> History<'t> {
         let replaces = versions.iter().map(|version| version.replaces.map(|replaced| replaced.synced_at));
         let column = |times: TimestampMicrosecondArray| Arc::new(times.with_timezone("UTC")) as ArrayRef;
         let mut columns = rows.columns().to_vec();
-        if let Ok(position) = batch.rows.schema_ref().index_of(own::FIRST_SEEN_AT) {
+        if let Ok(position) = batch.rows.schema_ref().index_of(engine_columns::FIRST_SEEN_AT) {
             columns[position] = column(first_seen.collect());
         }
         columns.push(column(replaces.collect()));

@@ -34,7 +34,7 @@ pub use self::buffer::Buffer;
 pub(crate) use self::history::{OBSERVED, REPLACES};
 pub use self::merged::Merged;
 pub use self::part::first_moment;
-pub use self::removal::key_hash;
+pub use self::removal::{UnseenRows, key_hash};
 pub use self::table::Table;
 
 #[cfg(test)]

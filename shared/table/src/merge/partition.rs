@@ -18,7 +18,7 @@ use super::merged::Merged;
 use super::part::{Part, PartName, PartWrite, encode_new_part};
 use super::versions::{NewVersion, RecordVersions, RecordedRows, ReplacedVersion};
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 
 /// The merge of rows of one batch into one partition.
 pub(super) struct PartitionMerge<'m> {
@@ -126,7 +126,7 @@ impl<'m> PartitionMerge<'m> {
             rows.iter().map(|&row| (self.batch.keys[row as usize].as_str(), row)).collect();
         let mut time_columns = Vec::new();
         if with_times {
-            time_columns.extend([own::SYNCED_AT, own::FIRST_SEEN_AT]);
+            time_columns.extend([engine_columns::SYNCED_AT, engine_columns::FIRST_SEEN_AT]);
         }
         time_columns.extend(table.vanished_column.as_deref());
         for listed in table.store.list(&format!("{}/part-", self.prefix)).await? {

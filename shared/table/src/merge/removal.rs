@@ -15,13 +15,22 @@ use super::revision::{Revision, RowChange};
 use super::table::Table;
 use super::versions::RecordVersions;
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 
 /// Returns the hash of a [`Row::key`](crate::map::Row::key) by which a run remembers the keys that it saw: eight bytes, so that it can
 /// remember millions. A vanished row is kept if its hash is that of a seen key. Among a million seen keys that happens to less than one
 /// of 10¹³ vanished rows.
 pub fn key_hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
+}
+
+/// The stored rows that a run did not see.
+#[derive(Debug, Default)]
+pub struct UnseenRows {
+    /// The keys of the rows.
+    pub keys: Vec<String>,
+    /// The key of one stored row that the run saw. `None` if it saw no stored row.
+    pub seen_key: Option<String>,
 }
 
 impl Table<'_> {
@@ -34,7 +43,7 @@ impl Table<'_> {
     /// # Errors
     ///
     /// The error of the store, or that of a part that is damaged or has another format.
-    pub async fn retain_only(
+    pub async fn remove_unseen_rows(
         &self,
         seen: &HashSet<u64>,
         before: DateTime<Utc>,
@@ -44,13 +53,17 @@ impl Table<'_> {
         let selects = |key: &str, stored: &StoredRow<'_>| {
             stored.times[0] < Some(written_before) && !seen.contains(&key_hash(key))
         };
-        let revision =
-            Revision { time_columns: vec![own::SYNCED_AT], selects: &selects, change: RowChange::Remove, time: before };
+        let revision = Revision {
+            time_columns: vec![engine_columns::SYNCED_AT],
+            selects: &selects,
+            change: RowChange::Remove,
+            time: before,
+        };
         self.revise(&revision, merged).await
     }
 
-    /// Finds the rows that a run did not see, in a table with a column for vanished rows. Returns their keys, and the key of one row that
-    /// the run saw.
+    /// Finds the rows that a run did not see, in a table with a column for vanished rows. Also returns the key of one row that the
+    /// run saw.
     ///
     /// `seen` holds the [`key_hash`] of each seen key, and `before` is the start of the run. A row is left out if
     ///
@@ -62,43 +75,43 @@ impl Table<'_> {
     /// # Errors
     ///
     /// The error of the store, or that of a part that is damaged or has another format.
-    pub async fn missing(
+    pub async fn find_unseen_rows(
         &self,
         seen: &HashSet<u64>,
         before: DateTime<Utc>,
         now: DateTime<Utc>,
         window: TimeRange,
-    ) -> Result<(Vec<String>, Option<String>), Error> {
-        let Some(vanished_column) = &self.context.vanished_column else { return Ok((Vec::new(), None)) };
+    ) -> Result<UnseenRows, Error> {
+        let Some(vanished_column) = &self.context.vanished_column else { return Ok(UnseenRows::default()) };
         let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
         let passed_by = self.context.passed_by.iter().map(String::as_str);
-        let time_columns: Vec<&str> = [own::SYNCED_AT, vanished_column.as_str()].into_iter().chain(passed_by).collect();
+        let time_columns: Vec<&str> =
+            [engine_columns::SYNCED_AT, vanished_column.as_str()].into_iter().chain(passed_by).collect();
         let is_in_window = |passed: Option<i64>| {
             window == TimeRange::ALL || passed.is_some_and(|time| window.contains(time.div_euclid(1_000_000)))
         };
-        let mut unseen = Vec::new();
-        let mut seen_key = None;
+        let mut unseen = UnseenRows::default();
         for (name, listed) in list_parts(&self.context).await? {
             let Some(part) = Part::open(&self.context, name, &listed).await? else { continue };
             part.scan(&self.context, &time_columns, |key, stored| {
                 let [synced_at, vanished_at, passed @ ..] = stored.times else { return };
                 let passed = first_time(passed);
                 if seen.contains(&key_hash(key)) {
-                    seen_key.get_or_insert_with(|| key.to_owned());
+                    unseen.seen_key.get_or_insert_with(|| key.to_owned());
                 } else if vanished_at.is_none()
                     && *synced_at < Some(before)
                     && passed.is_none_or(|passed| passed >= now)
                     && is_in_window(passed)
                 {
-                    unseen.push(key.to_owned());
+                    unseen.keys.push(key.to_owned());
                 }
             })
             .await?;
         }
-        Ok((unseen, seen_key))
+        Ok(unseen)
     }
 
-    /// Marks the rows whose keys are in `missing`, by their [`key_hash`], as vanished at `now`. Does nothing if the table has no column for
+    /// Marks the rows whose keys are in `vanished`, by their [`key_hash`], as vanished at `now`. Does nothing if the table has no column for
     /// that. A history gets a version that says so. Rows that are marked already, or that were written at `before` or later, stay as
     /// they are.
     ///
@@ -107,9 +120,9 @@ impl Table<'_> {
     /// # Errors
     ///
     /// The error of the store, or that of a part that is damaged or has another format.
-    pub async fn mark_missing(
+    pub async fn mark_vanished(
         &self,
-        missing: &HashSet<u64>,
+        vanished: &HashSet<u64>,
         before: DateTime<Utc>,
         now: DateTime<Utc>,
         merged: &mut Merged,
@@ -117,10 +130,10 @@ impl Table<'_> {
         let Some(vanished_column) = &self.context.vanished_column else { return Ok(()) };
         let before = before.timestamp_micros();
         let selects = |key: &str, stored: &StoredRow<'_>| {
-            stored.times[1].is_none() && stored.times[0] < Some(before) && missing.contains(&key_hash(key))
+            stored.times[1].is_none() && stored.times[0] < Some(before) && vanished.contains(&key_hash(key))
         };
         let revision = Revision {
-            time_columns: vec![own::SYNCED_AT, vanished_column],
+            time_columns: vec![engine_columns::SYNCED_AT, vanished_column],
             selects: &selects,
             change: RowChange::MarkVanished(vanished_column),
             time: now,
@@ -137,7 +150,12 @@ impl Table<'_> {
     /// # Errors
     ///
     /// The error of the store, or that of a part that is damaged or has another format.
-    pub async fn expire(&self, oldest: DateTime<Utc>, run: DateTime<Utc>, merged: &mut Merged) -> Result<(), Error> {
+    pub async fn remove_expired_rows(
+        &self,
+        oldest: DateTime<Utc>,
+        run: DateTime<Utc>,
+        merged: &mut Merged,
+    ) -> Result<(), Error> {
         let oldest = oldest.timestamp_micros();
         let selects = |_: &str, stored: &StoredRow<'_>| first_time(stored.times).is_some_and(|passed| passed < oldest);
         let time_columns = self.context.passed_by.iter().chain(&self.context.vanished_column);

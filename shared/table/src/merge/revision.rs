@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::BooleanArray;
 use chrono::{DateTime, Utc};
-use lake::{Attempt, Listed, retry_on_conflict};
+use lake::{Attempt, ListedObject, retry_on_conflict};
 use tokio::sync::Mutex;
 
 use super::batch::Batch;
@@ -18,7 +18,7 @@ use super::merged::Merged;
 use super::part::{Part, PartName, PartWrite, StoredRow, list_parts, with_time};
 use super::versions::{NewVersion, RecordVersions, ReplacedVersion};
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 
 /// The number of rows whose versions are recorded together: at 10 KB each they take 20 MB of memory.
 const MAX_RECORDED_ROWS: usize = 2000;
@@ -73,7 +73,7 @@ struct PartRevision<'p> {
 }
 
 impl PartRevision<'_> {
-    async fn run(&self, listed: Listed, merged: &mut Merged) -> Result<(), Error> {
+    async fn run(&self, listed: ListedObject, merged: &mut Merged) -> Result<(), Error> {
         let key = &self.name.key;
         let mut found = Some(listed);
         retry_on_conflict(key, async || {
@@ -91,7 +91,7 @@ impl PartRevision<'_> {
     }
 
     /// Changes the part once. Returns `false` after a write conflict.
-    async fn attempt(&self, listed: &Listed, merged: &mut Merged) -> Result<bool, Error> {
+    async fn attempt(&self, listed: &ListedObject, merged: &mut Merged) -> Result<bool, Error> {
         let (table, revision) = (self.table, self.revision);
         let Some(part) = Part::open(table, self.name.clone(), listed).await? else { return Ok(true) };
         let mut positions = BTreeSet::new();
@@ -136,7 +136,7 @@ impl PartRevision<'_> {
         let mut keys = Vec::with_capacity(positions.len());
         let mut fingerprints = Vec::with_capacity(positions.len());
         let mut replaced = Vec::with_capacity(positions.len());
-        part.scan(table, &[own::SYNCED_AT, own::FIRST_SEEN_AT], |key, stored| {
+        part.scan(table, &[engine_columns::SYNCED_AT, engine_columns::FIRST_SEEN_AT], |key, stored| {
             if positions.contains(&stored.position) {
                 let value = |column: usize| stored.times[column].unwrap_or_default();
                 keys.push(key.to_owned());
@@ -151,7 +151,7 @@ impl PartRevision<'_> {
             let rows = part.read_rows(table, &chunk_positions.iter().copied().collect()).await?;
             let all: BooleanArray = std::iter::repeat_n(Some(true), rows.num_rows()).collect();
             let batch = Batch {
-                rows: with_time(&rows, &all, &[own::SYNCED_AT, column], time)?,
+                rows: with_time(&rows, &all, &[engine_columns::SYNCED_AT, column], time)?,
                 keys: keys[range.clone()].to_vec(),
                 fingerprints: fingerprints[range.clone()].to_vec(),
                 partitions: BTreeMap::new(),

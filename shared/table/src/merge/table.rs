@@ -75,10 +75,10 @@ impl<'t> Table<'t> {
     }
 
     /// Keeps `retired` columns, which the table has and the manifest does not, in the parts that are written. They are null in new rows.
-    pub fn retain(&mut self, retired: &[Field]) {
-        self.context.retain(retired);
+    pub fn keep_retired_columns(&mut self, retired: &[Field]) {
+        self.context.keep_retired_columns(retired);
         if let Some(history) = &mut self.history {
-            history.retain(retired);
+            history.keep_retired_columns(retired);
         }
     }
 

@@ -18,14 +18,14 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use futures::TryStreamExt;
-use lake::{Listed, Local, Store};
+use lake::{ListedObject, Local, Store};
 use manifest::{Manifest, PART_BYTES};
 use serde_json::{Value, json};
 
 use super::part::{Part, PartName};
 use super::{Merged, Table, key_hash};
 use crate::format::Format;
-use crate::map::{Mapper, own};
+use crate::map::{Mapper, engine_columns};
 
 const FORMATS: [Format; 2] = [Format::Parquet, Format::Json];
 
@@ -86,13 +86,13 @@ async fn merge(root: &Path, manifest: &Manifest, format: Format, target: usize, 
     merged
 }
 
-async fn open_part(table: &Table<'_>, listed: &Listed) -> Part {
+async fn open_part(table: &Table<'_>, listed: &ListedObject) -> Part {
     let prefix = listed.key.rsplit_once('/').unwrap().0;
     let name = PartName::parse(prefix, &listed.key).unwrap();
     Part::open(&table.context, name, listed).await.unwrap().unwrap()
 }
 
-async fn read_part(table: &Table<'_>, listed: &Listed) -> Vec<RecordBatch> {
+async fn read_part(table: &Table<'_>, listed: &ListedObject) -> Vec<RecordBatch> {
     let part = open_part(table, listed).await;
     part.read_batches(&table.context.row_schema, None).unwrap().try_collect().await.unwrap()
 }
@@ -105,7 +105,8 @@ async fn stored(root: &Path, manifest: &Manifest, format: Format) -> (BTreeMap<i
     let listed = store.list("test/things/").await.unwrap();
     for listed in &listed {
         for batch in read_part(&table, listed).await {
-            let fingerprints = batch.column_by_name(own::FINGERPRINT).unwrap().as_primitive::<Int64Type>().clone();
+            let fingerprints =
+                batch.column_by_name(engine_columns::FINGERPRINT).unwrap().as_primitive::<Int64Type>().clone();
             for (row, (id, version)) in ids_and_versions(&batch).into_iter().enumerate() {
                 let twice = rows.insert(id, (version, fingerprints.value(row)));
                 assert_eq!(twice, None, "key {id} is stored twice");
@@ -118,7 +119,7 @@ async fn stored(root: &Path, manifest: &Manifest, format: Format) -> (BTreeMap<i
 /// The `id` and the version of each row.
 fn ids_and_versions(batch: &RecordBatch) -> Vec<(i64, i64)> {
     let ids = batch.column_by_name("id").unwrap().as_primitive::<Int64Type>();
-    let extra = batch.column_by_name(own::EXTRA).unwrap().as_string::<i32>();
+    let extra = batch.column_by_name(engine_columns::EXTRA).unwrap().as_string::<i32>();
     let version = |row: usize| {
         let extra: Value = serde_json::from_str(extra.value(row)).unwrap();
         extra["more"]["n"].as_i64().unwrap()

@@ -6,22 +6,22 @@ use manifest::JsonPath;
 use serde_json::Value;
 use table::merge::key_hash;
 
-use super::{Ingest, IngestCounts};
+use super::table_ingest::{IngestCounts, TableIngest};
 use crate::error::Error;
 
 /// The ingestion of the records that lie at one place inside the records of another resource.
 #[derive(Debug)]
 pub(super) struct Harvested<'i> {
     path: JsonPath,
-    ingest: Box<Ingest<'i>>,
+    ingest: TableIngest<'i>,
     /// By key: the fingerprint that was buffered last. A venue lies in each of its thousand events.
     known: HashMap<u64, i64>,
 }
 
 impl<'i> Harvested<'i> {
     /// Ingests what lies at `path` by `ingest`.
-    pub(super) fn new(path: JsonPath, ingest: Ingest<'i>) -> Self {
-        Self { path, ingest: Box::new(ingest), known: HashMap::new() }
+    pub(super) fn new(path: JsonPath, ingest: TableIngest<'i>) -> Self {
+        Self { path, ingest, known: HashMap::new() }
     }
 
     /// Takes the records out of `record`, which came with `request`.
@@ -49,7 +49,7 @@ impl<'i> Harvested<'i> {
 
     /// Merges what is buffered.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        Box::pin(self.ingest.flush()).await
+        self.ingest.flush().await
     }
 
     /// Ends the run's merges.
@@ -59,7 +59,7 @@ impl<'i> Harvested<'i> {
 
     /// The resource whose table is filled.
     pub(super) fn resource(&self) -> &str {
-        self.ingest.resource()
+        &self.ingest.resource.name
     }
 
     /// What was stored so far.

@@ -4,31 +4,32 @@
 //! records.
 
 mod harvest;
+mod infer_columns;
 mod removal;
 mod retention;
 mod sample;
 mod siblings;
+mod table_ingest;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use client::Page;
-use manifest::{CursorKind, CursorMissing, Query, QueryId, Resource, WriteDisposition};
+use manifest::{CursorKind, CursorMissing, Query, QueryId, WriteDisposition};
 use serde_json::Value;
 use table::Layout;
-use table::map::{Mapper, Rejection, Row};
-use table::merge::{Buffer, Merged, Table, key_hash};
-use table::rejected::Rejected;
+use table::map::Row;
+use table::merge::key_hash;
 
 use self::harvest::Harvested;
-pub use self::removal::UnseenKeys;
 use self::retention::Retention;
 use self::sample::Sample;
 use self::siblings::Siblings;
+pub use self::table_ingest::IngestCounts;
+use self::table_ingest::TableIngest;
 use crate::context::{RunContext, resource};
 use crate::error::Error;
 use crate::evidence::PageRecords;
-use crate::report::RecordCounts;
 
 /// Rows are merged when they take about this much memory, in bytes. A third more is reserved for them, and the rest of a run takes 60 MB.
 const FLUSH_BYTES: usize = 10 << 20;
@@ -42,42 +43,21 @@ pub struct IngestedPage {
     pub flushed: bool,
 }
 
-/// What a run stored, for its report.
-#[derive(Debug, Default)]
-pub struct IngestCounts {
-    /// Records and rows of the resource.
-    pub records: RecordCounts,
-    /// By resource: the records that lay inside those of this one, and were stored in that resource's table.
-    pub harvested: Vec<(String, RecordCounts)>,
-    /// Objects written.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes_written: u64,
-}
-
-/// The ingestion of one run into the table of one resource.
+/// The ingestion of one run.
 #[derive(Debug)]
 pub struct Ingest<'i> {
-    ctx: &'i RunContext<'i>,
-    /// The resource, with the columns that were found where the manifest declares none.
-    resource: Resource,
-    mapper: Mapper,
-    table: Table<'i>,
-    buffer: Buffer,
-    rejected: Rejected<'i>,
-    layout: Layout<'i>,
-    /// The pages that wait for the columns to be found; `None` once they are.
+    /// The table of the run's resource.
+    target: TableIngest<'i>,
+    /// The tables of the resources whose records lie inside those of the run's resource.
+    harvests: Vec<Harvested<'i>>,
+    /// The pages that wait until the columns are inferred. `None` if the columns are known.
     sample: Option<Sample>,
     siblings: Option<Siblings>,
-    /// The hashes of all keys that were received, where rows whose key was not are removed or marked at the end.
+    /// The hashes of all keys that were received. `None` if no row is removed or marked at the end.
     seen: Option<HashSet<u64>>,
     retention: Retention,
-    merged: Merged,
-    received: u64,
-    rejections: u64,
-    excluded: u64,
+    /// Whether buffered rows were discarded.
     discarded: bool,
-    harvests: Vec<Harvested<'i>>,
 }
 
 /// Where the rows of a page come from.
@@ -106,38 +86,22 @@ impl<'i> Ingest<'i> {
     ///
     /// Where the resources do not fit what is stored, and the store's.
     pub async fn new(ctx: &'i RunContext<'i>, layout: Layout<'i>) -> Result<Self, Error> {
-        let mut ingest = Self::of(ctx, ctx.resource, layout);
-        ingest.sample = ctx.resource.infer_columns.then(Sample::default);
+        let mut ingest = Self {
+            target: TableIngest::new(ctx, ctx.resource, layout),
+            harvests: Vec::new(),
+            sample: ctx.resource.infer_columns.then(Sample::default),
+            siblings: Siblings::new(ctx.resource),
+            seen: (ctx.resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
+            retention: Retention::new(ctx, ctx.resource),
+            discarded: false,
+        };
         for harvest in &ctx.resource.harvest {
             let target = resource(ctx.manifest, &harvest.resource)?;
             let layout = Layout::load(ctx.store, &ctx.manifest.name, &target.name).await?;
             layout.check(target, ctx.request.format)?;
-            ingest.harvests.push(Harvested::new(harvest.path.clone(), Self::of(ctx, target, layout)));
+            ingest.harvests.push(Harvested::new(harvest.path.clone(), TableIngest::new(ctx, target, layout)));
         }
         Ok(ingest)
-    }
-
-    fn of(ctx: &'i RunContext<'i>, resource: &'i Resource, layout: Layout<'i>) -> Self {
-        let table = table(ctx, resource);
-        Self {
-            ctx,
-            mapper: Mapper::new(resource),
-            buffer: table.buffer(),
-            table,
-            rejected: Rejected::new(ctx.store, &ctx.manifest.name, &resource.name),
-            layout,
-            resource: resource.clone(),
-            sample: None,
-            siblings: Siblings::of(resource),
-            seen: (resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
-            retention: Retention::new(ctx, resource),
-            merged: Merged::default(),
-            received: 0,
-            rejections: 0,
-            excluded: 0,
-            discarded: false,
-            harvests: Vec::new(),
-        }
     }
 
     /// Ingests a page of `query`. Its rows are merged when there are enough.
@@ -149,8 +113,8 @@ impl<'i> Ingest<'i> {
     pub async fn page(&mut self, page: Page, query: &Arc<Query>) -> Result<IngestedPage, Error> {
         if self.sample.is_some() {
             let records = self.records_of(&page, query)?;
-            let is_enough = self.sample.as_mut().is_some_and(|sample| sample.hold(page, query));
-            let flushed = if is_enough { self.find_columns().await? } else { false };
+            let is_enough = self.sample.as_mut().is_some_and(|sample| sample.add(page, query));
+            let flushed = if is_enough { self.infer_columns().await? } else { false };
             return Ok(IngestedPage { records, flushed });
         }
         self.store_page(page, query).await
@@ -159,30 +123,30 @@ impl<'i> Ingest<'i> {
     /// Maps a page and buffers its rows; merges when there are enough.
     async fn store_page(&mut self, page: Page, query: &Query) -> Result<IngestedPage, Error> {
         let mut records = PageRecords::default();
-        let exploded = !self.resource.explode.is_empty();
+        let exploded = !self.target.resource.explode.is_empty();
         let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
         let source = PageSource { request: &page.request, query, id };
         for record in page.records {
-            self.received += 1;
+            self.target.received += 1;
             let record = with_parent_fields(record.into_value(), query);
             for harvest in &mut self.harvests {
                 harvest.take(&record, &page.request).await?;
             }
             // A record that becomes several rows is counted once, and by no key.
             records.unkeyed += u64::from(exploded);
-            for row in self.mapper.map(record) {
+            for row in self.target.mapper.map(record) {
                 match row {
                     Ok(row) => self.store_row(row, &source, &mut records)?,
                     Err(rejection) => {
                         records.unkeyed += u64::from(!exploded);
-                        self.reject(&rejection, &page.request).await?;
+                        self.target.reject(&rejection, &page.request).await?;
                     }
                 }
             }
         }
-        self.ctx.listener.page_read(self.received, page.total);
+        self.target.ctx.listener.page_read(self.target.received, page.total);
         let harvested: usize = self.harvests.iter().map(Harvested::bytes).sum();
-        let flushed = self.buffer.bytes() + harvested >= FLUSH_BYTES;
+        let flushed = self.target.buffer.bytes() + harvested >= FLUSH_BYTES;
         if flushed {
             self.flush().await?;
         }
@@ -192,10 +156,10 @@ impl<'i> Ingest<'i> {
     /// What a page brings, without storing it.
     fn records_of(&self, page: &Page, query: &Query) -> Result<PageRecords, Error> {
         let mut records = PageRecords::default();
-        let exploded = !self.resource.explode.is_empty();
+        let exploded = !self.target.resource.explode.is_empty();
         for record in &page.records {
             records.unkeyed += u64::from(exploded);
-            for row in self.mapper.map(with_parent_fields(record.value().into_owned(), query)) {
+            for row in self.target.mapper.map(with_parent_fields(record.value().into_owned(), query)) {
                 match row {
                     Ok(row) => {
                         let class = self.classify(&row, &page.request, query)?;
@@ -216,7 +180,7 @@ impl<'i> Ingest<'i> {
             RowClass::Wanted => {}
             RowClass::Beyond => return Ok(()),
             RowClass::Excluded => {
-                self.excluded += 1;
+                self.target.excluded += 1;
                 return Ok(());
             }
         }
@@ -224,7 +188,7 @@ impl<'i> Ingest<'i> {
             self.siblings.as_mut().and_then(|siblings| siblings.conflict(&row, source.query, source.id))
         {
             // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
-            self.buffer = self.table.buffer();
+            self.target.buffer = self.target.table.buffer();
             self.discarded = true;
             return Err(self.wrong(source.request, conflict));
         }
@@ -232,16 +196,16 @@ impl<'i> Ingest<'i> {
             seen.insert(key_hash(&row.key));
         }
         if self.retention.is_expired(&row) {
-            self.excluded += 1;
+            self.target.excluded += 1;
             return Ok(());
         }
-        self.buffer.push(row);
+        self.target.buffer.push(row);
         Ok(())
     }
 
     /// What `row` is to `query`.
     fn classify(&self, row: &Row, request: &str, query: &Query) -> Result<RowClass, Error> {
-        let Some(incremental) = &self.resource.endpoint.incremental else { return Ok(RowClass::Wanted) };
+        let Some(incremental) = &self.target.resource.endpoint.incremental else { return Ok(RowClass::Wanted) };
         match (row.cursor, incremental.missing) {
             (Some(cursor), _) if query.ends_before(cursor, incremental) => Ok(RowClass::Beyond),
             (Some(_), _) | (None, CursorMissing::Include) => Ok(RowClass::Wanted),
@@ -266,29 +230,20 @@ impl<'i> Ingest<'i> {
             records.unkeyed += 1;
             return;
         }
-        if let (Some(incremental), Some(cursor)) = (&self.resource.endpoint.incremental, row.cursor) {
-            records.newest = Some(cursor.further(records.newest, incremental));
+        if let (Some(incremental), Some(cursor)) = (&self.target.resource.endpoint.incremental, row.cursor) {
+            records.newest = Some(cursor.furthest(records.newest, incremental));
         }
-        if self.resource.explode.is_empty() {
+        if self.target.resource.explode.is_empty() {
             records.keys.push(key_hash(&row.key));
         }
     }
 
     fn wrong(&self, request: &str, detail: String) -> Error {
         Error::Client(client::Error::Decode {
-            source_name: self.ctx.manifest.name.clone(),
+            source_name: self.target.ctx.manifest.name.clone(),
             request: request.to_owned(),
             detail,
         })
-    }
-
-    async fn reject(&mut self, rejection: &Rejection, request: &str) -> Result<(), Error> {
-        self.rejections += 1;
-        if let Some(bytes) = self.rejected.keep(rejection, request, self.ctx.now()).await? {
-            tracing::warn!(reason = rejection.reason, "a record cannot become a row; kept under _rejected");
-            self.merged += Merged { objects: 1, bytes_written: bytes, ..Merged::default() };
-        }
-        Ok(())
     }
 
     /// Maps every rejected record again. What still cannot become a row stays where it is; what can is inserted, unless its key is stored
@@ -298,20 +253,20 @@ impl<'i> Ingest<'i> {
     ///
     /// The store's.
     pub async fn replay_rejected(&mut self) -> Result<(), Error> {
-        self.find_columns().await?;
-        for key in self.rejected.keys().await? {
-            let record = self.rejected.record(&key).await?;
-            self.received += 1;
-            for row in self.mapper.map(record) {
+        self.infer_columns().await?;
+        for key in self.target.rejected.keys().await? {
+            let record = self.target.rejected.record(&key).await?;
+            self.target.received += 1;
+            for row in self.target.mapper.map(record) {
                 match row {
-                    Ok(row) => self.buffer.push(row),
+                    Ok(row) => self.target.buffer.push(row),
                     Err(rejection) => {
-                        self.rejections += 1;
+                        self.target.rejections += 1;
                         tracing::info!(key, reason = rejection.reason, "the record still cannot become a row");
                     }
                 }
             }
-            if self.buffer.bytes() >= FLUSH_BYTES {
+            if self.target.buffer.bytes() >= FLUSH_BYTES {
                 self.flush().await?;
             }
         }
@@ -324,32 +279,17 @@ impl<'i> Ingest<'i> {
     ///
     /// As [`Ingest::page`].
     pub async fn finish(&mut self) -> Result<(), Error> {
-        self.find_columns().await?;
+        self.infer_columns().await?;
         self.flush().await
     }
 
     /// Merges what is buffered.
     async fn flush(&mut self) -> Result<(), Error> {
-        if self.buffer.bytes() > 0 {
-            self.claim().await?;
-            self.table.merge(&mut self.buffer, &mut self.merged).await?;
-        }
+        self.target.flush().await?;
         for harvest in &mut self.harvests {
             harvest.flush().await?;
         }
         Ok(())
-    }
-
-    /// Takes the table's layout for what is written. Columns that the manifest no longer has stay in what is rewritten.
-    async fn claim(&mut self) -> Result<(), Error> {
-        let retired = self.layout.claim(&self.resource, self.ctx.request.format).await?;
-        self.table.retain(&retired);
-        Ok(())
-    }
-
-    /// The resource's name.
-    pub fn resource(&self) -> &str {
-        &self.resource.name
     }
 
     /// Whether rows of queries that were read completely were thrown away: then nothing may be said to be stored.
@@ -379,21 +319,7 @@ impl<'i> Ingest<'i> {
 
     /// What was stored so far.
     pub fn counts(&self) -> IngestCounts {
-        let mut counts = IngestCounts {
-            records: RecordCounts {
-                received: self.received,
-                new: self.merged.new,
-                changed: self.merged.changed,
-                unchanged: self.merged.unchanged,
-                rejected: self.rejections,
-                excluded: self.excluded,
-                removed: self.merged.removed,
-                vanished: self.merged.vanished,
-            },
-            harvested: Vec::new(),
-            objects: self.merged.objects,
-            bytes_written: self.merged.bytes_written,
-        };
+        let mut counts = self.target.counts();
         for harvest in &self.harvests {
             let within = harvest.counts();
             counts.harvested.push((harvest.resource().to_owned(), within.records));
@@ -402,12 +328,6 @@ impl<'i> Ingest<'i> {
         }
         counts
     }
-}
-
-/// The table of `resource`, as the run writes it.
-fn table<'i>(ctx: &'i RunContext<'i>, resource: &Resource) -> Table<'i> {
-    let table = Table::new(ctx.store, &ctx.manifest.name, resource, ctx.request.format).with_clock(ctx.clock());
-    if ctx.request.replay_rejected { table.insert_only() } else { table }
 }
 
 /// The record with the values that it takes over from its parent.

@@ -3,18 +3,10 @@
 use std::collections::HashSet;
 
 use manifest::time::{Instant, TimeRange};
+use table::merge::UnseenRows;
 
 use super::Ingest;
 use crate::error::Error;
-
-/// The stored keys that a reading did not receive.
-#[derive(Debug, Default)]
-pub struct UnseenKeys {
-    /// The keys.
-    pub keys: Vec<String>,
-    /// A key that is stored and was received: `None` if none was.
-    pub control: Option<String>,
-}
 
 impl Ingest<'_> {
     /// Removes the stored rows that a complete reading of everything, which began at `begin`, did not receive.
@@ -24,7 +16,7 @@ impl Ingest<'_> {
     /// The store's.
     pub async fn remove_unseen_rows(&mut self, begin: Instant) -> Result<(), Error> {
         let Some(seen) = &self.seen else { return Ok(()) };
-        Ok(self.table.retain_only(seen, begin, &mut self.merged).await?)
+        Ok(self.target.table.remove_unseen_rows(seen, begin, &mut self.target.merged).await?)
     }
 
     /// The keys that are stored within `window` and were not received by a reading that began at `begin`.
@@ -32,10 +24,9 @@ impl Ingest<'_> {
     /// # Errors
     ///
     /// The store's.
-    pub async fn unseen_keys(&self, begin: Instant, window: TimeRange) -> Result<UnseenKeys, Error> {
-        let Some(seen) = &self.seen else { return Ok(UnseenKeys::default()) };
-        let (keys, control) = self.table.missing(seen, begin, self.ctx.now(), window).await?;
-        Ok(UnseenKeys { keys, control })
+    pub async fn find_unseen_rows(&self, begin: Instant, window: TimeRange) -> Result<UnseenRows, Error> {
+        let Some(seen) = &self.seen else { return Ok(UnseenRows::default()) };
+        Ok(self.target.table.find_unseen_rows(seen, begin, self.target.ctx.now(), window).await?)
     }
 
     /// Marks the rows whose keys have the hashes `vanished` as vanished, after a reading that began at `begin`.
@@ -44,8 +35,8 @@ impl Ingest<'_> {
     ///
     /// The store's.
     pub async fn mark_vanished(&mut self, vanished: &HashSet<u64>, begin: Instant) -> Result<(), Error> {
-        self.claim().await?;
-        Ok(self.table.mark_missing(vanished, begin, self.ctx.now(), &mut self.merged).await?)
+        self.target.claim().await?;
+        Ok(self.target.table.mark_vanished(vanished, begin, self.target.ctx.now(), &mut self.target.merged).await?)
     }
 
     /// Removes the rows that have been past for longer than the request says.
@@ -55,8 +46,8 @@ impl Ingest<'_> {
     /// The store's.
     pub async fn remove_expired_rows(&mut self) -> Result<(), Error> {
         let Some(oldest) = self.retention.oldest else { return Ok(()) };
-        self.claim().await?;
-        Ok(self.table.expire(oldest, self.ctx.now(), &mut self.merged).await?)
+        self.target.claim().await?;
+        Ok(self.target.table.remove_expired_rows(oldest, self.target.ctx.now(), &mut self.target.merged).await?)
     }
 
     /// Ends the run's merges, here and in the tables of harvested records. `covered_since`: the begin of a reading of everything.
@@ -65,7 +56,7 @@ impl Ingest<'_> {
     ///
     /// The store's.
     pub async fn close(&self, covered_since: Option<Instant>) -> Result<(), Error> {
-        self.table.close(covered_since).await?;
+        self.target.table.close(covered_since).await?;
         for harvest in &self.harvests {
             harvest.close().await?;
         }

@@ -16,7 +16,7 @@ pub(super) struct Siblings {
 
 impl Siblings {
     /// `None` where no two parents' records can have one key, or where it does not matter.
-    pub(super) fn of(resource: &Resource) -> Option<Self> {
+    pub(super) fn new(resource: &Resource) -> Option<Self> {
         let parent = resource.parent.as_ref().filter(|parent| parent.batch.is_none())?;
         let is_of_the_parent =
             |key: &String| key == RECORD_KEY || parent.include.iter().any(|field| parent.column(field) == *key);

@@ -1,11 +1,11 @@
-//! Whether a request goes with its resource: said before a request is sent.
+//! Checks whether a resource supports the options of a request, before anything is sent.
 
 use manifest::{CursorKind, Fault, PageSize, Paginator, ParamLocation, Resource, TimeEnds, nearest};
 
 use crate::request::Request;
 
-/// Leaves out of `request`, which is one for several resources, what `resource` does not support; gives a warning for each.
-pub fn leave_out_unsupported(request: &mut Request, resource: &Resource) -> Vec<String> {
+/// Removes the options that `resource` does not support from a request for several resources. Returns a warning for each.
+pub fn remove_unsupported(request: &mut Request, resource: &Resource) -> Vec<String> {
     let mut warnings = Vec::new();
     for fault in faults(request, resource) {
         match fault.place.as_str() {
@@ -13,16 +13,16 @@ pub fn leave_out_unsupported(request: &mut Request, resource: &Resource) -> Vec<
             "to" => request.to = None,
             "initial_days" => request.initial_days = None,
             "retention_days" => request.retention_days = None,
-            "page_size" if most_in_a_page(resource).is_none() => request.page_size = None,
-            // A condition that is not kept would give more than was asked for.
+            "page_size" if max_page_size(resource).is_none() => request.page_size = None,
+            // Without a condition, more than the requested records would be read.
             _ => continue,
         }
-        warnings.push(format!("`{}` is left out: {}", fault.place, fault.message));
+        warnings.push(format!("`{}` is ignored: {}", fault.place, fault.message));
     }
     warnings
 }
 
-/// Everything in `request` that does not go with `resource`.
+/// Returns a fault for each option of `request` that `resource` does not support.
 pub(super) fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     let endpoint = &resource.endpoint;
     let mut faults = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     let kind = endpoint.incremental.as_ref().map(|incremental| incremental.kind);
     for (place, given) in [("from", request.from.is_some()), ("to", request.to.is_some())] {
         if given && kind.is_none() && resource.slices.time.is_none() {
-            fault(place, format!("`{}` of {} has no range of time", resource.name, request.source));
+            fault(place, format!("`{}` of {} has no time range", resource.name, request.source));
         } else if given && kind == Some(CursorKind::Number) {
             fault(
                 place,
@@ -50,32 +50,32 @@ pub(super) fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
             ),
         );
     }
-    if let (Some(asked), Some(most)) = (request.page_size, most_in_a_page(resource))
+    if let (Some(asked), Some(most)) = (request.page_size, max_page_size(resource))
         && asked > most
     {
         fault("page_size", format!("{asked} is out of range for `{}`: 1 to {most}", resource.name));
     }
-    if request.page_size.is_some() && most_in_a_page(resource).is_none() {
-        fault("page_size", format!("`{}` of {} takes none", resource.name, request.source));
+    if request.page_size.is_some() && max_page_size(resource).is_none() {
+        fault("page_size", format!("`{}` of {} has no page size parameter", resource.name, request.source));
     }
     for (name, text) in &request.params {
-        let wrong = endpoint.filters.get(name).and_then(|filter| filter.check.fault(text));
-        if let Some(message) = wrong {
+        let fault_text = endpoint.filters.get(name).and_then(|filter| filter.check.fault(text));
+        if let Some(message) = fault_text {
             fault(&format!("params.{name}"), message);
         }
     }
     for name in request.params.keys().filter(|name| !endpoint.filters.contains_key(*name)) {
         let known: Vec<&str> = endpoint.filters.keys().map(String::as_str).collect();
         let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let hint = instead(name, resource).unwrap_or_else(|| nearest(name, &known));
-        let message = format!("`{}` does not take it; it takes: {list}{hint}", resource.name);
+        let hint = alternative(name, resource).unwrap_or_else(|| nearest(name, &known));
+        let message = format!("unknown condition of `{}`; known: {list}{hint}", resource.name);
         fault(&format!("params.{name}"), message);
     }
     faults
 }
 
-/// What to give instead of a parameter that the run itself sets.
-fn instead(name: &str, resource: &Resource) -> Option<String> {
+/// Returns a hint what to set instead of a parameter that is not a condition, because the run or the manifest sets it.
+fn alternative(name: &str, resource: &Resource) -> Option<String> {
     let endpoint = &resource.endpoint;
     let ends = resource.slices.time.as_ref().map(|time| &time.ends);
     let times = match ends {
@@ -84,17 +84,17 @@ fn instead(name: &str, resource: &Resource) -> Option<String> {
         None => Vec::new(),
     };
     if times.iter().any(|param| *param == name) {
-        return Some(". The run sets it: give `from` and `to`".into());
+        return Some(". The run sets it; use `from` and `to`".into());
     }
     if matches!(&endpoint.page_size, Some(PageSize { place: ParamLocation::Query(param), .. }) if param == name) {
-        return Some(". The run sets it: give `page_size`".into());
+        return Some(". The run sets it; use `page_size`".into());
     }
     let undated = resource.slices.undated.iter().any(|undated| undated.params.contains_key(name));
     (undated || endpoint.params.contains_key(name)).then(|| ". The manifest sets it".into())
 }
 
-/// Records that one page can have at most; `None`: the manifest does not say.
-fn most_in_a_page(resource: &Resource) -> Option<u64> {
+/// Returns the greatest number of records on a page. `None` if the manifest does not declare it.
+fn max_page_size(resource: &Resource) -> Option<u64> {
     match (&resource.endpoint.page_size, &resource.endpoint.paginator) {
         (Some(size), _) => Some(size.maximum),
         (None, Paginator::Offset { limit, .. }) => Some(*limit),

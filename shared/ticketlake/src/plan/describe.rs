@@ -2,26 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::Plan;
+use super::resource_plan::Plan;
 use manifest::PartitionField;
 
-/// What a run is expected to need.
+/// The expected size and cost of a run.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Estimate {
-    /// Records that the API says it has, or that the last run received.
+    /// The total of the API, or the number of records that the previous complete run received.
     pub records: Option<u64>,
-    /// Requests.
+    /// The number of requests.
     pub requests: Option<u64>,
-    /// Seconds, at the rate that the API allows.
+    /// The number of seconds at the rate that the API allows.
     pub seconds: Option<u64>,
-    /// The share of the longest limit that the requests are, in percent.
+    /// The share of the quota over the longest rate window, in percent.
     pub quota_percent: Option<f64>,
-    /// Where the numbers come from, or why there are none.
+    /// The source of the numbers, or the reason why there are none.
     pub basis: String,
 }
 
 impl Plan<'_> {
-    /// The plan with what it is expected to need.
+    /// Returns the plan and its estimate as JSON.
     pub fn describe(&self, estimate: &Estimate) -> Value {
         let (request, client, resource) = (self.request, &self.manifest.client, self.resource);
         let path = resource.endpoint.path.to_string();

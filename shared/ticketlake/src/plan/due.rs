@@ -1,41 +1,34 @@
-//! Which part of a resource is due: what a run reads that names no range, by the manifest's `refresh` and what was read when.
+//! The part of a resource that is due. A run without a range reads it, as the manifest's `refresh` and the times of the last reads say.
 //!
-//! A reading that was cut short goes on before anything else begins, whoever asks: the checkpoint of a reading of everything has the
-//! id of a `full` request, and the windows of any other follow from when it began, not from when it goes on.
+//! An interrupted read is resumed before another one begins, whatever request resumes it. The checkpoint of a full read therefore has the
+//! id of a `full` request, and the windows of a read of changes depend on the time when it began, not on the time when it is resumed.
 
 use chrono::TimeDelta;
 use manifest::time::{self, Instant, TimeRange};
 use manifest::{Refresh, Resource};
 use serde::Serialize;
 
-use super::Plan;
-use super::query::QueryKind;
+use super::changes::Changes;
+use super::planned_query::QueryKind;
+use super::resource_plan::Plan;
 use crate::error::Error;
 use crate::request::{Request, RequestId};
 use crate::state::{Checkpoint, Progress, RefreshMarks};
 
-/// How long before its time a part is due: a daily schedule does not begin at the same second each day.
-const EARLY: TimeDelta = TimeDelta::hours(6);
-
-/// What a run reads of a resource that is refreshed in parts. Without either part it reads nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// The instant since when records were announced.
-    pub announced: Option<Instant>,
-    /// The window of time that is read completely.
-    pub near: Option<TimeRange>,
-}
+/// A part is due this long before its time, since a daily schedule does not begin at the same second each day.
+const TOLERANCE: TimeDelta = TimeDelta::hours(6);
 
 /// The part of a resource that is due.
 #[derive(Clone, Debug)]
-pub struct Due<'r> {
+pub struct DueRefresh<'r> {
     policy: &'r Refresh,
-    /// `None`: everything.
+    /// The changes that are due. `None` if everything is due.
     pub changes: Option<Changes>,
-    /// The length in days of the near window that is read.
+    /// The length in days of the near window that is read. `None` if no window is due.
     near_days: Option<u64>,
-    /// When the reading began, or begins.
+    /// The start of the read: that of its first run, if it is resumed.
     began: Instant,
+    /// The reason why this part is due.
     reason: String,
 }
 
@@ -44,21 +37,21 @@ pub struct Due<'r> {
 pub struct RefreshReport {
     /// `full` or `changes`.
     pub kind: &'static str,
-    /// The reason for that part, and no other.
+    /// The reason why this part was due.
     pub why: String,
-    /// Of `changes`: the instant since which announced records are read.
+    /// The instant since which announced records are read, if `kind` is `changes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub announced_since: Option<String>,
-    /// Of `changes`: the first second of the window that is read completely.
+    /// The first second of the near window, if `kind` is `changes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub near_from: Option<String>,
-    /// Of `changes`: its last second.
+    /// The last second of the near window, if `kind` is `changes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub near_to: Option<String>,
 }
 
-impl<'r> Due<'r> {
-    /// The part that is due at `now`; `None` where the resource has no parts, or the request says what to read.
+impl<'r> DueRefresh<'r> {
+    /// Returns the part that is due at `now`. `None` if the resource has no `refresh`, or if the request has a range or conditions.
     pub fn new(resource: &'r Resource, request: &Request, progress: &Progress<'_>, now: Instant) -> Option<Self> {
         let policy = resource.refresh.as_ref()?;
         if request.from.is_some() || request.to.is_some() || !request.params.is_empty() {
@@ -75,13 +68,14 @@ impl<'r> Due<'r> {
         Some(Self::changes(policy, &marks, began))
     }
 
+    /// Returns the changes that are due for a read that began at `began`.
     fn changes(policy: &'r Refresh, marks: &RefreshMarks, began: Instant) -> Self {
         let announced = policy.announced.as_ref().and_then(|announced| {
             let lag = TimeDelta::try_seconds(i64::try_from(announced.lag).ok()?)?;
             Some(marks.announced().or(marks.full())? - lag)
         });
         let due = policy.near.iter().filter(|near| is_due(marks.near(near.ahead_days), near.every_days, began));
-        // Shorter windows lie within.
+        // Shorter windows lie within the longest one.
         let near_days = due.map(|near| near.ahead_days).max();
         let near = near_days.map(|ahead| TimeRange::between(began, began + days(ahead)));
         let reason = match (marks.full(), near_days) {
@@ -92,12 +86,12 @@ impl<'r> Due<'r> {
         Self { policy, changes: Some(Changes { announced, near }), near_days, began, reason }
     }
 
-    /// The id of what is read.
+    /// Returns the id of the request that the read belongs to.
     pub fn request_id(&self, request: &Request) -> RequestId {
         if self.changes.is_some() { request.id() } else { full_request(request).id() }
     }
 
-    /// The part for the report.
+    /// Returns the part for the report.
     pub fn report(&self) -> RefreshReport {
         let changes = self.changes.unwrap_or_default();
         let second = |second: Option<i64>| second.and_then(time::from_seconds).map(time::format_seconds);
@@ -110,12 +104,12 @@ impl<'r> Due<'r> {
         }
     }
 
-    /// Notes what was read of `plan`: all of it where the run is `complete`, else the parts that were, as `checkpoint` says.
+    /// Saves which parts of `plan` were read: all of them if the run is `complete`, else those that `checkpoint` has.
     ///
     /// # Errors
     ///
-    /// The store's.
-    pub async fn note(
+    /// The error of the store.
+    pub async fn save_marks(
         &self,
         progress: &mut Progress<'_>,
         complete: bool,
@@ -145,7 +139,7 @@ impl<'r> Due<'r> {
     }
 }
 
-/// The reason why everything is to be read; `None`: it is not.
+/// Returns the reason why everything is due. `None` if it is not.
 fn full_reason(
     policy: &Refresh,
     request: &Request,
@@ -154,29 +148,32 @@ fn full_reason(
     now: Instant,
 ) -> Option<String> {
     if let Some(began) = began {
-        return Some(format!("a full reading that began at {} goes on", time::format_seconds(began)));
+        return Some(format!("a full read that began at {} is resumed", time::format_seconds(began)));
     }
     if request.full {
-        return Some("the request says so".into());
+        return Some("the request has `full`".into());
     }
-    let Some(full) = marks.full() else { return Some("no full reading was complete so far".into()) };
+    let Some(full) = marks.full() else { return Some("no full read was complete so far".into()) };
     let every = policy.full_every_days;
-    is_due(Some(full), every, now).then(|| format!("the last full reading, of {}, is {every} days old", day(full)))
+    is_due(Some(full), every, now).then(|| format!("the last full read, of {}, is {every} days old", day(full)))
 }
 
-/// The request for everything.
+/// Returns the request to read everything.
 fn full_request(request: &Request) -> Request {
     Request { full: true, ..request.clone() }
 }
 
+/// Returns whether a part that is read every `every` days, and was last read at `mark`, is due.
 fn is_due(mark: Option<Instant>, every: u64, now: Instant) -> bool {
-    mark.is_none_or(|mark| now - mark >= days(every) - EARLY)
+    mark.is_none_or(|mark| now - mark >= days(every) - TOLERANCE)
 }
 
+/// Returns the length of `count` days.
 fn days(count: u64) -> TimeDelta {
     i64::try_from(count).ok().and_then(TimeDelta::try_days).unwrap_or(TimeDelta::MAX)
 }
 
+/// Returns the day of an instant, for messages.
 fn day(instant: Instant) -> String {
     instant.date_naive().to_string()
 }

@@ -1,22 +1,22 @@
-//! `--param`: conditions that a user adds to the query.
+//! The conditions that a request adds to the queries (`params`).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use manifest::Body;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Filter, Template};
 
-/// Templates as texts; those whose placeholder has no value are left out.
-pub(super) fn rendered(
+/// Renders templates as texts. Templates whose placeholder has no value are omitted.
+pub(super) fn render_all(
     params: &BTreeMap<String, Template>,
     bind: &dyn Fn(&str) -> Option<Value>,
 ) -> BTreeMap<String, String> {
-    params.iter().filter_map(|(name, template)| Some((name.clone(), plain(&template.render(bind)?)))).collect()
+    params.iter().filter_map(|(name, template)| Some((name.clone(), param_text(&template.render(bind)?)))).collect()
 }
 
-/// The values in a filter's text.
+/// Returns the values in the text of a filter.
 pub fn values(filter: &Filter, text: &str) -> Vec<Value> {
     if filter.list {
         text.split(',').map(|element| Value::from(element.trim())).collect()
@@ -25,7 +25,7 @@ pub fn values(filter: &Filter, text: &str) -> Vec<Value> {
     }
 }
 
-/// Adds what `filter`, called `name`, says with the value `text`.
+/// Adds the condition `filter`, which is called `name`, with the value `text`.
 pub(super) fn apply(
     filter: &Filter,
     name: &str,
@@ -36,25 +36,25 @@ pub(super) fn apply(
     let value = if filter.list { Value::Array(values(filter, text)) } else { Value::from(text) };
     let bind = |_: &str| Some(value.clone());
     if filter.params.is_empty() && filter.json.is_none() {
-        params.insert(name.to_owned(), plain(&value));
+        params.insert(name.to_owned(), param_text(&value));
     }
-    params.extend(rendered(&filter.params, &bind));
+    params.extend(render_all(&filter.params, &bind));
     if let Some(addition) = filter.json.as_ref().and_then(|json| json.render(&bind)) {
         if !matches!(body, Some(Body::Json(_))) {
             *body = Some(Body::Json(json!({})));
         }
         if let Some(Body::Json(base)) = body {
-            graft(base, addition);
+            merge_json(base, addition);
         }
     }
 }
 
-/// Lays `addition` over `base`, object by object.
-fn graft(base: &mut Value, addition: Value) {
+/// Merges `addition` into `base`, object by object. Other values of `base` are replaced.
+fn merge_json(base: &mut Value, addition: Value) {
     match (base, addition) {
         (Value::Object(base), Value::Object(addition)) => {
             for (name, value) in addition {
-                graft(base.entry(name).or_insert(Value::Null), value);
+                merge_json(base.entry(name).or_insert(Value::Null), value);
             }
         }
         (base, addition) => *base = addition,

@@ -6,7 +6,7 @@ use manifest::{Cursor, Resource};
 
 use crate::request::Request;
 
-/// The first and the last cursor value to read, at `now`; `None`: from the beginning, to the end.
+/// Returns the first and the last cursor value to read at `now`. `None` stands for no beginning or no end.
 pub(super) fn range(
     request: &Request,
     resource: &Resource,
@@ -20,11 +20,11 @@ pub(super) fn range(
     });
     let start = match (request.from, request.to) {
         (Some(from), _) => Some(Cursor::Instant(from)),
-        // A range that has only its end begins at the beginning, not at the watermark, which may lie after it.
+        // A range with an end only does not begin at the watermark, which may lie after that end.
         (None, Some(_)) => first,
         (None, None) => {
             let watermark = watermark.filter(|_| !request.full);
-            let resumed = incremental.and_then(|incremental| Some(watermark?.less_lag(incremental)));
+            let resumed = incremental.and_then(|incremental| Some(watermark?.minus_lag(incremental)));
             resumed.or(first)
         }
     };
@@ -32,7 +32,7 @@ pub(super) fn range(
     (start, end)
 }
 
-/// Whether a range that begins at `start` leaves records after `watermark` unread.
+/// Returns whether a range that begins at `start` leaves a gap after `watermark`.
 pub(super) fn has_gap(resource: &Resource, watermark: Option<Cursor>, start: Option<Cursor>) -> bool {
     let Some(incremental) = &resource.endpoint.incremental else { return false };
     match (watermark, start) {
@@ -40,4 +40,9 @@ pub(super) fn has_gap(resource: &Resource, watermark: Option<Cursor>, start: Opt
         (Some(watermark), Some(start)) => start > watermark,
         _ => false,
     }
+}
+
+/// Returns a cursor that is a time in seconds since 1970. `None` for a number.
+pub(super) fn seconds(cursor: Option<Cursor>) -> Option<i64> {
+    cursor.and_then(Cursor::instant).map(|instant| instant.timestamp())
 }

@@ -1,11 +1,12 @@
 use chrono::{DateTime, Utc};
-use manifest::{Body, Cursor, CursorKind, Manifest, Query, Settings, built_in};
-use serde_json::json;
+use manifest::{Body, Cursor, CursorKind, Faults, Manifest, Query, Settings, built_in};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::options::{Draft, Given};
+use crate::request::Request;
 
-/// What a plan reads, and whether it moves the watermark.
+/// The queries of a plan, and whether it moves the watermark.
 #[derive(Debug)]
 struct Planned {
     queries: Vec<PlannedQuery<'static>>,
@@ -26,7 +27,7 @@ fn instant(text: &str) -> Cursor {
     Cursor::parse(text, CursorKind::Instant).unwrap()
 }
 
-/// A request for a resource of a built-in source, with other options by their names.
+/// Returns a request for a resource of a built-in source, with the options of `draft`.
 fn request(source: &str, resource: &str, mut draft: Draft) -> Request {
     for (name, value) in [("source", source), ("resource", resource), ("lake", "lake")] {
         draft.set(name, Given::Text(value.to_owned()));
@@ -34,7 +35,7 @@ fn request(source: &str, resource: &str, mut draft: Draft) -> Request {
     Request::check(&draft, None, &Settings::default()).unwrap()
 }
 
-/// The built-in manifest `source`. It is leaked, so that what a test returns may borrow it.
+/// Returns the built-in manifest `source`. It is leaked, so that the results of a test may borrow it.
 fn manifest(source: &str) -> &'static Manifest {
     Box::leak(Box::new(built_in::find(source).unwrap().unwrap()))
 }
@@ -64,7 +65,7 @@ fn plan(
 
 fn sales(from: Option<&str>, to: Option<&str>, watermark: Option<&str>) -> Planned {
     let range = [("from", from), ("to", to)].into_iter().filter_map(|(name, value)| Some((name, value?)));
-    plan("see_tickets", "sales", Draft::of(range), watermark, &["DF-1", "DF-2"]).unwrap()
+    plan("see_tickets", "sales", Draft::new(range), watermark, &["DF-1", "DF-2"]).unwrap()
 }
 
 fn search(filtered_by: Option<Value>) -> Body {
@@ -76,7 +77,7 @@ fn search(filtered_by: Option<Value>) -> Body {
 }
 
 #[test]
-fn a_first_run_of_sales_asks_for_everything() {
+fn a_first_run_requests_everything() {
     let plan = sales(None, None, None);
     assert_eq!(plan.queries.len(), 1);
     assert_eq!(plan.body(), Some(&search(None)));
@@ -84,14 +85,14 @@ fn a_first_run_of_sales_asks_for_everything() {
 }
 
 #[test]
-fn a_later_run_reads_back_a_week() {
+fn a_later_run_begins_the_lag_before_the_watermark() {
     let plan = sales(None, None, Some("2026-11-20T10:00:00Z"));
     assert_eq!(plan.body(), Some(&search(Some(json!({"salesStartDate": "2026-11-13T10:00:00Z"})))));
     assert!(plan.moves_watermark);
 }
 
 #[test]
-fn a_backfill_leaves_the_watermark_unless_it_joins_it() {
+fn a_range_moves_the_watermark_if_it_leaves_no_gap() {
     let before = sales(Some("2026-01-01"), Some("2026-01-31"), Some("2026-11-20T10:00:00Z"));
     let filter = json!({"salesStartDate": "2026-01-01T00:00:00Z", "salesEndDate": "2026-01-31T23:59:59Z"});
     assert_eq!(before.body(), Some(&search(Some(filter))));
@@ -100,7 +101,7 @@ fn a_backfill_leaves_the_watermark_unless_it_joins_it() {
 }
 
 #[test]
-fn new_parents_are_read_from_the_beginning_and_the_others_from_where_they_are() {
+fn children_of_new_parents_are_read_from_the_beginning() {
     let request = request("see_tickets", "sales", Draft::default());
     let manifest = manifest("see_tickets");
     let known = [("a".to_owned(), instant("2026-11-20")), ("c".to_owned(), instant("2026-11-10"))];
@@ -115,8 +116,8 @@ fn new_parents_are_read_from_the_beginning_and_the_others_from_where_they_are() 
 }
 
 #[test]
-fn ticketmaster_events_come_dated_and_undated() {
-    let plan = plan("ticketmaster", "events", Draft::of([("from", "2026-12-01")]), None, &[]).unwrap();
+fn records_without_a_date_have_their_own_queries() {
+    let plan = plan("ticketmaster", "events", Draft::new([("from", "2026-12-01")]), None, &[]).unwrap();
     let names: Vec<&str> = plan.queries.iter().map(|planned| planned.query.label.as_str()).collect();
     assert_eq!(names, ["2026-12-01T00:00:00Z/..", "includeTBA=only", "includeTBD=only"]);
     assert_eq!(plan.queries[0].query.params["startDateTime"], "2026-12-01T00:00:00Z");
@@ -125,16 +126,16 @@ fn ticketmaster_events_come_dated_and_undated() {
 }
 
 #[test]
-fn what_a_resource_does_not_take_is_refused_by_name() {
-    let draft = Draft::of([("from", "2026-01-01")]).with_param("contryCode", "DE");
+fn each_unsupported_option_is_a_fault() {
+    let draft = Draft::new([("from", "2026-01-01")]).with_param("contryCode", "DE");
     let Faults(faults) = plan("ticketmaster", "venues", draft, None, &[]).unwrap_err();
     assert_eq!(faults.iter().map(|fault| fault.place.as_str()).collect::<Vec<_>>(), ["from", "params.contryCode"]);
     assert!(faults[1].message.contains("Did you mean `countryCode`?"), "{}", faults[1]);
 }
 
-/// In either order, for a cursor that goes up and for one that goes down.
+/// In both orders, for ascending and descending cursors.
 #[test]
-fn what_lies_beyond_the_end_of_a_range_in_order_is_told_apart() {
+fn a_cursor_beyond_the_end_of_a_range_is_recognized() {
     for (func, start, end, order, beyond, within) in [
         ("max", 10, 20, "asc", 21, [5, 20]),
         ("max", 10, 20, "desc", 9, [10, 25]),

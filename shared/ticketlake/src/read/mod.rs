@@ -38,7 +38,7 @@ pub struct ReadOutcome {
     /// The furthest cursor of all rows.
     pub newest: Option<Cursor>,
     /// By the key of the parent's record: how far its queries have come that were read completely.
-    pub reached_parents: Vec<(String, Cursor)>,
+    pub parent_watermarks: Vec<(String, Cursor)>,
     /// What a reader of the report should know.
     pub warnings: Vec<String>,
     /// Why reading stopped before its end.
@@ -125,7 +125,7 @@ pub async fn read_plan<'i>(
         .try_for_each_concurrent(queries_at_a_time, async |index| reading.planned_query(index).await)
         .await;
     let finished = match read {
-        Ok(()) => reading.sink.lock().await.ingest.find_columns().await.map(|_| ()).map_err(Stop::Error),
+        Ok(()) => reading.sink.lock().await.ingest.infer_columns().await.map(|_| ()).map_err(Stop::Error),
         Err(stop) => Err(stop),
     };
     let mut outcome = reading.outcome.into_inner();
@@ -206,8 +206,8 @@ impl PlanReading<'_, '_, '_> {
                     self.complete(&query.label, &evidence);
                     self.checkpoint.borrow_mut().finish(id);
                     if let Some(newest) = evidence.newest() {
-                        let reached = self.plan.reached_parents(index, newest, self.watermarks);
-                        self.outcome.borrow_mut().reached_parents.extend(reached);
+                        let reached = self.plan.parent_watermarks(index, newest, self.watermarks);
+                        self.outcome.borrow_mut().parent_watermarks.extend(reached);
                     }
                     return Ok(());
                 }
@@ -263,7 +263,7 @@ impl PlanReading<'_, '_, '_> {
         // Locked until the checkpoint is saved: what it names must be among the rows that were stored.
         let mut sink = self.sink.lock().await;
         let ingested =
-            sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().reached_parents.clear());
+            sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().parent_watermarks.clear());
         let ingested = ingested.map_err(Stop::Error)?;
         self.add_page(evidence, total, &ingested.records);
         if let Some(progress) = progress {
@@ -286,7 +286,7 @@ impl PlanReading<'_, '_, '_> {
     fn add_page(&self, evidence: &mut Evidence, total: Option<u64>, records: &PageRecords) {
         let incremental = self.ctx.resource.endpoint.incremental.as_ref();
         let further = |cursor: Cursor, other: Option<Cursor>| match incremental {
-            Some(incremental) => cursor.further(other, incremental),
+            Some(incremental) => cursor.furthest(other, incremental),
             None => cursor,
         };
         evidence.add_page(total, records, further);

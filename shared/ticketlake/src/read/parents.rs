@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use client::{Api, End, Pages, Reader};
 use futures::FutureExt;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{JsonPath, Parent, Query, Resource};
 use serde_json::{Map, Value};
 
@@ -45,8 +45,10 @@ fn named_parents(ctx: &RunContext<'_>) -> Option<Vec<ParentRecord>> {
     ctx.request.params.iter().find_map(|(name, text)| {
         let filter = ctx.resource.endpoint.filters.get(name)?;
         let field = filter.parent.as_ref()?;
-        let record =
-            |value: Value| ParentRecord { key: plain(&value), fields: [(field.clone(), value)].into_iter().collect() };
+        let record = |value: Value| ParentRecord {
+            key: param_text(&value),
+            fields: [(field.clone(), value)].into_iter().collect(),
+        };
         Some(values(filter, text).into_iter().map(record).collect())
     })
 }
@@ -55,7 +57,7 @@ fn named_parents(ctx: &RunContext<'_>) -> Option<Vec<ParentRecord>> {
 async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Result<Parents, Stop> {
     let declared: &Resource = resource(ctx.manifest, &parent.resource)?;
     let mut parents = Parents::default();
-    let mut plan = Plan::whole(ctx.request, ctx.manifest, declared);
+    let mut plan = Plan::everything(ctx.request, ctx.manifest, declared);
     if let Some(grandparent) = &declared.parent {
         let above = read_parent(ctx, api, grandparent).boxed_local().await?;
         parents.incomplete = above.incomplete;
@@ -158,7 +160,7 @@ impl<'p> Collector<'p> {
         let bound: Option<Vec<&Value>> =
             self.parent.fields.iter().map(|field| fields.get(field).filter(|value| !value.is_null())).collect();
         let key = match bound.as_deref() {
-            Some([value]) => plain(value),
+            Some([value]) => param_text(value),
             Some(values) => Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(),
             None => {
                 self.without += 1;

@@ -171,10 +171,10 @@ impl PlanReading<'_, '_, '_> {
                 outcome.queries.incomplete.push(IncompleteQuery { query, total: Some(total), received, reason });
                 return Ok(false);
             }
-            SplitProof::Uncounted => {
+            SplitProof::NoExactTotal => {
                 let limit = self.ctx.resource.endpoint.total_limit.unwrap_or_default();
                 outcome.warnings.push(format!(
-                    "the API counts no further than {limit}: `{}` is complete by its parts, each of which is, and by nothing more found by any other parameter",
+                    "the API gives no exact total above {limit}: `{}` counts as complete, since each subquery is complete and other parameters found no further record",
                     query.label
                 ));
             }

@@ -1,4 +1,4 @@
-//! What a run is expected to need, for `--check`.
+//! The estimate of a run's size and cost, for `--check`.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::context::RunContext;
 use crate::plan::{Estimate, Plan};
 use crate::state::{PreviousRun, StoredQuota};
 
-/// Queries whose totals are asked for: one request each.
+/// The greatest number of queries whose totals are requested. Each costs one request.
 const MAX_PROBED_QUERIES: usize = 5;
 
-/// Asks the API for the first page of each query, where its answer says how much there is; else takes what the previous complete run
-/// needed. Nothing that fails here fails the check.
+/// Estimates the run by the totals on the first page of each query, or else by the size of the previous complete run. A failed request does
+/// not fail the check.
 pub(super) async fn estimate(
     ctx: &RunContext<'_>,
     plan: &Plan<'_>,
@@ -24,12 +24,12 @@ pub(super) async fn estimate(
 ) -> Estimate {
     let counted = match &ctx.resource.parent {
         None if plan.len() <= MAX_PROBED_QUERIES => count(ctx, plan, quota).boxed_local().await,
-        None => Err("it has more queries than a check asks for".to_owned()),
-        Some(parent) => Err(format!("it depends on the records of `{}`", parent.resource)),
+        None => Err("the plan has more queries than a check probes".to_owned()),
+        Some(parent) => Err(format!("the queries depend on the records of `{}`", parent.resource)),
     };
     let (records, requests, basis) = match (counted, previous) {
-        (Ok((records, requests)), _) => (records, requests, "the API's own totals".to_owned()),
-        (Err(reason), Some(run)) => (run.records, run.requests, format!("the last complete run; {reason}")),
+        (Ok((records, requests)), _) => (records, requests, "the totals of the API".to_owned()),
+        (Err(reason), Some(run)) => (run.records, run.requests, format!("the previous complete run; {reason}")),
         (Err(reason), None) => return Estimate { basis: format!("unknown: {reason}"), ..Estimate::default() },
     };
     let rate = &ctx.manifest.client.rate;
@@ -42,7 +42,7 @@ pub(super) async fn estimate(
     }
 }
 
-/// The records and requests of the plan, by the first page of each query.
+/// Returns the number of records and requests of the plan, by the first page of each query.
 async fn count(ctx: &RunContext<'_>, plan: &Plan<'_>, quota: &StoredQuota<'_>) -> Result<(u64, u64), String> {
     let connection = Connection {
         transport: ctx.clients.transport.as_ref(),
@@ -56,18 +56,18 @@ async fn count(ctx: &RunContext<'_>, plan: &Plan<'_>, quota: &StoredQuota<'_>) -
     counted
 }
 
-/// The records and requests that the first pages tell of.
+/// Reads the first page of each query, and adds up the records and requests.
 async fn first_pages(api: &Api<'_>, resource: &Resource, plan: &Plan<'_>) -> Result<(u64, u64), String> {
     let reader = Reader::new(api, resource);
     let (mut records, mut requests) = (0, 0);
     for index in 0..plan.len() {
         let planned = plan.query(index).map_err(|unsendable| unsendable.reason)?;
-        // A query that is split is read whole, whatever one query gives.
+        // A query that is split is read completely, whatever the depth limit of one query.
         let is_split = planned.time.is_some() || plan.splits_by_params();
         let mut pages = reader.pages(&Arc::new(planned.query), None);
         match pages.next().await.map_err(|stop| stop.to_string())? {
             Some(page) => {
-                let total = page.total.ok_or("the API does not say how much there is")?;
+                let total = page.total.ok_or("the API gives no total")?;
                 let size = (page.records.len() as u64).max(1);
                 let limit = resource.endpoint.depth_limit.filter(|_| !is_split);
                 let served = limit.map_or(total, |limit| total.min(limit));
@@ -80,7 +80,7 @@ async fn first_pages(api: &Api<'_>, resource: &Resource, plan: &Plan<'_>) -> Res
     Ok((records, requests))
 }
 
-/// Whether a query ends at an empty page, because nothing else says where.
+/// Returns whether a query ends only at an empty page, since the API gives no total.
 fn ends_empty(resource: &Resource) -> bool {
     match &resource.endpoint.paginator {
         Paginator::Offset { end, .. } | Paginator::PageNumber { end, .. } => {

@@ -1,4 +1,4 @@
-//! What follows from how a reading ended: rows are removed or marked, progress is saved, and the status is decided.
+//! The last stage of a run: it removes or marks rows, saves the progress, and decides on the status.
 
 use std::collections::HashSet;
 
@@ -9,67 +9,62 @@ use serde_json::Value;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::ingest::Ingest;
-use crate::plan::{Due, Plan};
+use crate::plan::{DueRefresh, Plan};
 use crate::read::ReadOutcome;
 use crate::report::{QueryCounts, Status};
 use crate::request::Request;
 use crate::state::{Checkpoint, PreviousRun, Progress, SeenKeys};
 
-/// A reading that has ended; what it brought is stored.
-pub(super) struct Finish<'e> {
+/// What the last stage needs. All rows that were read are stored by then.
+pub(super) struct FinishInput<'e> {
     pub(super) ctx: &'e RunContext<'e>,
-    /// The request, as it was asked.
-    pub(super) asked: &'e Request,
-    /// What was to be read; `None` where that could not be found out.
+    /// The request before names in its `params` were replaced by ids.
+    pub(super) original: &'e Request,
+    /// The plan. `None` if the parent's records could not be read.
     pub(super) plan: Option<Plan<'e>>,
+    /// What reading found.
     pub(super) read: ReadOutcome,
     /// The hashes of the keys of rows that have vanished.
     pub(super) vanished: HashSet<u64>,
-    /// When the first run of the reading began.
+    /// The start of the read: that of its first run, if it was resumed.
     pub(super) begin: Instant,
-    /// What the previous complete run needed.
+    /// The size of the previous complete run.
     pub(super) previous: Option<PreviousRun>,
-    /// Of a resource that is refreshed in parts: the part that was read.
-    pub(super) due: Option<Due<'e>>,
-    /// Records received.
+    /// The part that was due, if the resource has `refresh`.
+    pub(super) due: Option<DueRefresh<'e>>,
+    /// The number of records received.
     pub(super) received: u64,
-    /// Requests sent.
+    /// The number of requests sent.
     pub(super) requests: u64,
 }
 
-/// How the run ended.
+/// How the run ended. The fields are those of the report.
 #[derive(Debug, Default)]
 pub(super) struct FinishOutcome {
     pub(super) status: Status,
+    pub(super) queries: QueryCounts,
     pub(super) stopped: Option<String>,
     pub(super) continuation: Option<Value>,
     pub(super) warnings: Vec<String>,
 }
 
-/// A run that has ended.
-pub(super) struct Finished {
-    pub(super) outcome: FinishOutcome,
-    pub(super) queries: QueryCounts,
-    pub(super) ended: Result<(), Error>,
-}
-
-impl Finish<'_> {
-    /// Ends the run.
-    pub(super) async fn run(
+impl FinishInput<'_> {
+    /// Ends the run. The outcome is valid also with an error.
+    pub(super) async fn finish(
         mut self,
         ingest: &mut Ingest<'_>,
         progress: &mut Progress<'_>,
         checkpoint: Checkpoint,
-    ) -> Finished {
-        let queries = std::mem::take(&mut self.read.queries);
-        let complete = self.read.stopped.is_none() && queries.incomplete.is_empty();
+    ) -> (FinishOutcome, Result<(), Error>) {
         let mut outcome = FinishOutcome::default();
-        let ended = self.settle(complete, ingest, progress, checkpoint, &mut outcome.warnings).await;
+        let ended = self.update_table_and_state(ingest, progress, checkpoint, &mut outcome.warnings).await;
+        let complete = self.read.is_complete();
+        outcome.queries = std::mem::take(&mut self.read.queries);
         let ended = match (ended, self.read.stopped) {
             (Err(error), _) | (Ok(()), Some(Stop::Error(error))) => Err(error),
             (Ok(()), Some(Stop::Limit(reason))) => {
                 outcome.stopped = Some(reason);
-                outcome.continuation = Some(self.asked.to_event());
+                outcome.continuation = Some(self.original.to_event());
                 outcome.status = Status::Partial;
                 Ok(())
             }
@@ -78,31 +73,31 @@ impl Finish<'_> {
                 Ok(())
             }
         };
-        Finished { outcome, queries, ended }
+        (outcome, ended)
     }
 
-    /// Removes and marks rows, and saves the progress: after the rows, never before.
-    async fn settle(
+    /// Removes and marks rows, then saves the progress. The progress must not be saved before the rows that it names.
+    async fn update_table_and_state(
         &self,
-        complete: bool,
         ingest: &mut Ingest<'_>,
         progress: &mut Progress<'_>,
         mut checkpoint: Checkpoint,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let plan = self.plan.as_ref().filter(|_| complete);
-        let everything = plan.is_some_and(Plan::covers_everything);
-        if everything && self.ctx.resource.write_disposition == WriteDisposition::Replace {
+        let complete = self.read.is_complete();
+        let complete_plan = self.plan.as_ref().filter(|_| complete);
+        let covers_everything = complete_plan.is_some_and(Plan::covers_everything);
+        if covers_everything && self.ctx.resource.write_disposition == WriteDisposition::Replace {
             warnings.extend(self.remove_unseen_rows(ingest).await?);
         }
         if complete && !self.vanished.is_empty() {
-            // A run that is killed while it marks leaves what the next one needs to go on with that.
+            // If the run is killed while it marks rows, the next one resumes from this checkpoint.
             self.save_checkpoint(ingest, progress, &mut checkpoint).await?;
             ingest.mark_vanished(&self.vanished, self.begin).await?;
         }
-        // An error may be the store's, in the middle of a merge: what is half written then is not closed.
+        // An error of the store may have interrupted a merge, which the next run must find open.
         if !matches!(self.read.stopped, Some(Stop::Error(_))) {
-            ingest.close(everything.then_some(self.begin)).await?;
+            ingest.close(covers_everything.then_some(self.begin)).await?;
         }
         if self.read.stopped.is_none() {
             ingest.remove_expired_rows().await?;
@@ -111,7 +106,7 @@ impl Finish<'_> {
         checkpoint.newest = newest.map(|newest| newest.to_string());
         self.move_watermarks(complete, newest, ingest, progress).await?;
         self.save_progress(complete, ingest, progress, checkpoint).await?;
-        if let Some(plan) = plan {
+        if let Some(plan) = complete_plan {
             warnings.extend(self.warnings(plan, newest));
             if plan.is_unfiltered() && self.received > 0 {
                 progress.note_run(PreviousRun { records: self.received, requests: self.requests }).await?;
@@ -120,22 +115,22 @@ impl Finish<'_> {
         Ok(())
     }
 
-    /// Removes the stored rows that a complete reading of everything did not receive. Gives a warning where none may be removed.
+    /// Removes the stored rows that a complete read of everything did not receive. Returns a warning if none may be removed.
     async fn remove_unseen_rows(&self, ingest: &mut Ingest<'_>) -> Result<Option<String>, Error> {
         if ingest.seen().is_none_or(HashSet::is_empty) && self.read.total != Some(0) {
-            let warning = "nothing was removed: no records came, and the API does not say that there are none";
+            let warning = "no rows were removed: received 0 records, and the API gives no total of 0; check the filters and the key";
             return Ok(Some(warning.into()));
         }
         ingest.remove_unseen_rows(self.begin).await?;
         Ok(None)
     }
 
-    /// The furthest cursor of all runs of the reading.
+    /// Returns the furthest cursor of all runs of the read.
     fn newest(&self, checkpoint: &Checkpoint) -> Option<Cursor> {
         let incremental = self.ctx.resource.endpoint.incremental.as_ref()?;
         let earlier = checkpoint.newest.as_deref().and_then(|text| Cursor::parse(text, incremental.kind));
         match (self.read.newest, earlier) {
-            (Some(newest), earlier) => Some(newest.further(earlier, incremental)),
+            (Some(newest), earlier) => Some(newest.furthest(earlier, incremental)),
             (None, earlier) => earlier,
         }
     }
@@ -150,15 +145,15 @@ impl Finish<'_> {
     ) -> Result<(), Error> {
         let Some(incremental) = &self.ctx.resource.endpoint.incremental else { return Ok(()) };
         let moves = complete && self.plan.as_ref().is_some_and(Plan::moves_watermark);
-        // A record dated in the future would carry the watermark past those still to come.
+        // A watermark in the future would skip the records until then.
         let now = self.ctx.now();
         let until_now = |cursor: Cursor| cursor.instant().map_or(cursor, |instant| Cursor::Instant(instant.min(now)));
-        let parents = self.read.reached_parents.iter().filter(|_| !ingest.has_discarded());
+        let parents = self.read.parent_watermarks.iter().filter(|_| !ingest.has_discarded());
         let parents: Vec<(String, Cursor)> = parents.map(|(key, cursor)| (key.clone(), until_now(*cursor))).collect();
         progress.advance(incremental, newest.filter(|_| moves).map(until_now), &parents).await
     }
 
-    /// Saves how far the reading has come, and which parts were read.
+    /// Saves which parts of the resource were read, and saves or drops the checkpoint.
     async fn save_progress(
         &self,
         complete: bool,
@@ -168,9 +163,9 @@ impl Finish<'_> {
     ) -> Result<(), Error> {
         let ended = self.read.stopped.is_none();
         if let (Some(due), Some(plan), true) = (&self.due, &self.plan, ended && !ingest.has_discarded()) {
-            due.note(progress, complete, plan, &checkpoint).await?;
+            due.save_marks(progress, complete, plan, &checkpoint).await?;
         }
-        // Windows that begin now begin again in the next run: what is incomplete today must not keep them in the past.
+        // The next run reads changes from its own start on: an incomplete query must not keep the near window in the past.
         let begins_again = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
             || self.ctx.resource.write_disposition == WriteDisposition::Replace;
         if complete || begins_again || ingest.has_discarded() || checkpoint.is_empty() {
@@ -179,7 +174,7 @@ impl Finish<'_> {
         self.save_checkpoint(ingest, progress, &mut checkpoint).await
     }
 
-    /// Saves what another run needs to go on, the keys that were received so far among it.
+    /// Saves the checkpoint and the keys that were received so far.
     async fn save_checkpoint(
         &self,
         ingest: &Ingest<'_>,
@@ -193,12 +188,12 @@ impl Finish<'_> {
         progress.save_checkpoint(checkpoint).await
     }
 
-    /// What a reader of a complete run's report should know.
+    /// Returns the warnings of a complete run.
     fn warnings(&self, plan: &Plan<'_>, newest: Option<Cursor>) -> Vec<String> {
         let mut warnings = Vec::new();
         let resource = self.ctx.resource;
         if resource.endpoint.incremental.is_some() && newest.is_some() && !plan.moves_watermark() {
-            let why = "the watermark stays: `params` leave records out, or the range is not one that joins it";
+            let why = "the watermark does not move: `params` exclude records, or the range does not continue from the watermark";
             warnings.push(why.into());
         }
         if let Some(previous) = self.previous.filter(|previous| previous.records > 0)
@@ -211,7 +206,7 @@ impl Finish<'_> {
             ));
         }
         if resource.parent.is_some() && plan.is_empty() {
-            warnings.push(format!("no records of the parent came, so nothing was asked of `{}`", resource.name));
+            warnings.push(format!("received 0 records of the parent, so nothing was requested of `{}`", resource.name));
         }
         warnings
     }

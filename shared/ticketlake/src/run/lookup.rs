@@ -1,4 +1,4 @@
-//! Names in `params` that stand for ids: found in a table that is stored.
+//! Replaces names in `params` by ids, which are looked up in a stored table.
 
 use lake::Store;
 use manifest::{Fault, Faults, Lookup, Manifest, Resource};
@@ -8,10 +8,10 @@ use crate::context;
 use crate::error::Error;
 use crate::request::Request;
 
-/// Names that a message offers instead of one that is not stored.
+/// The greatest number of names that a message suggests.
 const MAX_SUGGESTIONS: usize = 5;
 
-/// The request with the ids of the names in its `params`, where `resource` says that they are names.
+/// Returns the request with ids in place of the names in `params` for which the manifest declares a `lookup`.
 pub(super) async fn resolve(
     request: &Request,
     manifest: &Manifest,
@@ -24,8 +24,8 @@ pub(super) async fn resolve(
         let Some(lookup) = resource.endpoint.filters.get(name).and_then(|filter| filter.lookup.as_ref()) else {
             continue;
         };
-        let known = known(lookup, request, manifest, store).await?;
-        if known.is_empty() {
+        let stored_names = stored_names(lookup, request, manifest, store).await?;
+        if stored_names.is_empty() {
             let message = format!(
                 "`{text}` cannot be looked up: no `{}` are stored; read them first: resource --source {} --resource {} --lake {}",
                 lookup.resource, request.source, lookup.resource, request.lake
@@ -33,7 +33,7 @@ pub(super) async fn resolve(
             faults.push(Fault::new(format!("params.{name}"), message));
             continue;
         }
-        match ids(text, &known) {
+        match ids(text, &stored_names) {
             Ok(ids) => *text = ids,
             Err(message) => faults.push(Fault::new(format!("params.{name}"), message)),
         }
@@ -41,8 +41,8 @@ pub(super) async fn resolve(
     if faults.is_empty() { Ok(resolved) } else { Err(Faults(faults).into()) }
 }
 
-/// The stored names, each with an id.
-async fn known(
+/// Reads the stored names, each with an id.
+async fn stored_names(
     lookup: &Lookup,
     request: &Request,
     manifest: &Manifest,
@@ -50,7 +50,7 @@ async fn known(
 ) -> Result<Vec<(String, String)>, Error> {
     let resource = context::resource(manifest, &lookup.resource)?;
     let table = Table::new(store, &manifest.name, resource, request.format);
-    let rows = table.distinct(&[&lookup.name, &lookup.id]).await?;
+    let rows = table.count_distinct_values(&[&lookup.name, &lookup.id]).await?;
     let pair = |mut row: Vec<Option<String>>| {
         let id = row.pop()??;
         Some((row.pop()??, id))
@@ -58,42 +58,43 @@ async fn known(
     Ok(rows.into_keys().filter_map(pair).collect())
 }
 
-/// The ids of the names in `text`, with commas. A name with `-` before it is left out by the API, and so is its id. Several ids can
-/// have one name.
-fn ids(text: &str, known: &[(String, String)]) -> Result<String, String> {
+/// Returns the ids of the names in `text`, with commas between them. A `-` before a name, which excludes it, is kept before the id.
+/// Several ids can have the same name.
+fn ids(text: &str, stored_names: &[(String, String)]) -> Result<String, String> {
     let mut ids = Vec::new();
     for name in text.split(',').map(str::trim) {
         let (sign, name) = name.strip_prefix('-').map_or(("", name), |name| ("-", name));
-        let found: Vec<String> = known
+        let found: Vec<String> = stored_names
             .iter()
-            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .filter(|(stored, _)| stored.eq_ignore_ascii_case(name))
             .map(|(_, id)| format!("{sign}{id}"))
             .collect();
         if found.is_empty() {
-            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(format!("no `{name}` is stored{}", near(name, &names)));
+            let names: Vec<&str> = stored_names.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(format!("no `{name}` is stored{}", suggestion(name, &names)));
         }
         ids.extend(found);
     }
     Ok(ids.join(","))
 }
 
-/// The stored names that are most like `name`, the likest first.
-fn near(name: &str, names: &[&str]) -> String {
+/// Returns a sentence with the stored names that are most similar to `name`.
+fn suggestion(name: &str, names: &[&str]) -> String {
     let lower = name.to_lowercase();
-    let mut like: Vec<(bool, usize, &str)> = names
+    let mut similar: Vec<(bool, usize, &str)> = names
         .iter()
         .map(|known| {
             let known_lower = known.to_lowercase();
-            let holds = known_lower.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == lower);
-            (!holds, strsim::damerau_levenshtein(&lower, &known_lower), *known)
+            let has_word = known_lower.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == lower);
+            (!has_word, strsim::damerau_levenshtein(&lower, &known_lower), *known)
         })
-        .filter(|(other, distance, known)| !other || *distance <= 1 + known.len() / 3)
+        .filter(|(lacks_word, distance, known)| !lacks_word || *distance <= 1 + known.len() / 3)
         .collect();
-    like.sort_unstable();
-    like.dedup();
-    let like: Vec<String> = like.into_iter().take(MAX_SUGGESTIONS).map(|(_, _, known)| format!("`{known}`")).collect();
-    match like.as_slice() {
+    similar.sort_unstable();
+    similar.dedup();
+    let similar: Vec<String> =
+        similar.into_iter().take(MAX_SUGGESTIONS).map(|(_, _, known)| format!("`{known}`")).collect();
+    match similar.as_slice() {
         [] => String::new(),
         [one] => format!(". Did you mean {one}?"),
         several => format!(". Did you mean one of {}?", several.join(", ")),
@@ -105,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_ids_whatever_their_case() {
+    fn names_are_replaced_by_ids_in_any_case() {
         let known = [("Jazz", "1"), ("Rock", "2"), ("Rock", "3")].map(|(name, id)| (name.to_owned(), id.to_owned()));
         assert_eq!(ids("jazz", &known).as_deref(), Ok("1"));
         assert_eq!(ids("Rock, -Jazz", &known).as_deref(), Ok("2,3,-1"));

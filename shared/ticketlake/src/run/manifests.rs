@@ -1,4 +1,4 @@
-//! Where the manifest of a request is found: in the files that it names, or built in.
+//! Finds the manifest of a request: in the files that it names, or among the built-in ones.
 
 use std::path::Path;
 
@@ -9,15 +9,16 @@ use crate::context::Clients;
 use crate::error::Error;
 use crate::request::Request;
 
-/// The manifest that `request` names, with its settings.
+/// Returns the manifest of the requested source, with its settings.
 ///
-/// Every manifest file that the request names is read and checked, also those of other sources; of the built-in ones only the one that is
-/// asked for.
+/// Every manifest file that the request names is checked, also those of other sources. Of the built-in manifests, only the requested one
+/// is checked.
 pub(super) async fn find(clients: &Clients, request: &Request) -> Result<Manifest, Error> {
     let manifest = find_unconfigured(clients, &request.source, &request.sources).await?;
     Ok(manifest.configure(request.base_url.as_deref(), &clients.settings)?)
 }
 
+/// Returns the manifest of `source`, before its settings are set.
 async fn find_unconfigured(clients: &Clients, source: &str, files: &[String]) -> Result<Manifest, Error> {
     let mut names = Vec::new();
     let mut faults = Vec::new();
@@ -48,7 +49,7 @@ async fn find_unconfigured(clients: &Clients, source: &str, files: &[String]) ->
     Err(Error::configuration("source", message))
 }
 
-/// The manifest in a file, or in an object `s3://bucket/key`. The outer error is one of reading it, the inner one of what it says.
+/// Reads the manifest in a file or in an object `s3://bucket/key`. The outer error is one of reading it, the inner one of its content.
 async fn read_file(clients: &Clients, file: &str) -> Result<Result<Manifest, Faults>, Error> {
     let text = match Location::parse(file) {
         Ok(Location::S3 { bucket, prefix: key }) => {

@@ -1,7 +1,7 @@
 //! One run: request → plan → read and ingest → finish → report.
 //!
-//! [`run`] carries out a request: it finds the manifest, and runs one resource after the other. The stages of one resource are in
-//! `resource`: each takes what it needs and returns what it found, and the report is built once, from all of them (`outcome`).
+//! [`run`] finds the manifest of the request and runs its resources one after the other. The stages of one resource are in `resource`.
+//! Each stage returns its results, and the report is built once, from all of them (`outcome`).
 
 mod estimate;
 mod finish;
@@ -11,35 +11,21 @@ mod outcome;
 mod resource;
 mod vanished;
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 use client::error::chain;
-use lake::Store;
 use manifest::time::Instant;
 use manifest::{Faults, Manifest};
 
-use crate::context::{Clients, ProgressListener, resource};
+use crate::context::{Clients, RunOptions, resource};
 use crate::error::Error;
 use crate::plan::{self, Plan};
 use crate::report::Report;
 use crate::request::Request;
 
-/// The resource name that stands for all of a source's.
+/// The resource name that stands for all resources of a source.
 const ALL: &str = "all";
 
-/// What a run is carried out with, beside its request.
-#[derive(Clone, Debug)]
-pub struct RunOptions<'r> {
-    /// The store to write to; `None`: the one that the request names. A test puts its own store here.
-    pub store: Option<Arc<dyn Store>>,
-    /// When reading must end, so that what was read can still be stored.
-    pub deadline: Option<Instant>,
-    /// Listens to how far the run has come.
-    pub listener: &'r dyn ProgressListener,
-}
-
-/// Carries out `request`. The report says what happened also when an error ended the run: what was read before is stored.
+/// Runs `request`. The records that were read before an error are stored, so there is a report in any case.
 pub async fn run(clients: &Clients, request: &Request, options: RunOptions<'_>) -> (Report, Option<Error>) {
     match manifests::find(clients, request).await {
         Ok(manifest) => run_source(clients, &manifest, request, options).await,
@@ -72,7 +58,7 @@ fn failed(request: &Request, error: &Error) -> Report {
     report.failed(error)
 }
 
-/// Runs one resource after the other.
+/// Runs each resource. `requests` has a request and its warnings for each.
 async fn run_several(
     clients: &Clients,
     manifest: &Manifest,
@@ -80,35 +66,35 @@ async fn run_several(
     options: &RunOptions<'_>,
 ) -> (Report, Option<Error>) {
     let mut reports = Vec::with_capacity(requests.len());
-    let mut first = None;
+    let mut first_error = None;
     let mut sent = 0;
     for (mut request, warnings) in requests {
-        request.max_requests = request.max_requests.map(|most| most.saturating_sub(sent));
+        request.max_requests = request.max_requests.map(|max| max.saturating_sub(sent));
         let (mut report, error) = resource::run(clients, manifest, &request, options).await;
         if let Some(error) = error {
-            // The others may be complete all the same.
+            // The other resources may still be read completely.
             tracing::error!(resource = request.resource, "{}", chain(&error));
-            first.get_or_insert(error);
+            first_error.get_or_insert(error);
         }
         sent += report.requests.sent;
         report.warnings.extend(warnings);
         reports.push(report);
     }
     let mut report = Report::of_several(&manifest.name, reports);
-    if let Some(error) = &first {
+    if let Some(error) = &first_error {
         report = report.failed(error);
     }
-    (report, first)
+    (report, first_error)
 }
 
-/// The earlier of the deadline that is given and the one that follows from the request.
+/// Returns the earlier of `given` and the deadline by the request's `max_seconds`.
 fn deadline(clients: &Clients, request: &Request, given: Option<Instant>) -> Option<Instant> {
     let time = request.max_time.and_then(|time| TimeDelta::from_std(time).ok());
-    let own = time.and_then(|time| clients.clock.now().checked_add_signed(time));
-    given.into_iter().chain(own).min()
+    let by_request = time.and_then(|time| clients.clock.now().checked_add_signed(time));
+    given.into_iter().chain(by_request).min()
 }
 
-/// The resources that the request names: one, several with commas, or all that the manifest selects.
+/// Returns the names of the requested resources: one, several with commas between them, or all that the manifest selects.
 fn resource_names(manifest: &Manifest, request: &Request) -> Vec<String> {
     if request.resource == ALL && manifest.resource(ALL).is_none() {
         let selected = manifest.resources.iter().filter(|resource| resource.selected);
@@ -117,7 +103,8 @@ fn resource_names(manifest: &Manifest, request: &Request) -> Vec<String> {
     request.resource.split(',').map(|name| name.trim().to_owned()).collect()
 }
 
-/// The request for each of several resources, with warnings for what is left out of it; checked before anything is sent.
+/// Returns a request for each of several resources, with a warning for each option that the resource does not support. All requests are
+/// checked before one is sent.
 fn requests(
     clients: &Clients,
     manifest: &Manifest,
@@ -129,7 +116,7 @@ fn requests(
     for name in names {
         let resource = resource(manifest, name)?;
         let mut request = Request { resource: name.clone(), ..request.clone() };
-        let warnings = plan::leave_out_unsupported(&mut request, resource);
+        let warnings = plan::remove_unsupported(&mut request, resource);
         if let Err(Faults(more)) = Plan::new(&request, manifest, resource, None, clients.clock.now()) {
             faults.extend(more);
         }

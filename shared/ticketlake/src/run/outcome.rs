@@ -1,4 +1,4 @@
-//! What the stages of a run found, and the report that is built from it.
+//! The results of all stages of a run, and the report that is built from them.
 
 use client::Requests;
 use client::limits::QuotaLeft;
@@ -8,7 +8,7 @@ use crate::ingest::IngestCounts;
 use crate::plan::due::RefreshReport;
 use crate::report::{QueryCounts, Report, Status};
 
-/// What the stages of the run of one resource found.
+/// The results of all stages of the run of one resource. The fields are those of the report.
 #[derive(Debug, Default)]
 pub(super) struct RunOutcome {
     pub(super) status: Status,
@@ -26,7 +26,7 @@ pub(super) struct RunOutcome {
 }
 
 impl RunOutcome {
-    /// The report of a run of `resource`, a resource of `source`.
+    /// Returns the report of the run of `resource`, a resource of `source`.
     pub(super) fn into_report(self, source: &str, resource: &str) -> Report {
         Report {
             status: self.status,

@@ -1,5 +1,7 @@
 //! The run of one resource.
 
+use std::collections::HashSet;
+
 use client::api::Connection;
 use client::{Api, Reader};
 use futures::FutureExt;
@@ -8,14 +10,14 @@ use manifest::{Manifest, WriteDisposition};
 use table::Layout;
 use tokio::time::Instant as Stopwatch;
 
-use super::finish::{Finish, Finished};
+use super::finish::FinishInput;
 use super::outcome::RunOutcome;
-use super::vanished::{self, UnseenRows};
-use super::{RunOptions, estimate, lookup};
-use crate::context::{Clients, RunContext, resource};
+use super::vanished::{self, VanishedCheck};
+use super::{estimate, lookup};
+use crate::context::{Clients, RunContext, RunOptions, resource};
 use crate::error::{Error, Stop};
 use crate::ingest::Ingest;
-use crate::plan::{Coverage, Due, Estimate, Plan};
+use crate::plan::{DueRefresh, Estimate, Plan};
 use crate::read::parents::read_parents;
 use crate::read::{FinishedRead, ReadOutcome, ReadState, Sink, read_plan};
 use crate::report::{Report, Status};
@@ -30,7 +32,7 @@ pub(super) async fn run(
     options: &RunOptions<'_>,
 ) -> (Report, Option<Error>) {
     let begin = Stopwatch::now();
-    // Boxed: the whole run is one future, too deep a type for the compiler inside the runtime's own.
+    // The future of a run is boxed, since its type is nested too deeply for the compiler otherwise.
     let (outcome, ended) = run_stages(clients, manifest, request, options).boxed_local().await;
     let report = outcome.into_report(&request.source, &request.resource).ended(begin.elapsed());
     match ended {
@@ -39,14 +41,14 @@ pub(super) async fn run(
     }
 }
 
-/// A run whose stages up to the first request have found no fault.
+/// What a run needs before its first request.
 struct Prepared<'c> {
     layout: Layout<'c>,
     progress: Progress<'c>,
     now: Instant,
 }
 
-/// Opens the lake, and runs the resource in it.
+/// Opens the lake and runs the stages. The outcome says what was done, also before an error.
 async fn run_stages(
     clients: &Clients,
     manifest: &Manifest,
@@ -91,7 +93,7 @@ async fn run_stages(
     (RunOutcome { watermark, ..outcome }, ended)
 }
 
-/// The resource that `request` names. What is wrong with the request is said before the lake is opened.
+/// Returns the resource that `request` names, if it supports the request. The check needs no lake.
 fn check<'m>(clients: &Clients, manifest: &'m Manifest, request: &Request) -> Result<&'m manifest::Resource, Error> {
     let declared = resource(manifest, &request.resource)?;
     declared.notes.iter().for_each(|note| tracing::warn!(resource = request.resource, "{note}"));
@@ -99,7 +101,7 @@ fn check<'m>(clients: &Clients, manifest: &'m Manifest, request: &Request) -> Re
     Ok(declared)
 }
 
-/// Reads what earlier runs left, and checks whether the resource fits what is stored.
+/// Reads the state of earlier runs, and checks that the resource fits the stored table.
 async fn prepare<'c>(ctx: &RunContext<'c>) -> Result<Prepared<'c>, Error> {
     let (source, name) = (&ctx.manifest.name, &ctx.resource.name);
     let layout = Layout::load(ctx.store, source, name).await?;
@@ -108,12 +110,13 @@ async fn prepare<'c>(ctx: &RunContext<'c>) -> Result<Prepared<'c>, Error> {
     Ok(Prepared { layout, progress, now: ctx.now() })
 }
 
+/// Returns the stored watermark as a text.
 fn watermark(ctx: &RunContext<'_>, progress: &Progress<'_>) -> Option<String> {
     let incremental = ctx.resource.endpoint.incremental.as_ref()?;
     progress.watermark(incremental).map(|watermark| watermark.to_string())
 }
 
-/// Maps every rejected record again.
+/// Maps every rejected record again, and stores those that fit now.
 async fn replay(ctx: &RunContext<'_>, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
     let mut outcome = RunOutcome { status: Status::Complete, ..RunOutcome::default() };
     let mut ingest = match Ingest::new(ctx, prepared.layout).await {
@@ -129,17 +132,17 @@ async fn replay(ctx: &RunContext<'_>, prepared: Prepared<'_>) -> (RunOutcome, Re
     (outcome, ended)
 }
 
-/// Says what the run would read, and what it is expected to need.
-async fn describe(ctx: &RunContext<'_>, asked: &Request, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
+/// Describes the plan and its estimate.
+async fn describe(ctx: &RunContext<'_>, original: &Request, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
     let Prepared { progress, now, .. } = prepared;
-    let due = if asked.replay_rejected { None } else { Due::new(ctx.resource, asked, &progress, now) };
-    let mut outcome = RunOutcome { refresh: due.as_ref().map(Due::report), ..RunOutcome::default() };
+    let due = if original.replay_rejected { None } else { DueRefresh::new(ctx.resource, original, &progress, now) };
+    let mut outcome = RunOutcome { refresh: due.as_ref().map(DueRefresh::report), ..RunOutcome::default() };
     let plan = match plan(ctx, &progress, due.as_ref(), now) {
         Ok(plan) => plan,
         Err(error) => return (outcome, Err(error)),
     };
-    let estimate = if asked.replay_rejected {
-        Estimate { basis: "a replay reads no API".into(), ..Estimate::default() }
+    let estimate = if original.replay_rejected {
+        Estimate { basis: "a replay sends no requests".into(), ..Estimate::default() }
     } else {
         let quota = StoredQuota::new(ctx.store, &ctx.manifest.name);
         estimate::estimate(ctx, &plan, progress.previous(), &quota).boxed_local().await
@@ -149,11 +152,11 @@ async fn describe(ctx: &RunContext<'_>, asked: &Request, prepared: Prepared<'_>)
     (outcome, Ok(()))
 }
 
-/// The plan of the run: everything that the request asks for, or the part that is due.
+/// Returns the plan of the run: everything that the request asks for, or the changes that are due.
 fn plan<'c>(
     ctx: &RunContext<'c>,
     progress: &Progress<'_>,
-    due: Option<&Due<'_>>,
+    due: Option<&DueRefresh<'_>>,
     now: Instant,
 ) -> Result<Plan<'c>, Error> {
     let incremental = ctx.resource.endpoint.incremental.as_ref();
@@ -165,43 +168,42 @@ fn plan<'c>(
     })
 }
 
-/// How much a complete reading of `plan` tells of rows that have vanished: of everything, or of a near window, where records can be asked
-/// for by their keys. `None`: nothing.
-fn vanished_coverage(ctx: &RunContext<'_>, plan: &Plan<'_>, due: Option<&Due<'_>>) -> Option<Coverage> {
+/// Returns the time window in which a complete read of `plan` shows which rows have vanished. It is everything, or a near window if
+/// records can be requested by their keys. `None` if the read does not show that.
+fn vanished_window(ctx: &RunContext<'_>, plan: &Plan<'_>, due: Option<&DueRefresh<'_>>) -> Option<TimeRange> {
     let vanished = ctx.resource.vanished.as_ref()?;
     if plan.covers_everything() {
-        return Some(Coverage::Everything);
+        return Some(TimeRange::ALL);
     }
-    let window = due.and_then(|due| due.changes)?.near?;
-    vanished.confirm.is_some().then_some(Coverage::Window(window))
+    let near = due.and_then(|due| due.changes)?.near?;
+    vanished.confirm.is_some().then_some(near)
 }
 
-/// Reads what the request asks for.
-async fn read(ctx: &RunContext<'_>, asked: &Request, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
+/// Reads the records that the request asks for.
+async fn read(ctx: &RunContext<'_>, original: &Request, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
+    let mut outcome = RunOutcome::default();
+    let ended = read_into(&mut outcome, ctx, original, prepared).boxed_local().await;
+    (outcome, ended)
+}
+
+/// Reads the records that the request asks for. The results of each stage are set in `outcome`, also before an error.
+async fn read_into(
+    outcome: &mut RunOutcome,
+    ctx: &RunContext<'_>,
+    original: &Request,
+    prepared: Prepared<'_>,
+) -> Result<(), Error> {
     let Prepared { layout, mut progress, now } = prepared;
-    let due = Due::new(ctx.resource, asked, &progress, now);
-    let mut outcome = RunOutcome { refresh: due.as_ref().map(Due::report), ..RunOutcome::default() };
-    let plan = match plan(ctx, &progress, due.as_ref(), now) {
-        Ok(plan) => plan,
-        Err(error) => return (outcome, Err(error)),
-    };
-    let mut checkpoint = resume(ctx, asked, due.as_ref(), &progress, now);
+    let due = DueRefresh::new(ctx.resource, original, &progress, now);
+    outcome.refresh = due.as_ref().map(DueRefresh::report);
+    let plan = plan(ctx, &progress, due.as_ref(), now)?;
+    let mut checkpoint = resume(ctx, original, due.as_ref(), &progress, now);
     let begin = checkpoint.begin().unwrap_or(now);
     let previous = progress.previous();
-    let mut ingest = match Ingest::new(ctx, layout).await {
-        Ok(ingest) => ingest,
-        Err(error) => return (outcome, Err(error)),
-    };
-    let coverage = vanished_coverage(ctx, &plan, due.as_ref());
-    if coverage.is_some() {
-        let mut seen_keys = SeenKeys::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
-        match vanished::remember_keys(&mut seen_keys, &mut checkpoint).await {
-            Ok((seen, warning)) => {
-                ingest.remember_keys(seen);
-                outcome.warnings.extend(warning);
-            }
-            Err(error) => return (outcome, Err(error)),
-        }
+    let mut ingest = Ingest::new(ctx, layout).await?;
+    let vanished_window = vanished_window(ctx, &plan, due.as_ref());
+    if vanished_window.is_some() {
+        outcome.warnings.extend(remember_keys(ctx, &mut checkpoint, &mut ingest).await?);
     }
     let quota = StoredQuota::new(ctx.store, &ctx.manifest.name);
     let connection = Connection {
@@ -215,76 +217,109 @@ async fn read(ctx: &RunContext<'_>, asked: &Request, prepared: Prepared<'_>) -> 
     let (plan, read) = read_from_api(ctx, &api, plan, sink, checkpoint).await;
     let FinishedRead { outcome: mut read, checkpoint, mut calendars } = read;
 
-    let mut vanished_keys = Default::default();
-    if let (Some(plan), Some(coverage), true) = (&plan, coverage, read.is_complete()) {
-        let unseen = UnseenRows { ctx, begin, window: window(coverage) };
-        let reader = Reader::new(&api, ctx.resource);
-        let confirmed = match plan.unbounded_query() {
-            Ok(query) => unseen.confirm(&reader, &query, &mut ingest).boxed_local().await,
-            Err(unsendable) => Err(Stop::Error(Error::configuration("vanished.confirm", unsendable.reason))),
-        };
-        match confirmed {
-            Ok(confirmed) => {
-                vanished_keys = confirmed.vanished;
-                read.warnings.extend(confirmed.warning);
-                read.queries.incomplete.extend(confirmed.incomplete);
-            }
-            Err(stop) => read.stopped = Some(stop),
-        }
+    let mut vanished = HashSet::new();
+    if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete()) {
+        let check = VanishedCheck { ctx, begin, window };
+        vanished = find_vanished(&check, &api, plan, &mut ingest, &mut read).await;
     }
-    // What was read before an error is as good as any: it is stored, and the watermark stays.
-    let stored = ingest.finish().await;
-    outcome.counts = ingest.counts();
-    outcome.requests = api.requests();
-    if let Err(error) = api.close().await {
-        // Nothing is lost but a part of the quota, until it renews.
-        outcome.warnings.push(format!("reserved requests that were not sent count as used: {error}"));
-    }
-    outcome.quota = api.quota_left();
-    outcome.warnings.append(&mut read.warnings);
-    outcome.total = read.total;
-    if let Err(error) = stored {
-        outcome.queries = read.queries;
-        return (outcome, Err(error));
-    }
+    store_rows(outcome, &api, &mut ingest, &mut read).await?;
     if let Err(error) = calendars.save().await {
-        outcome.warnings.push(format!("the next run needs more requests: {error}"));
+        outcome.warnings.push(format!("the calendar was not saved, so the next run needs more requests: {error}"));
     }
-    let received = outcome.counts.records.received;
-    let requests = outcome.requests.sent;
-    let finish = Finish { ctx, asked, plan, read, vanished: vanished_keys, begin, previous, due, received, requests };
-    let Finished { outcome: finished, queries, ended } =
-        finish.run(&mut ingest, &mut progress, checkpoint).boxed_local().await;
+    let (received, requests) = (outcome.counts.records.received, outcome.requests.sent);
+    let input = FinishInput { ctx, original, plan, read, vanished, begin, previous, due, received, requests };
+    let (finished, ended) = input.finish(&mut ingest, &mut progress, checkpoint).boxed_local().await;
     outcome.counts = ingest.counts();
-    outcome.queries = queries;
+    outcome.queries = finished.queries;
     outcome.warnings.extend(finished.warnings);
     outcome.status = finished.status;
     outcome.stopped = finished.stopped;
     outcome.continuation = finished.continuation;
     outcome.watermark = watermark(ctx, &progress);
-    (outcome, ended)
+    ended
 }
 
-/// The checkpoint that the reading goes on from: that of an earlier run that was cut short, else a new one.
+/// Lets `ingest` remember the keys that the read receives. Returns a warning if those of an interrupted read are not known.
+async fn remember_keys(
+    ctx: &RunContext<'_>,
+    checkpoint: &mut Checkpoint,
+    ingest: &mut Ingest<'_>,
+) -> Result<Option<String>, Error> {
+    let mut seen_keys = SeenKeys::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
+    let (seen, warning) = vanished::load_seen_keys(&mut seen_keys, checkpoint).await?;
+    ingest.remember_keys(seen);
+    Ok(warning)
+}
+
+/// Returns the hashes of the keys of the rows that have vanished. The results of the check are added to `read`.
+async fn find_vanished(
+    check: &VanishedCheck<'_>,
+    api: &Api<'_>,
+    plan: &Plan<'_>,
+    ingest: &mut Ingest<'_>,
+    read: &mut ReadOutcome,
+) -> HashSet<u64> {
+    let reader = Reader::new(api, check.ctx.resource);
+    let confirmed = match plan.unbounded_query() {
+        Ok(query) => check.confirm(&reader, &query, ingest).boxed_local().await,
+        Err(unsendable) => Err(Stop::Error(Error::configuration("vanished.confirm", unsendable.reason))),
+    };
+    match confirmed {
+        Ok(confirmed) => {
+            read.warnings.extend(confirmed.warning);
+            read.queries.incomplete.extend(confirmed.incomplete);
+            confirmed.vanished
+        }
+        Err(stop) => {
+            read.stopped = Some(stop);
+            HashSet::new()
+        }
+    }
+}
+
+/// Stores the rows that are still buffered, also those that were read before an error, and ends the requests.
+async fn store_rows(
+    outcome: &mut RunOutcome,
+    api: &Api<'_>,
+    ingest: &mut Ingest<'_>,
+    read: &mut ReadOutcome,
+) -> Result<(), Error> {
+    let stored = ingest.finish().await;
+    outcome.counts = ingest.counts();
+    outcome.requests = api.requests();
+    if let Err(error) = api.close().await {
+        // Only a part of the quota is lost, until it renews.
+        outcome.warnings.push(format!("reserved requests that were not sent count as used: {error}"));
+    }
+    outcome.quota = api.quota_left();
+    outcome.warnings.append(&mut read.warnings);
+    outcome.total = read.total;
+    if stored.is_err() {
+        outcome.queries = std::mem::take(&mut read.queries);
+    }
+    stored
+}
+
+/// Returns the checkpoint of an interrupted read of the same request, or a new one.
 fn resume(
     ctx: &RunContext<'_>,
-    asked: &Request,
-    due: Option<&Due<'_>>,
+    original: &Request,
+    due: Option<&DueRefresh<'_>>,
     progress: &Progress<'_>,
     now: Instant,
 ) -> Checkpoint {
-    let id = due.map_or_else(|| asked.id(), |due| due.request_id(asked));
-    // What is removed at the end must have been read in one go.
+    let id = due.map_or_else(|| original.id(), |due| due.request_id(original));
+    // A read that removes the unseen rows at its end must be one run.
     let earlier = progress.checkpoint(id, now).filter(|_| ctx.resource.write_disposition != WriteDisposition::Replace);
     let checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(id, now));
     if !checkpoint.is_empty() {
-        tracing::info!(began = checkpoint.began, "going on with a reading that was cut short");
+        tracing::info!(began = checkpoint.began, "resuming an interrupted read");
     }
     checkpoint
 }
 
-/// Reads the parent's records, if the resource has a parent, and the queries of the plan. The plan is `None` where the parents could not be
-/// read.
+/// Reads the parent's records, if the resource has a parent, then the queries of the plan. The returned plan is `None` if the parents could
+/// not be read.
 async fn read_from_api<'c>(
     ctx: &RunContext<'c>,
     api: &Api<'_>,
@@ -310,12 +345,4 @@ async fn read_from_api<'c>(
     let mut read = read_plan(ctx, api, &plan, sink, state).boxed_local().await;
     read.outcome.queries.incomplete.splice(0..0, parents.incomplete);
     (Some(plan), read)
-}
-
-/// The window of time that `coverage` is.
-fn window(coverage: Coverage) -> TimeRange {
-    match coverage {
-        Coverage::Everything => TimeRange::ALL,
-        Coverage::Window(window) => window,
-    }
 }

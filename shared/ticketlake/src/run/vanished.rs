@@ -1,7 +1,7 @@
-//! Rows that are stored and were not received by a reading: those that have vanished, once they were asked for by their keys.
+//! The check which stored rows that a read did not receive have vanished: the API is asked for them by their keys.
 //!
-//! A record that moves while everything is read, from a window that is still to be read into one that was, is in no query; one that moved
-//! out of a near window is in none that a run reads. Both are there, and a query for their keys gives them as they are.
+//! A record can exist and be in no query: it can move during the read from a time window that is still to be read into one that was read,
+//! or move out of the near window. A query for its key returns it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,23 +10,22 @@ use client::Reader;
 use futures::FutureExt;
 use manifest::time::{Instant, TimeRange};
 use manifest::{Confirm, Query};
-use table::merge::key_hash;
+use table::merge::{UnseenRows, key_hash};
 
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, Verdict};
 use crate::ingest::Ingest;
-use crate::ingest::UnseenKeys;
 use crate::read::read_pages;
 use crate::report::IncompleteQuery;
 use crate::state::{Checkpoint, SeenKeys};
 
-/// The keys that a reading remembers when it begins, or goes on with `checkpoint`; with a warning where they are not known any more.
-pub(super) async fn remember_keys(
+/// Returns the seen keys at the start of a read, which may resume from `checkpoint`. `None`, with a warning, if they are not known.
+pub(super) async fn load_seen_keys(
     seen_keys: &mut SeenKeys<'_>,
     checkpoint: &mut Checkpoint,
 ) -> Result<(Option<HashSet<u64>>, Option<String>), Error> {
-    // From the next write on the checkpoint names queries whose keys are not stored.
+    // The next checkpoint that is saved names queries whose keys are not stored yet.
     let digest = checkpoint.seen_keys.take();
     if checkpoint.is_empty() {
         return Ok((Some(HashSet::new()), None));
@@ -36,53 +35,54 @@ pub(super) async fn remember_keys(
         None => None,
     };
     let warning = seen.is_none().then(|| {
-        "nothing will be marked as vanished: an earlier run of this reading was killed, and the keys that it received are not known".to_owned()
+        "no rows are marked as vanished: an earlier run of this read was killed, so the keys that it received are not known".to_owned()
     });
     Ok((seen, warning))
 }
 
-/// The stored rows that a complete reading did not receive.
-pub(super) struct UnseenRows<'w> {
+/// The check of the stored rows that a complete read did not receive.
+pub(super) struct VanishedCheck<'w> {
     pub(super) ctx: &'w RunContext<'w>,
-    /// When the reading began.
+    /// The start of the read.
     pub(super) begin: Instant,
-    /// The window that was read.
+    /// The time window that was read.
     pub(super) window: TimeRange,
 }
 
-/// Which rows have vanished.
+/// The result of the check.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
-    /// The hashes of their keys.
+    /// The hashes of the keys of vanished rows.
     pub(super) vanished: HashSet<u64>,
-    /// Why none is marked, where that is so.
+    /// The reason why no row may be marked, if there is one.
     pub(super) warning: Option<String>,
-    /// The query that was not read completely, where one was not.
+    /// A query by keys that was not read completely.
     pub(super) incomplete: Option<IncompleteQuery>,
 }
 
 impl Confirmed {
+    /// Returns the result that no row may be marked.
     fn nothing(warning: impl Into<String>) -> Self {
         Self { warning: Some(warning.into()), ..Self::default() }
     }
 }
 
-impl UnseenRows<'_> {
-    /// Finds out which rows have vanished, asking for them by their keys where the manifest says how. Records that were not received and
-    /// are there are stored on the way. `base` is the query that leaves no record out by time.
+impl VanishedCheck<'_> {
+    /// Finds the rows that have vanished. If the manifest says how (`vanished.confirm`), the API is asked for them by their keys, and the
+    /// records that it returns are stored. `base` is the query without a time range.
     pub(super) async fn confirm(
         &self,
         reader: &Reader<'_>,
         base: &Query,
         ingest: &mut Ingest<'_>,
     ) -> Result<Confirmed, Stop> {
-        let UnseenKeys { keys, control } = ingest.unseen_keys(self.begin, self.window).boxed_local().await?;
+        let UnseenRows { keys, seen_key } = ingest.find_unseen_rows(self.begin, self.window).boxed_local().await?;
         if keys.is_empty() {
             return Ok(Confirmed::default());
         }
-        let Some(control) = control else {
+        let Some(seen_key) = seen_key else {
             return Ok(Confirmed::nothing(
-                "nothing is marked as vanished: none of what is stored came, and that says more of the API than of the records",
+                "no rows are marked as vanished: the read received none of the stored rows; check the filters and the key",
             ));
         };
         let vanished = self.ctx.resource.vanished.as_ref();
@@ -92,18 +92,18 @@ impl UnseenRows<'_> {
         };
         let mut confirmed = Confirmed::default();
         for key_chunk in keys.chunks(confirm.most - 1) {
-            let query = Arc::new(confirm_query(base, confirm, key_chunk, &control));
-            let control_hash = key_hash(&control);
-            ingest.forget_key(control_hash);
-            let asked = self.read(reader, &query, ingest).boxed_local().await;
-            let answered = ingest.remember_key(control_hash);
-            if let Some(incomplete) = asked? {
+            let query = Arc::new(confirm_query(base, confirm, key_chunk, &seen_key));
+            let seen_hash = key_hash(&seen_key);
+            ingest.forget_key(seen_hash);
+            let read = self.read(reader, &query, ingest).boxed_local().await;
+            let has_answered = ingest.remember_key(seen_hash);
+            if let Some(incomplete) = read? {
                 return Ok(Confirmed { incomplete: Some(incomplete), ..Confirmed::default() });
             }
-            // Without the record that is known to be there, the answer says nothing of the others.
-            if !answered {
+            // If the answer lacks a record that is known to exist, it does not show that the others have vanished.
+            if !has_answered {
                 return Ok(Confirmed::nothing(format!(
-                    "nothing is marked as vanished: `{}` with several keys does not give a record that is there",
+                    "no rows are marked as vanished: `{}` with several keys does not return a record that exists",
                     confirm.param
                 )));
             }
@@ -113,7 +113,7 @@ impl UnseenRows<'_> {
         Ok(confirmed)
     }
 
-    /// Reads and stores `query`; gives it back as incomplete where its end was not reached.
+    /// Reads and stores `query`. Returns it if it is incomplete.
     async fn read(
         &self,
         reader: &Reader<'_>,
@@ -131,17 +131,17 @@ impl UnseenRows<'_> {
         let reason = match evidence.verdict(&end) {
             Verdict::Complete if end == client::End::Reached => return Ok(None),
             Verdict::Short(reason) => reason.to_owned(),
-            _ => "every reading gave fewer records than the API says it has".to_owned(),
+            _ => "received fewer records than the total".to_owned(),
         };
         let (total, received) = (evidence.total(), evidence.distinct());
         Ok(Some(IncompleteQuery { query: query.label.clone(), total, received, reason }))
     }
 }
 
-/// The query for `keys`, and for the key `control`, which was received.
-fn confirm_query(base: &Query, confirm: &Confirm, keys: &[String], control: &str) -> Query {
+/// Returns the query for `keys` and for `seen_key`, the key of a record that was received.
+fn confirm_query(base: &Query, confirm: &Confirm, keys: &[String], seen_key: &str) -> Query {
     let mut query = base.clone();
-    let list: Vec<&str> = keys.iter().map(String::as_str).chain([control]).collect();
+    let list: Vec<&str> = keys.iter().map(String::as_str).chain([seen_key]).collect();
     query.label = format!("{} keys that were not received, from {}", keys.len(), list[0]);
     query.params.extend(confirm.params.clone());
     query.params.insert(confirm.param.clone(), list.join(","));

@@ -1,36 +1,36 @@
-//! When the records of a query start, as an earlier run read them: what the next run cuts its windows by.
+//! The start times of the records of a query, as an earlier run read them. The next run chooses its time windows by them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The width of a bin, in seconds: nearly all events start on a quarter of an hour, and a bin holds one such moment, at its beginning.
+/// The width of a bin in seconds. Nearly all events start on a quarter of an hour, and a bin begins with one.
 pub const BIN_SECONDS: i64 = 900;
 
-/// Records after which a mark is set, at the end of the quarter of an hour: 250,000 records make about 12,000 marks.
-const GRAIN: u32 = 12;
+/// The least number of records for a mark, which is set at the end of a bin. 250,000 records make about 12,000 marks.
+const MIN_MARK_RECORDS: u32 = 12;
 
-/// A mark with more than this is not one that was written here.
-const MOST_IN_A_MARK: i64 = 10_000;
-/// Seconds of what is told of the time before a range.
-const HALF_YEAR: i64 = 26 * 7 * 86_400;
+/// The greatest number of records in a mark. A stored mark with more was not written by this code.
+const MAX_MARK_RECORDS: i64 = 10_000;
+/// The length in seconds of the time before a range that [`Calendar::before`] covers.
+const HALF_YEAR_SECONDS: i64 = 26 * 7 * 86_400;
 
-/// How many records start up to when, over one range without a gap. It is a hint: a wrong one costs requests, and no record.
+/// The distribution of start times over one range without a gap. It is a hint: a wrong calendar costs requests, and loses no record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calendar {
-    /// The range's first second, since 1970.
+    /// The first second of the range, since 1970.
     first: i64,
-    /// Seconds since the mark before, or since the second before `first`; and the records in between.
+    /// Each mark: the seconds since the previous mark (for the first one, since the second before `first`), and the records in between.
     marks: Vec<(u64, u32)>,
 }
 
 impl Calendar {
-    /// The last second of its range.
+    /// Returns the last second of the range.
     fn last(&self) -> i64 {
         self.marks.iter().fold(self.first.saturating_sub(1), |at, (seconds, _)| at.saturating_add_unsigned(*seconds))
     }
 
-    /// The ends of its marks in seconds since 1970, each with the records since the one before.
+    /// Returns the end of each mark in seconds since 1970, with the number of records since the previous mark.
     pub fn marks(&self) -> impl Iterator<Item = (i64, u32)> + '_ {
         self.marks.iter().scan(self.first.saturating_sub(1), |at, (seconds, records)| {
             *at = at.saturating_add_unsigned(*seconds);
@@ -38,15 +38,16 @@ impl Calendar {
         })
     }
 
-    /// About the starts of the last half year before `end`, with the first and last second of that time.
+    /// Returns the approximate starts in the half year before `end`, with the first and the last second that they cover. `None` if the
+    /// calendar does not reach `end`.
     pub fn before(&self, end: i64) -> Option<(i64, i64, Vec<i64>)> {
-        let (begin, last) = (end.saturating_sub(HALF_YEAR), end.saturating_sub(1));
+        let (begin, last) = (end.saturating_sub(HALF_YEAR_SECONDS), end.saturating_sub(1));
         let mut starts = Vec::new();
         let (mut at, mut from) = (self.first.saturating_sub(1), last);
         for (to, records) in self.marks() {
             if at >= begin && to <= last && records > 0 {
                 from = from.min(at.saturating_add(1));
-                let records = i64::from(records).clamp(1, MOST_IN_A_MARK);
+                let records = i64::from(records).clamp(1, MAX_MARK_RECORDS);
                 let step = (to - at) / records;
                 starts.extend((0..records).map(|record| to - record * step));
             }
@@ -55,12 +56,13 @@ impl Calendar {
         (at >= last && !starts.is_empty()).then_some((from, last, starts))
     }
 
-    /// The first second of its range.
+    /// Returns the first second of the range.
     pub fn first(&self) -> i64 {
         self.first
     }
 
-    fn of(first: i64, marks: impl Iterator<Item = (i64, u32)>) -> Self {
+    /// Creates a calendar that begins at `first`, from the ends of marks with their numbers of records.
+    fn from_marks(first: i64, marks: impl Iterator<Item = (i64, u32)>) -> Self {
         let mut at = first.saturating_sub(1);
         let mut steps = Vec::new();
         for (to, records) in marks.filter(|(to, _)| *to >= first) {
@@ -72,33 +74,33 @@ impl Calendar {
         Self { first, marks: steps }
     }
 
-    /// This one, with what `earlier` has before and after it; where a gap lies between them, without that.
-    pub fn onto(self, earlier: &Self) -> Self {
+    /// Returns this calendar, extended by what `earlier` has before and after it. Where a gap lies between the two, nothing is added.
+    pub fn extended_by(self, earlier: &Self) -> Self {
         let (first, last) = (self.first, self.last());
         let joins_before = earlier.first < first && earlier.last() >= first.saturating_sub(1);
         let joins_after = earlier.first <= last.saturating_add(1) && earlier.last() > last;
         let before = earlier.marks().filter(|(to, _)| joins_before && *to < first);
         let after = earlier.marks().filter(|(to, _)| joins_after && *to > last);
         let begin = if joins_before { earlier.first } else { first };
-        Self::of(begin, before.chain(self.marks()).chain(after))
+        Self::from_marks(begin, before.chain(self.marks()).chain(after))
     }
 }
 
-/// Takes down the windows of a run, in whatever order they are read.
+/// Records the windows of a run, in any order.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    /// By a window's first second: its marks, the last of them at its end.
+    /// The marks of each window by its first second. The last mark is at the end of the window.
     windows: BTreeMap<i64, Vec<(i64, u32)>>,
 }
 
 impl Recorder {
-    /// A window has so many records.
-    pub fn counted(&mut self, from: i64, to: i64, total: u32) {
+    /// Adds a window with `total` records.
+    pub fn add_window(&mut self, from: i64, to: i64, total: u32) {
         self.windows.insert(from, vec![(to, total)]);
     }
 
-    /// These are their starts.
-    pub fn read(&mut self, from: i64, starts: &[i64]) {
+    /// Sets the starts of the records in the window that begins at `from`.
+    pub fn set_starts(&mut self, from: i64, starts: &[i64]) {
         let Some(marks) = self.windows.get_mut(&from) else { return };
         let Some((to, total)) = marks.last().copied() else { return };
         let mut starts: Vec<i64> = starts.iter().copied().filter(|start| (from..=to).contains(start)).collect();
@@ -108,7 +110,7 @@ impl Recorder {
         for (index, start) in starts.iter().enumerate() {
             count += 1;
             let end = start.div_euclid(BIN_SECONDS) * BIN_SECONDS + BIN_SECONDS - 1;
-            if count >= GRAIN && end < to && starts.get(index + 1).is_none_or(|next| *next > end) {
+            if count >= MIN_MARK_RECORDS && end < to && starts.get(index + 1).is_none_or(|next| *next > end) {
                 marks.push((end, count));
                 noted += count;
                 count = 0;
@@ -117,13 +119,13 @@ impl Recorder {
         marks.push((to, total.saturating_sub(noted)));
     }
 
-    /// What was taken down, and what `earlier` has beside it; `None`: nothing was.
+    /// Returns the calendar of the recorded windows, extended by `earlier`. `None` if no window was recorded.
     pub fn calendar(&self, earlier: Option<&Calendar>) -> Option<Calendar> {
         let first = *self.windows.keys().next()?;
-        let own = Calendar::of(first, self.windows.values().flatten().copied());
+        let recorded = Calendar::from_marks(first, self.windows.values().flatten().copied());
         Some(match earlier {
-            Some(earlier) => own.onto(earlier),
-            None => own,
+            Some(earlier) => recorded.extended_by(earlier),
+            None => recorded,
         })
     }
 }

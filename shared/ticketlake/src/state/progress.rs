@@ -125,7 +125,7 @@ impl<'s> Progress<'s> {
     ) -> Result<(), Error> {
         let further = |was: Option<&String>, reached: Cursor| {
             let was = was.and_then(|text| Cursor::parse(text, incremental.kind));
-            let further = reached.further(was, incremental);
+            let further = reached.furthest(was, incremental);
             (was != Some(further)).then(|| further.to_string())
         };
         self.change(|progress| {

@@ -147,7 +147,7 @@ fn replace_takes_out_nothing_after_a_run_that_was_not_whole() {
     api.manifest["resources"][0]["endpoint"]["total_path"] = "count".into();
     api.mine.now(&api.manifest);
     *api.answer.lock().unwrap() = json!([{"id": 1, "name": "a", "promised": 2}]);
-    let incomplete = ended(&api.mine.reading("events"), 4, &["fewer records than the API says it has"]);
+    let incomplete = ended(&api.mine.reading("events"), 4, &["fewer records than the total"]);
     assert_eq!((counts(&incomplete.report)[3], api.stored()), (0, format!("{kept} 4=d")));
     // Failed.
     *api.answer.lock().unwrap() = json!("an error");
@@ -164,7 +164,7 @@ fn replace_by_nothing_is_a_warning_unless_the_api_says_so() {
     api.run(&rows(&[(1, "a"), (2, "b")]));
     let report = api.run(&json!([]));
     let warnings = report["warnings"].to_string();
-    assert!(warnings.contains("nothing was removed: no records came"), "{report}");
+    assert!(warnings.contains("no rows were removed: received 0 records"), "{report}");
     assert!(warnings.contains("the previous complete run received 2; check the filters and the key"), "{report}");
     assert_eq!(api.stored(), "1=a 2=b");
     api.manifest["resources"][0]["endpoint"]["total_path"] = "count".into();

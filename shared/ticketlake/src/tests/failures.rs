@@ -189,7 +189,7 @@ fn parents_that_fail_or_have_no_value_are_told() {
     let run = ended(&Mine::json(&of("holes", "code")).reading("children"), 4, &words);
     assert_eq!(run.report["records"]["new"], 1, "{}", run.report);
     let report = Mine::json(&of("none", "id")).reading("children").complete();
-    assert!(report["warnings"][0].as_str().unwrap().contains("no records of the parent came"), "{report}");
+    assert!(report["warnings"][0].as_str().unwrap().contains("received 0 records of the parent"), "{report}");
 }
 
 #[test]

@@ -17,11 +17,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::api::InMemory;
 use super::rows::{Row, rows, text};
 use crate::cli;
-use crate::context::{Clients, Silent};
+use crate::context::{Clients, RunOptions, Silent};
 use crate::error::Error;
 use crate::report::Report;
 use crate::request::Request;
-use crate::run::{self, RunOptions};
+use crate::run;
 
 /// The value of every secret.
 pub(super) const SECRET: &str = "k3y-of-the-stub";

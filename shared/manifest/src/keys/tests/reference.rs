@@ -96,7 +96,7 @@ fn value(value_type: &Type) -> String {
         Type::Address => "address".into(),
         Type::Path => "JSONPath".into(),
         Type::Boolean => "`true` or `false`".into(),
-        Type::Integer { min, max: u64::MAX } => format!("whole number, at least {min}"),
+        Type::IntegerFrom(min) => format!("whole number, at least {min}"),
         Type::Integer { min, max } => format!("whole number, {min} to {max}"),
         Type::PositiveNumber => "number above 0".into(),
         Type::Scalar => "text, number, `true` or `false`".into(),

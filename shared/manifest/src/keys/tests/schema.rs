@@ -119,7 +119,7 @@ fn type_schema(value_type: &Type) -> Value {
         Type::Name => json!({"type": "string", "pattern": "^[A-Za-z0-9-][A-Za-z0-9_-]*$"}),
         Type::Address => json!({"type": "string", "pattern": "^https?://"}),
         Type::Boolean => json!({"type": "boolean"}),
-        Type::Integer { min, max: u64::MAX } => json!({"type": "integer", "minimum": min}),
+        Type::IntegerFrom(min) => json!({"type": "integer", "minimum": min}),
         Type::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Type::PositiveNumber => json!({"type": "number", "exclusiveMinimum": 0}),
         Type::Scalar => json!({"type": ["string", "number", "boolean"]}),

@@ -1,6 +1,6 @@
 //! The names of parts: `part-00000.parquet` or `part-00000.jsonl.gz` within their partition.
 
-use lake::Listed;
+use lake::ListedObject;
 
 use crate::error::Error;
 use crate::format::Format;
@@ -50,7 +50,7 @@ impl PartName {
 }
 
 /// Lists every part of the table, with its name.
-pub(crate) async fn list_parts(table: &TableContext<'_>) -> Result<Vec<(PartName, Listed)>, Error> {
+pub(crate) async fn list_parts(table: &TableContext<'_>) -> Result<Vec<(PartName, ListedObject)>, Error> {
     let mut parts = Vec::new();
     for listed in table.store.list(&format!("{}/", table.root)).await? {
         let Some((prefix, _)) = listed.key.rsplit_once('/') else { continue };

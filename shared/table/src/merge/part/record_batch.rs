@@ -11,7 +11,7 @@ use arrow_select::interleave::interleave;
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 
 /// Returns one value of a key as text, as [`crate::map`] writes it, or `None` if it is null or cannot be part of a key. A time is part of
 /// a key only in a history; its null, which the first version of a row has, is an empty text.
@@ -90,7 +90,7 @@ pub(super) fn update_rows(
 ) -> Result<RecordBatch, Error> {
     let schema = old.schema();
     let columns = schema.fields().iter().zip(old.columns().iter().zip(new.columns())).map(|(field, (old, new))| {
-        if field.name() == own::FIRST_SEEN_AT {
+        if field.name() == engine_columns::FIRST_SEEN_AT {
             return Ok(Arc::clone(old));
         }
         interleave(&[old.as_ref(), new.as_ref()], sources).map_err(|error| Error::arrow(&error))

@@ -18,7 +18,7 @@ use super::segment::{Segment, row_count};
 use super::stored::{Content, Part};
 use super::writer::{EncodedPart, PartWriter};
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 use crate::merge::batch::Batch;
 use crate::merge::context::TableContext;
 
@@ -29,7 +29,8 @@ const MERGE_BYTES: usize = 1 << 20;
 pub(crate) fn encode_new_part(table: &TableContext<'_>, batch: &Batch, inserts: &[u32]) -> Result<EncodedPart, Error> {
     let mut writer = PartWriter::new(table.format, &table.part_schema, table, 0)?;
     writer.insert(&conform(&batch.rows, &table.part_schema)?, inserts, table.target_bytes)?;
-    writer.finish(false, table.target_bytes, None)
+    let is_sealed = writer.has_reached(table.target_bytes);
+    writer.finish(is_sealed, None)
 }
 
 impl Part {
@@ -58,7 +59,8 @@ impl Part {
         })
         .await?;
         writer.insert(&new_rows, inserts, table.target_bytes)?;
-        writer.finish(self.is_sealed, table.target_bytes, Some(self.object.version()))
+        let is_sealed = self.is_sealed || writer.has_reached(table.target_bytes);
+        writer.finish(is_sealed, Some(self.object.version()))
     }
 
     /// Encodes the part without the rows at the positions `removed`. It keeps its columns, and it is sealed if it was, whatever its size.
@@ -80,7 +82,7 @@ impl Part {
             filter_record_batch(&old_rows, &kept).map_err(|error| Error::arrow(&error))
         })
         .await?;
-        writer.finish(self.is_sealed, usize::MAX, Some(&self.version_replaced_by(run_time)))
+        writer.finish(self.is_sealed, Some(&self.version_replaced_by(run_time)))
     }
 
     /// Encodes the part with the rows at the positions `vanished` marked: `time` is their time of writing, and in the column `column` the
@@ -98,10 +100,10 @@ impl Part {
         self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
             let chosen: BooleanArray =
                 (begin..).take(old_rows.num_rows()).map(|position| Some(vanished.contains(&position))).collect();
-            with_time(&old_rows, &chosen, &[own::SYNCED_AT, column], time)
+            with_time(&old_rows, &chosen, &[engine_columns::SYNCED_AT, column], time)
         })
         .await?;
-        writer.finish(self.is_sealed, usize::MAX, Some(&self.version_replaced_by(time)))
+        writer.finish(self.is_sealed, Some(&self.version_replaced_by(time)))
     }
 
     /// Reads the rows at `positions`, in their order, with the columns of the table's rows.

@@ -9,7 +9,7 @@ use super::record_batch::key_text;
 use super::stored::Part;
 use super::time_column::TimeColumn;
 use crate::error::Error;
-use crate::map::{join_key, own};
+use crate::map::{engine_columns, join_key};
 use crate::merge::context::TableContext;
 
 /// What a scan reads of a row, apart from its key.
@@ -32,7 +32,8 @@ impl Part {
         mut visit: impl FnMut(&str, StoredRow<'_>),
     ) -> Result<(), Error> {
         let key_columns = table.key_columns.iter().map(String::as_str);
-        let columns: Vec<&str> = key_columns.chain([own::FINGERPRINT]).chain(time_columns.iter().copied()).collect();
+        let columns: Vec<&str> =
+            key_columns.chain([engine_columns::FINGERPRINT]).chain(time_columns.iter().copied()).collect();
         let mut batches = self.read_batches(&table.row_schema, Some(&columns))?;
         let mut position = 0;
         let mut times = vec![None; time_columns.len()];
@@ -73,8 +74,9 @@ impl<'b> ScannedColumns<'b> {
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
 
         let keys = table.key_columns.iter().map(|name| column(name)).collect::<Result<_, _>>()?;
-        let fingerprints = column(own::FINGERPRINT)?;
-        let fingerprints = fingerprints.as_primitive_opt().ok_or_else(|| wrong_type(own::FINGERPRINT, fingerprints))?;
+        let fingerprints = column(engine_columns::FINGERPRINT)?;
+        let fingerprints =
+            fingerprints.as_primitive_opt().ok_or_else(|| wrong_type(engine_columns::FINGERPRINT, fingerprints))?;
         let times = time_columns.iter().map(|name| match batch.column_by_name(name) {
             Some(column) => TimeColumn::new(column).map(Some).ok_or_else(|| wrong_type(name, column)),
             // A part that was written before the manifest had the column does not have it.

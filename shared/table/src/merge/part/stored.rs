@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use lake::{Listed, Object};
+use lake::{ListedObject, Object};
 
 use super::json_lines;
 use super::name::PartName;
@@ -37,7 +37,11 @@ pub(super) enum Content {
 
 impl Part {
     /// Opens a listed part. Returns `None` if it does not exist.
-    pub(crate) async fn open(table: &TableContext<'_>, name: PartName, listed: &Listed) -> Result<Option<Self>, Error> {
+    pub(crate) async fn open(
+        table: &TableContext<'_>,
+        name: PartName,
+        listed: &ListedObject,
+    ) -> Result<Option<Self>, Error> {
         let Some(object) = table.store.open(listed).await? else {
             return Ok(None);
         };

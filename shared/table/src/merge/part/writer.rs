@@ -86,30 +86,29 @@ impl PartWriter {
             let rows = take_record_batch(batch, &UInt32Array::from(positions.to_vec()));
             self.write(&rows.map_err(|error| Error::arrow(&error))?)?;
             self.inserted += positions.len();
-            if self.bytes() >= target_bytes {
+            if self.has_reached(target_bytes) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Ends the part. It is sealed if `is_sealed`, or if it has reached the target size.
+    /// Ends the part. It takes no more rows later if `is_sealed`.
     ///
     /// `replaced`, the version that this one replaces, is written into the part. S3 identifies a version by its bytes alone, and a writer
     /// whose response got lost may write the same rows again. A write that arrives late could then take the part for the version that it
     /// read.
-    pub(super) fn finish(
-        self,
-        is_sealed: bool,
-        target_bytes: usize,
-        replaced: Option<&Version>,
-    ) -> Result<EncodedPart, Error> {
-        let is_sealed = is_sealed || self.bytes() >= target_bytes;
+    pub(super) fn finish(self, is_sealed: bool, replaced: Option<&Version>) -> Result<EncodedPart, Error> {
         let bytes = match self.format {
             FormatWriter::Parquet(writer) => writer.finish(is_sealed, replaced)?,
             FormatWriter::JsonLines(writer) => writer.finish(is_sealed, replaced)?,
         };
         Ok(EncodedPart { bytes, inserted: self.inserted, is_sealed })
+    }
+
+    /// Returns whether the part has at least `target_bytes`, and so takes no more rows.
+    pub(super) fn has_reached(&self, target_bytes: usize) -> bool {
+        self.bytes() >= target_bytes
     }
 
     /// Returns about how many bytes the part has so far.

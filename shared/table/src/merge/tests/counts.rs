@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lake::Kind;
+use lake::ErrorKind;
 
 use super::history::with_history;
 use super::store::{Interposed, refusal};
@@ -14,7 +14,7 @@ use crate::merge::concurrent::MAX_CONCURRENT;
 async fn merge_with_refusals(root: &Path, manifest: &Manifest, records: &[Value], refused: &'static [&str]) -> Merged {
     let store = Interposed::new(root, move |operation, key| {
         let is_refused = operation == "write" && refused.iter().any(|text| key.contains(text));
-        let refusal = is_refused.then(|| refusal(Kind::Denied, operation, key));
+        let refusal = is_refused.then(|| refusal(ErrorKind::Denied, operation, key));
         async move {
             match refusal {
                 Some(error) => return Err(error),

@@ -1,7 +1,7 @@
 //! The laws of the history: every version is kept once.
 
 use chrono::{TimeDelta, Utc};
-use lake::{Kind, Precondition, StoreError};
+use lake::{ErrorKind, Precondition, StoreError};
 
 use super::*;
 use crate::error::Error;
@@ -89,7 +89,7 @@ async fn a_document_of_open_runs_with_another_version_is_refused() {
     buffer.push(Mapper::new(&manifest.resources[0]).map(thing(1, 1)).remove(0).unwrap());
     let mut merged = Merged::default();
     let error = table.merge(&mut buffer, &mut merged).await.unwrap_err();
-    assert!(matches!(&error, Error::Store(StoreError { kind: Kind::Unreadable, .. })), "{error:?}");
+    assert!(matches!(&error, Error::Store(StoreError { kind: ErrorKind::Unreadable, .. })), "{error:?}");
     let message = error.to_string();
     assert!(message.contains(key) && message.contains("its version is 2"), "{message}");
     assert_eq!(merged, Merged::default());

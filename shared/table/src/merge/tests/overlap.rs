@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
-use lake::Kind;
+use lake::ErrorKind;
 
 use super::removal::retain_in;
 use super::store::{Interposed, refusal};
@@ -48,7 +48,7 @@ async fn a_part_that_was_replaced_during_a_read_is_revised_again() {
     let reads = AtomicU32::new(0);
     let store = Interposed::new(root.path(), move |operation, key| {
         let changed = operation == "read" && reads.fetch_add(1, Ordering::Relaxed) < 2;
-        let outcome = if changed { Err(refusal(Kind::Changed, operation, key)) } else { Ok(()) };
+        let outcome = if changed { Err(refusal(ErrorKind::Changed, operation, key)) } else { Ok(()) };
         async { outcome }
     });
     let (removed, outcome) = retain_in(&store, &manifest, Format::Parquet, 0..5, Utc::now()).await;

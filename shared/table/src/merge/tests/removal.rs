@@ -6,7 +6,7 @@ use arrow_array::BooleanArray;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use chrono::{DateTime, TimeDelta, Utc};
-use lake::Kind;
+use lake::ErrorKind;
 use proptest::prelude::*;
 
 use super::history::{recorded_versions, with_history};
@@ -25,7 +25,7 @@ pub(super) async fn retain_in(
 ) -> (Merged, Result<(), Error>) {
     let table = table(store, manifest, format);
     let mut merged = Merged::default();
-    let outcome = table.retain_only(&hashes(manifest, ids), begin, &mut merged).await;
+    let outcome = table.remove_unseen_rows(&hashes(manifest, ids), begin, &mut merged).await;
     (merged, outcome)
 }
 
@@ -171,11 +171,11 @@ async fn rows_written_since_the_run_began_stay() {
         PartitionMerge::new(&table.context, "", &batch).run(&[0, 1, 2], &mut Merged::default()).await.unwrap();
 
         let mut removed = Merged::default();
-        table.retain_only(&hashes(&manifest, 0..5), begin, &mut removed).await.unwrap();
+        table.remove_unseen_rows(&hashes(&manifest, 0..5), begin, &mut removed).await.unwrap();
         assert_eq!(removed.removed, 3);
         assert_eq!(stored_ids(root.path(), &manifest, format).await, [0, 1, 2, 3, 4, 8, 9, 20]);
         let later = begin + TimeDelta::microseconds(1);
-        table.retain_only(&hashes(&manifest, 0..5), later, &mut removed).await.unwrap();
+        table.remove_unseen_rows(&hashes(&manifest, 0..5), later, &mut removed).await.unwrap();
         assert_eq!(removed.removed, 6);
         assert_eq!(stored_ids(root.path(), &manifest, format).await, [0, 1, 2, 3, 4]);
     }
@@ -191,7 +191,7 @@ async fn removals_before_an_error_are_counted_and_the_next_call_removes_the_rest
         }
         let store = Interposed::new(root.path(), |operation, key| {
             let refused = operation == "write" && key.contains("/b=1/part-00001");
-            let outcome = if refused { Err(refusal(Kind::Denied, operation, key)) } else { Ok(()) };
+            let outcome = if refused { Err(refusal(ErrorKind::Denied, operation, key)) } else { Ok(()) };
             async { outcome }
         });
         let (removed, outcome) = retain_in(&store, &manifest, format, 0..20, Utc::now()).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use lake::{Kind, Listed, Local, Object, Precondition, Store, StoreError, Version, WriteOutcome};
+use lake::{ErrorKind, ListedObject, Local, Object, Precondition, Store, StoreError, Version, WriteOutcome};
 
 /// The function that is called before an operation on a key. Its error is that of the operation.
 type Before = dyn Fn(&'static str, &str) -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
@@ -30,7 +30,7 @@ impl Interposed {
 }
 
 /// The error of an operation that the test refuses.
-pub(super) fn refusal(kind: Kind, operation: &'static str, key: &str) -> StoreError {
+pub(super) fn refusal(kind: ErrorKind, operation: &'static str, key: &str) -> StoreError {
     StoreError { kind, operation, place: key.to_owned(), detail: "the test refuses it".into() }
 }
 
@@ -42,12 +42,12 @@ impl fmt::Debug for Interposed {
 
 #[async_trait]
 impl Store for Interposed {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         (self.before)("list", prefix).await?;
         self.inner.list(prefix).await
     }
 
-    async fn open(&self, listed: &Listed) -> Result<Option<Arc<dyn Object>>, StoreError> {
+    async fn open(&self, listed: &ListedObject) -> Result<Option<Arc<dyn Object>>, StoreError> {
         (self.before)("read", &listed.key).await?;
         self.inner.open(listed).await
     }

@@ -162,7 +162,7 @@ async fn an_update_keeps_the_time_when_the_key_was_first_seen() {
         let column = batches[0].column_by_name(name).unwrap();
         column.as_primitive::<TimestampMicrosecondType>().values().to_vec()
     };
-    let (first_seen, synced) = (column(own::FIRST_SEEN_AT), column(own::SYNCED_AT));
+    let (first_seen, synced) = (column(engine_columns::FIRST_SEEN_AT), column(engine_columns::SYNCED_AT));
     assert!(first_seen[0] < synced[0], "the updated row was first seen before it was written");
     assert_eq!(synced[0], synced[1]);
     assert_eq!(first_seen[1], synced[1], "the inserted row was first seen when it was written");

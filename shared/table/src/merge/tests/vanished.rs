@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use lake::Kind;
+use lake::ErrorKind;
 use manifest::Vanished;
 use manifest::time::TimeRange;
 
@@ -44,7 +44,7 @@ async fn mark(store: &dyn Store, manifest: &Manifest, format: Format, ids: &[i64
     let table = table(store, manifest, format);
     let mut merged = Merged::default();
     let now = Utc::now();
-    let outcome = table.mark_missing(&hashes(manifest, ids.iter().copied()), now, now, &mut merged).await;
+    let outcome = table.mark_vanished(&hashes(manifest, ids.iter().copied()), now, now, &mut merged).await;
     (merged, outcome)
 }
 
@@ -61,7 +61,7 @@ async fn a_mark_that_fails_at_any_operation_is_made_once() {
             let count = AtomicU32::new(0);
             let failing = Interposed::new(root.path(), move |name, key| {
                 let fails = count.fetch_add(1, Ordering::Relaxed) >= operation;
-                let outcome = if fails { Err(refusal(Kind::Other, name, key)) } else { Ok(()) };
+                let outcome = if fails { Err(refusal(ErrorKind::Other, name, key)) } else { Ok(()) };
                 async move { outcome }
             });
             let (first, outcome) = mark(&failing, &manifest, format, &vanished).await;
@@ -107,17 +107,24 @@ async fn a_row_that_is_past_or_was_seen_is_not_missing() {
     // Every thing is past at 2026-11-21T10:00:00Z.
     let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
     let (before, early, late) = (Utc::now(), at("2026-11-20T00:00:00Z"), at("2026-11-22T00:00:00Z"));
-    let count = async |now, window| table.missing(&seen, before, now, window).await.unwrap().0.len();
+    let count = async |now, window| table.find_unseen_rows(&seen, before, now, window).await.unwrap().keys.len();
     assert_eq!(count(early, TimeRange::ALL).await, 2);
     assert_eq!(count(late, TimeRange::ALL).await, 0);
     assert_eq!(count(early, TimeRange::between(early, late)).await, 2);
     assert_eq!(count(early, TimeRange::between(early, at("2026-11-21T09:00:00Z"))).await, 0);
-    assert!(table.missing(&seen, early - TimeDelta::days(3650), early, TimeRange::ALL).await.unwrap().0.is_empty());
+    assert!(
+        table
+            .find_unseen_rows(&seen, early - TimeDelta::days(3650), early, TimeRange::ALL)
+            .await
+            .unwrap()
+            .keys
+            .is_empty()
+    );
 
     let mut merged = Merged::default();
-    table.expire(early, before, &mut merged).await.unwrap();
+    table.remove_expired_rows(early, before, &mut merged).await.unwrap();
     assert_eq!(merged.removed, 0);
-    table.expire(late, before, &mut merged).await.unwrap();
+    table.remove_expired_rows(late, before, &mut merged).await.unwrap();
     assert_eq!(merged.removed, 10);
     assert_eq!(marked(root.path(), &manifest, Format::Parquet, false).await, (0, 0));
 }

@@ -22,7 +22,7 @@ fn at(text: &str) -> Instant {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-/// The [`RefreshMarks`] of a full reading on the first day of a month, and of windows since.
+/// Returns the marks of a full read on the first day of a month.
 fn marks(policy: &Refresh) -> RefreshMarks {
     let mut marks = RefreshMarks::default();
     marks.reach_full(policy, at("2026-12-01T03:00:00Z"));
@@ -30,18 +30,18 @@ fn marks(policy: &Refresh) -> RefreshMarks {
 }
 
 #[test]
-fn windows_are_in_the_order_of_their_length() {
+fn windows_are_ordered_by_length() {
     let near = [Near { ahead_days: 14, every_days: 1 }, Near { ahead_days: 60, every_days: 3 }];
     assert_eq!(policy().near, near);
 }
 
 #[test]
-fn the_longest_window_that_is_due_is_read_and_the_announced_since_the_last_run_less_the_lag() {
+fn the_longest_due_window_and_the_announced_records_are_read() {
     let policy = policy();
     let mut marks = marks(&policy);
-    let due = |marks: &RefreshMarks, now: &str| Due::changes(&policy, marks, at(now)).changes.unwrap();
+    let due = |marks: &RefreshMarks, now: &str| DueRefresh::changes(&policy, marks, at(now)).changes.unwrap();
     let since = |text: &str| Some(at(text));
-    // The schedule of the next day is some seconds early.
+    // The schedule of the next day begins ten seconds early.
     let first = due(&marks, "2026-12-02T02:59:50Z");
     assert_eq!(first.announced, since("2026-12-01T02:00:00Z"));
     assert_eq!(first.near, Some(TimeRange::between(at("2026-12-02T02:59:50Z"), at("2026-12-16T02:59:50Z"))));
@@ -51,19 +51,19 @@ fn the_longest_window_that_is_due_is_read_and_the_announced_since_the_last_run_l
     assert_eq!((soon.announced, soon.near), (since("2026-12-02T01:59:50Z"), None));
     let third = due(&marks, "2026-12-04T03:00:00Z");
     assert_eq!(third.near, Some(TimeRange::between(at("2026-12-04T03:00:00Z"), at("2027-02-02T03:00:00Z"))));
-    // What lies within a window that is read is read.
+    // A shorter window lies within the one that was read.
     marks.reach_near(&policy, 60, at("2026-12-04T03:00:00Z"));
     assert_eq!(due(&marks, "2026-12-04T15:00:00Z").near, None);
-    // A run that began earlier and ends later takes nothing back.
+    // A run that began earlier and ends later does not move a mark back.
     marks.reach_near(&policy, 60, at("2026-12-03T03:00:00Z"));
     assert_eq!(marks.near(14), Some(at("2026-12-04T03:00:00Z")));
 }
 
 #[test]
-fn everything_is_due_after_so_many_days_or_when_a_full_reading_was_cut_short() {
+fn everything_is_due_after_some_days_and_after_an_interrupted_full_read() {
     let policy = policy();
     let marks = marks(&policy);
-    let draft = Draft::of([("source", "x"), ("lake", "x")]);
+    let draft = Draft::new([("source", "x"), ("lake", "x")]);
     let asked = Request::check(&draft, Some("things"), &manifest::Settings::default()).unwrap();
     let why = |marks: &RefreshMarks, began: Option<&str>, now: &str| {
         full_reason(&policy, &asked, marks, began.map(at), at(now))
@@ -71,7 +71,7 @@ fn everything_is_due_after_so_many_days_or_when_a_full_reading_was_cut_short() {
     assert_eq!(why(&marks, None, "2026-12-07T12:00:00Z"), None);
     assert!(why(&marks, None, "2026-12-08T02:59:50Z").is_some());
     assert!(why(&RefreshMarks::default(), None, "2026-12-02T03:00:00Z").is_some());
-    assert!(why(&marks, Some("2026-12-02T03:00:00Z"), "2026-12-03T03:00:00Z").unwrap().contains("goes on"));
+    assert!(why(&marks, Some("2026-12-02T03:00:00Z"), "2026-12-03T03:00:00Z").unwrap().contains("is resumed"));
     let full = Request { full: true, ..asked.clone() };
     assert!(full_reason(&policy, &full, &marks, None, at("2026-12-02T03:00:00Z")).is_some());
 }

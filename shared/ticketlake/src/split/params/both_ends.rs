@@ -1,8 +1,8 @@
-//! A query that the API serves whole, from one end or from both.
+//! Reads a query from one end, or from both ends if it has more records than the API serves from one.
 //!
-//! Where an order has ties (venues by name), equals change places between two requests: one of them comes on two pages and another
-//! on none. The page on which a record comes again begins where that happened, so the records around that place are asked for
-//! once more, in one page.
+//! Records that are equal in the order (venues by name) can change places between two requests, so that one is on two pages and another
+//! on none. It happens at the beginning of a page that repeats a record. The records around that offset are therefore requested again, on
+//! one page.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,20 +15,21 @@ use super::received::ReceivedRecords;
 use super::{FirstAnswer, MAX_READS, ParamSplitter, SplitSource};
 use crate::error::Stop;
 
-/// The pages of one pass in one order.
+/// One read of the pages in one order.
 #[derive(Default)]
 struct Pass {
+    /// The number of records received.
     records: u64,
-    /// The most that the API said there are.
+    /// The greatest total.
     total: u64,
-    /// Whether the total fell: what was behind the records that went may have been passed over.
+    /// Whether the total decreased, so that records may have been skipped.
     shrank: bool,
-    /// Numbers of the records at which a page begins that has some of those before it.
-    seams: Vec<u64>,
+    /// The offsets of the pages that repeat a record of an earlier page.
+    repeat_offsets: Vec<u64>,
 }
 
 impl<S: SplitSource> ParamSplitter<'_, S> {
-    /// Reads `query` as far as the API serves it, and says whether that is all of it.
+    /// Reads `query` as far as the API serves it. Returns whether all records were received.
     pub(super) async fn read_both_ends(
         &self,
         query: &Arc<Query>,
@@ -45,12 +46,12 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                     None => break,
                 },
             };
-            let (known, is_counted) = (begin.records_of_query(), begin.total().is_some());
-            if known < last_total {
-                // A record that is gone would stand for one that was passed over.
+            let (total, is_counted) = (begin.records_of_query(), begin.total().is_some());
+            if total < last_total {
+                // A record that was removed would stand for one that was not received.
                 received.replace(ReceivedRecords::default());
             }
-            let pass = RefCell::new(Pass { total: known, ..Pass::default() });
+            let pass = RefCell::new(Pass { total, ..Pass::default() });
             let observe = |page: &Page| self.observe(page, &pass, &received);
             let end = self.source.read_from(query, begin, &observe).await?;
             if !is_counted && end != End::Reached {
@@ -58,15 +59,15 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             }
             let complete = || received.borrow().len() >= pass.borrow().total;
             if !complete() {
-                self.read_seams(query, &pass, &received, &complete).await?;
+                self.read_around_repeats(query, &pass, &received, &complete).await?;
             }
-            if known > self.limit && !complete() {
+            if total > self.limit && !complete() {
                 self.read_backwards(query, &pass, &received, &complete).await?;
             }
             if complete() {
                 return Ok((received.into_inner(), true));
             }
-            if known > self.capacity() {
+            if total > self.capacity() {
                 break;
             }
             if pass.borrow().shrank {
@@ -77,7 +78,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         Ok((received.into_inner(), false))
     }
 
-    /// Reads what is left of `query` in the reverse order.
+    /// Reads the remaining records of `query` in the reverse order.
     async fn read_backwards(
         &self,
         query: &Query,
@@ -95,7 +96,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         let other = RefCell::new(Pass { total: pass.borrow().total, ..Pass::default() });
         let observe = |page: &Page| self.observe(page, &other, received);
         let served = (self.limit / self.page_size).max(1);
-        // One record more than is left, so that the two ends overlap where they meet.
+        // One record more than the remaining ones, so that the two ends overlap.
         let pages = (pass.borrow().total - self.limit + 1).div_ceil(self.page_size).min(served);
         stream::iter(0..pages)
             .map(|page| self.source.numbered_page(&back, page, self.page_size))
@@ -113,11 +114,11 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             pass.total = pass.total.max(other.total);
             pass.shrank |= other.shrank;
         }
-        if complete() { Ok(()) } else { self.read_seams(&back, &other, received, complete).await }
+        if complete() { Ok(()) } else { self.read_around_repeats(&back, &other, received, complete).await }
     }
 
-    /// Reads again what lies around the seams of `pass`, each in the middle of a page.
-    async fn read_seams(
+    /// Reads the records around the repeat offsets of `pass` again, each offset in the middle of a page.
+    async fn read_around_repeats(
         &self,
         query: &Arc<Query>,
         pass: &RefCell<Pass>,
@@ -128,11 +129,11 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         if by_number && self.resource.endpoint.page_size.is_none() {
             return Ok(());
         }
-        let seams = std::mem::take(&mut pass.borrow_mut().seams);
-        for seam in seams {
-            let before = seam / self.page_size;
-            // The page number `before` of this size has the seam in its middle.
-            let size = 2 * seam / (2 * before + 1);
+        let repeat_offsets = std::mem::take(&mut pass.borrow_mut().repeat_offsets);
+        for offset in repeat_offsets {
+            let before = offset / self.page_size;
+            // The page number `before` of this size has the offset in its middle.
+            let size = 2 * offset / (2 * before + 1);
             if before == 0 || size == 0 || size > self.page_size || complete() {
                 continue;
             }
@@ -144,13 +145,14 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         Ok(())
     }
 
+    /// Adds a page to `pass` and to the received records.
     fn observe(&self, page: &Page, pass: &RefCell<Pass>, received: &RefCell<ReceivedRecords>) {
         let (mut pass, mut received) = (pass.borrow_mut(), received.borrow_mut());
         let before = received.len();
         let keys = received.add(self.resource, &page.records);
         if received.len() < before + keys.len() as u64 {
-            let seam = pass.records;
-            pass.seams.push(seam);
+            let offset = pass.records;
+            pass.repeat_offsets.push(offset);
         }
         pass.records += keys.len() as u64;
         if let Some(total) = page.total {

@@ -1,102 +1,79 @@
-//! Which parameters split a query, in which order, and by which values.
+//! Chooses the parameters that split a query, their order, and their values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use client::Record;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::{Cells, JsonPath, Query, SplitBy, SplitParam, Values};
 
 use super::received::GeoPoint;
 use super::stored_values::excludes;
+use super::way::SplitWay;
 use super::{ParamSplitter, SplitSource};
 use crate::error::Error;
 
-/// Values in one query: 40 ids of 20 letters are far below the 8 KB that servers take as an address.
+/// The greatest number of values in one query: 40 ids of 20 letters are far below the 8 KB that servers accept as an address.
 const MAX_VALUES: usize = 40;
-/// The share of the room that values are expected to fill, in percent: a share seen in a sample of 200 can be a tenth of the total off.
+/// The target share of the capacity of a query, in percent: the share of a value in a sample of 200 can differ by a tenth of the total.
 const FILL_PERCENT: u64 = 80;
 
-/// A way to split a query.
-pub(super) enum SplitWay {
-    /// By the values of the parameter number `param`: one query for each of `parts`. `rest`: the values that leave all of these out, where
-    /// the parameter can.
-    Values { param: usize, parts: Vec<Vec<String>>, rest: Option<Vec<String>> },
-    /// By circles, with the parameter number `param`.
-    Cells { param: usize },
-}
-
-impl SplitWay {
-    /// The number of its parameter.
-    pub(super) fn param(&self) -> usize {
-        match self {
-            Self::Values { param, .. } | Self::Cells { param } => *param,
-        }
-    }
-
-    /// The queries that it begins with; `None` for circles, whose number nobody knows.
-    fn queries(&self) -> Option<usize> {
-        match self {
-            Self::Values { parts, .. } => Some(parts.len()),
-            Self::Cells { .. } => None,
-        }
-    }
-}
-
-/// What a way is expected to cost, least first.
+/// The expected cost of a way, in ascending order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Cost {
-    /// So many queries.
+    /// This number of queries.
     Queries(u64),
-    /// Nobody knows.
+    /// The cost is not known.
     Unknown,
 }
 
-/// A way, and how good it is expected to be.
+/// A way that can be chosen, with its expected cost.
 struct Candidate {
     way: SplitWay,
-    /// Whether it leaves records of the sample out.
+    /// Whether it misses records of the sample.
     leaves_out: bool,
-    /// `None`: it splits nothing off.
+    /// The cost. `None` if the way does not make the query smaller.
     cost: Option<Cost>,
 }
 
-/// What is known of a parameter's values in a query.
+/// The known values of a parameter in a query.
 #[derive(Default)]
 struct KnownValues {
-    /// The values that are seen or stored, with the share of the query's records that each is expected to have.
+    /// The values in the sample and in stored tables, each with its expected share of the query's records.
     shares: BTreeMap<String, f64>,
     /// The values that only the manifest lists.
     listed: Vec<String>,
     /// Whether some records of the sample have no value.
     leaves_out: bool,
-    /// The values that are seen, stored, or were read by an earlier run.
+    /// The values in the sample, in stored tables, and in subqueries of an earlier run.
     names: BTreeSet<String>,
+    /// Whether the query has a list of values for the parameter already.
+    is_list: bool,
 }
 
 impl<S: SplitSource> ParamSplitter<'_, S> {
-    /// The ways to split `query`, which has `total` records, `sample` among them: first the one that leaves out no record of the sample and
-    /// needs the fewest queries; then, to fill what it leaves out, the others from the fewest queries on.
+    /// Returns the ways to split `query`, which has `total` records; `sample` is some of them. The first way misses no record of the sample
+    /// if possible, and needs the fewest queries. The others, which may find the records that it misses, follow by their number of queries.
     pub(super) async fn ways(&self, query: &Query, sample: &[Record], total: u64) -> Result<Vec<SplitWay>, Error> {
-        // A query that is not counted to its end is larger than it says.
-        let total = if self.is_uncounted(total) { 2 * total } else { total };
+        // If the total is only a lower bound, twice as many records are expected.
+        let total = if self.is_inexact(total) { 2 * total } else { total };
         let mut candidates = Vec::new();
         let mut listed = Vec::new();
         for (param, split) in self.resource.slices.then.iter().enumerate() {
             match &split.by {
                 SplitBy::Cells(cells) => candidates.extend(by_cells(query, param, (split, cells), sample)),
                 SplitBy::Values(values) => {
-                    let only = match Asked::of(query, split, values) {
-                        Asked::Nothing => None,
-                        Asked::List(list) => Some(list),
-                        Asked::Unsplittable => continue,
+                    let only = match QueryValues::of(query, split, values) {
+                        QueryValues::Absent => None,
+                        QueryValues::List(list) => Some(list),
+                        QueryValues::Unsplittable => continue,
                     };
                     let known = self.known_values(query, (split, values), only.as_deref(), sample).await?;
                     if !known.listed.is_empty() {
                         let size = if values.several { MAX_VALUES } else { 1 };
-                        let parts = known.listed.chunks(size).map(<[_]>::to_vec).collect();
-                        listed.push(SplitWay::Values { param, parts, rest: None });
+                        let groups = known.listed.chunks(size).map(<[_]>::to_vec).collect();
+                        listed.push(SplitWay::Values { param, groups, rest: None });
                     }
-                    candidates.push(self.by_values(param, values, only.is_some(), known, total));
+                    candidates.push(self.by_values(param, values, known, total));
                 }
             }
         }
@@ -111,22 +88,22 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         Ok(first.into_iter().chain(others).collect())
     }
 
-    /// The way by `values` of the parameter number `param`. `is_list`: the query asks for a list of values already.
-    fn by_values(&self, param: usize, values: &Values, is_list: bool, known: KnownValues, total: u64) -> Candidate {
-        let (parts, cost) = self.parts(values, &known.shares, total);
-        let cost = (parts.len() > 1).then_some(Cost::Queries(cost));
+    /// Returns the way by `values` of the parameter number `param`.
+    fn by_values(&self, param: usize, values: &Values, known: KnownValues, total: u64) -> Candidate {
+        let (groups, cost) = self.group(values, &known.shares, total);
+        let cost = (groups.len() > 1).then_some(Cost::Queries(cost));
         let rest = match &values.exclude {
-            // The values of a list are all that the query asks for.
-            Some(_) if is_list => Some(Vec::new()),
+            // A query with a list of values has no records with other values.
+            Some(_) if known.is_list => Some(Vec::new()),
             Some(mark) => Some(known.names.iter().map(|value| format!("{mark}{value}")).collect()),
             None => None,
         };
-        // Records without a value of the parameter come with no query by it, unless all values can be left out.
+        // No query by a value returns the records without one, unless the parameter can exclude values.
         let leaves_out = known.leaves_out && values.exclude.is_none();
-        Candidate { way: SplitWay::Values { param, parts, rest }, leaves_out, cost }
+        Candidate { way: SplitWay::Values { param, groups, rest }, leaves_out, cost }
     }
 
-    /// What is known of the values of `split` in `query`. `only`: the values that the query asks for already.
+    /// Returns the known values of `split` in `query`. `only` are the values that the query has for the parameter already.
     async fn known_values(
         &self,
         query: &Query,
@@ -137,9 +114,9 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         let seen = values.path.as_ref().map(|path| counts(path, sample)).unwrap_or_default();
         let with: u64 = seen.values().sum();
         let stored = self.stored.counts(query, split, values, &self.resource.slices.then).await?;
-        // Of the resource's own table the numbers count too; of another's, a tree of classes, they say nothing.
-        let own = values.from.as_ref().is_some_and(|from| from.resource == self.resource.name);
-        let weights = if own && stored.values().sum::<u64>() > with { &stored } else { &seen };
+        // The number of rows with a value is meaningful in the table of this resource, and not in that of another one.
+        let is_same_table = values.from.as_ref().is_some_and(|from| from.resource == self.resource.name);
+        let weights = if is_same_table && stored.values().sum::<u64>() > with { &stored } else { &seen };
         #[expect(clippy::cast_precision_loss, reason = "shares of the records of one query")]
         let share = |value: &String| {
             let all = weights.values().sum::<u64>().max(1) as f64;
@@ -160,12 +137,13 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             shares: names.iter().filter(|name| !read.contains(name)).map(|name| (name.clone(), share(name))).collect(),
             leaves_out: values.path.is_none() || with < sample.len() as u64,
             names,
+            is_list: only.is_some(),
         })
     }
 
-    /// The values in parts that are expected to fit: each alone, or several together where the parameter takes a list; and the queries that
-    /// they are expected to need, as many for a part that is too deep as it is deep.
-    fn parts(&self, values: &Values, shares: &BTreeMap<String, f64>, total: u64) -> (Vec<Vec<String>>, u64) {
+    /// Returns the values in groups that are expected to fit into a query, and the expected number of queries. A group is one value, or
+    /// several if the parameter accepts a list. A group that is too deep needs several queries.
+    fn group(&self, values: &Values, shares: &BTreeMap<String, f64>, total: u64) -> (Vec<Vec<String>>, u64) {
         let mut largest: Vec<(&String, f64)> = shares.iter().map(|(value, share)| (value, *share)).collect();
         largest.sort_by(|(a, one), (b, other)| other.total_cmp(one).then_with(|| a.cmp(b)));
         #[expect(
@@ -196,7 +174,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         }
         let cost = bins.iter().map(|(share, _)| queries(*share)).sum();
         let mut bins: Vec<Vec<String>> = bins.into_iter().map(|(_, bin)| bin).collect();
-        // What was expected to fit and did not is split all the same.
+        // All values fit into one group, and yet the query was too deep: it is split in two.
         if let [bin] = bins.as_mut_slice()
             && bin.len() > 1
         {
@@ -207,26 +185,26 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     }
 }
 
-/// What a query asks for already by a parameter.
-enum Asked {
-    /// Nothing: any value can be asked for.
-    Nothing,
+/// The values that a query has for a parameter.
+enum QueryValues {
+    /// The query does not have the parameter.
+    Absent,
     /// A list of values, which can be split.
     List(Vec<String>),
-    /// What cannot be split by this parameter any further.
+    /// One value, or an exclusion, which cannot be split further.
     Unsplittable,
 }
 
-impl Asked {
+impl QueryValues {
     fn of(query: &Query, split: &SplitParam, values: &Values) -> Self {
-        let Some(text) = query.params.get(&split.param) else { return Self::Nothing };
+        let Some(text) = query.params.get(&split.param) else { return Self::Absent };
         let list: Vec<String> = text.split(',').map(str::to_owned).collect();
         let splittable = values.several && list.len() > 1 && !list.iter().any(|value| excludes(values, value));
         if splittable { Self::List(list) } else { Self::Unsplittable }
     }
 }
 
-/// The way by the circles of `split`, the parameter number `param`; `None` where the query asks for a place already.
+/// Returns the way by the circles of `split`, the parameter number `param`. `None` if the query has a circle already.
 fn by_cells(
     query: &Query,
     param: usize,
@@ -243,11 +221,11 @@ fn by_cells(
     Some(Candidate { way: SplitWay::Cells { param }, leaves_out, cost: apart.then_some(Cost::Unknown) })
 }
 
-/// How many records have each value at `path`.
+/// Returns the number of records for each value at `path`.
 fn counts(path: &JsonPath, records: &[Record]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for value in records.iter().filter_map(|record| record.at(path)) {
-        *counts.entry(plain(&value)).or_insert(0) += 1;
+        *counts.entry(param_text(&value)).or_insert(0) += 1;
     }
     counts
 }

@@ -87,7 +87,7 @@ async fn records_that_no_value_brings_are_a_shortfall_with_its_numbers() {
         [("IE", 1), ("GB", 1)].repeat(5).into_iter().chain([("IE", 4), ("", 2), ("GB", 4)]).collect();
     let fake = FakeSource::new(shops(&everywhere));
     let result = read(&manifest(BY_COUNTRY), "shops", &fake).await.unwrap();
-    assert!(reason(&result).contains("its parts by countryCode have 18 of 20 records"), "{result:?}");
+    assert!(reason(&result).contains("received 18 of 20 records by countryCode"), "{result:?}");
     assert_eq!(fake.lost(|_| true), ["i0014", "i0015"]);
     assert_eq!((result.total, result.received), (20, 18));
 }
@@ -109,7 +109,7 @@ async fn a_later_parameter_brings_what_the_first_one_left_out() {
 async fn a_shortfall_names_the_parts_that_are_incomplete() {
     let fake = FakeSource::new(shops(&[("IE", 1), ("GB", 25), ("DE", 1), ("IE", 3)]));
     let result = read(&manifest(BY_COUNTRY), "shops", &fake).await.unwrap();
-    assert!(reason(&result).contains("(incomplete: 1 parts, 10 of 25 of `all countryCode=GB`)"), "{result:?}");
+    assert!(reason(&result).contains("(incomplete: 1 subqueries, 10 of 25 of `all countryCode=GB`)"), "{result:?}");
     let parts = fake.checkpoint.borrow().parts(all(&manifest(BY_COUNTRY).resources[0]).id()).to_vec();
     assert!(parts.iter().all(|part| part.values != ["GB"]), "an incomplete part is not finished");
 }
@@ -126,7 +126,7 @@ async fn a_total_that_is_capped_is_never_a_proof() {
     ] {
         let fake = FakeSource { total_limit: Some(20), ..FakeSource::new(shops(&counts)) };
         let result = read(&manifest, "shops", &fake).await.unwrap();
-        assert_eq!(matches!(result.proof, SplitProof::Uncounted), uncounted, "{result:?}");
+        assert_eq!(matches!(result.proof, SplitProof::NoExactTotal), uncounted, "{result:?}");
         assert_eq!(matches!(result.proof, SplitProof::Short(_)), !uncounted, "{result:?}");
     }
 }
@@ -203,7 +203,7 @@ async fn nothing_is_complete_while_a_record_is_not_stored() {
                 assert_eq!(lost, Vec::<String>::new(), "seed {seed}, {name}: {result:?}");
                 complete += 1;
             }
-            SplitProof::Uncounted => {
+            SplitProof::NoExactTotal => {
                 let cap = fake.total_limit.unwrap();
                 assert!(fake.ids().len() as u64 >= cap && result.received >= cap, "seed {seed}, {name}: {result:?}");
                 uncounted += 1;
@@ -358,7 +358,7 @@ async fn a_query_that_never_keeps_still_is_read_so_often_and_then_reported() {
     fake.changes =
         [(2, "i0000"), (4, "i0001"), (6, "i0002")].map(|(request, id)| (request, vec![Change::Remove(id)])).into();
     let result = read(&manifest, "shops", &fake).await.unwrap();
-    assert!(reason(&result).contains("every reading gave fewer"), "{result:?}");
+    assert!(reason(&result).contains("received fewer records than the total in every read"), "{result:?}");
     // The last first page is asked for to split it, which it is too small for.
     assert_eq!(fake.asked.borrow().len() as u32, MAX_READS + 1);
 }

@@ -8,11 +8,11 @@ use manifest::time::{self, TimeRange};
 use manifest::{Query, TimeParams};
 
 use super::super::{FirstAnswer, SplitSource};
-use super::{WindowFit, WindowSplitter};
+use super::window_splitter::{WindowFit, WindowSplitter};
 use crate::error::Stop;
 use crate::state::Calendar;
 
-/// The windows of one query, asked for one after the other.
+/// The windows of one query, requested one after the other.
 #[derive(Debug)]
 pub struct Windows<'w, S> {
     source: &'w S,
@@ -21,7 +21,7 @@ pub struct Windows<'w, S> {
     splitter: RefCell<WindowSplitter>,
 }
 
-/// A window whose first page has come, or has not.
+/// A window whose first page was requested.
 #[derive(Debug)]
 pub enum OpenWindow<F> {
     /// The window has at most as many records as can be read.
@@ -30,26 +30,26 @@ pub enum OpenWindow<F> {
     Moment(Arc<Query>, TimeRange, F),
     /// The manifest ignores the answer.
     Ignored(Arc<Query>),
-    /// There is no answer.
+    /// The request failed.
     Failed(Arc<Query>, Stop),
 }
 
 impl<'w, S: SplitSource> Windows<'w, S> {
-    /// The windows of `query` by `time`, as `splitter` splits it.
+    /// Creates the windows of `query`, which `splitter` splits by the parameters `time`.
     pub fn new(source: &'w S, query: &'w Query, time: &'w TimeParams, splitter: WindowSplitter) -> Self {
         Self { source, query, time, splitter: RefCell::new(splitter) }
     }
 
-    /// Asks for windows until one fits, or is one second; `None`: everything is covered.
+    /// Requests the first pages of windows until a window fits or is one second long. `None` if everything is covered.
     pub async fn next(&self) -> Option<OpenWindow<S::First>> {
         loop {
             let window = self.splitter.borrow().next_window()?;
             let query = Arc::new(self.query.within(self.time, window));
             let first = match self.source.first_page(&query).await {
                 Ok(Some(first)) => first,
-                ended => {
+                outcome => {
                     self.splitter.borrow_mut().skip(window);
-                    return Some(match ended {
+                    return Some(match outcome {
                         Err(stop) => OpenWindow::Failed(query, stop),
                         Ok(_) => OpenWindow::Ignored(query),
                     });
@@ -65,12 +65,12 @@ impl<'w, S: SplitSource> Windows<'w, S> {
         }
     }
 
-    /// Takes in the starts of all records of `window`.
+    /// Adds the starts of all records of `window`.
     pub fn add_starts(&self, window: TimeRange, starts: &[i64]) {
         self.splitter.borrow_mut().add_starts(window, starts);
     }
 
-    /// The starts of records, in seconds since 1970, where they have one.
+    /// Returns the starts of those records that have one, in seconds since 1970.
     pub fn starts(&self, records: &[Record]) -> Vec<i64> {
         let start = |record: &Record| {
             let start = record.at(self.time.path.as_ref()?)?;
@@ -79,7 +79,7 @@ impl<'w, S: SplitSource> Windows<'w, S> {
         records.iter().filter_map(start).collect()
     }
 
-    /// When the records start that were read; `None`: none was.
+    /// Returns the calendar of the records that were read. `None` if no window was read.
     pub fn calendar(&self) -> Option<Calendar> {
         self.splitter.borrow().calendar()
     }

@@ -19,7 +19,7 @@ use parquet::schema::types::ColumnPath;
 use super::metadata::{REPLACES, SEALED, read_error};
 use super::row_group::RowGroupBytes;
 use crate::error::Error;
-use crate::map::own;
+use crate::map::engine_columns;
 
 /// The writer that the file names. It is constant, so that another version of the library writes the same bytes for the same rows.
 const CREATED_BY: &str = "ticketlake";
@@ -65,7 +65,7 @@ impl ParquetWriter {
             // A copied row group would come without the index of its pages, and a file has that for all row groups or for none.
             .set_offset_index_disabled(true);
         // Values that never repeat gain nothing from a dictionary.
-        for name in key_columns.iter().map(String::as_str).chain([own::FINGERPRINT]) {
+        for name in key_columns.iter().map(String::as_str).chain([engine_columns::FINGERPRINT]) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
         }
         let writer = ArrowWriter::try_new(Vec::with_capacity(size), Arc::clone(schema), Some(properties.build()));
@@ -112,8 +112,8 @@ impl ParquetWriter {
         group: &RowGroupMetaData,
     ) -> Result<(), Error> {
         let ranges = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-        let (begin, end) =
-            ranges.fold((u64::MAX, 0), |(begin, end), (start, length)| (begin.min(start), end.max(start + length)));
+        let begin = ranges.clone().map(|(start, _)| start).min().unwrap_or_default();
+        let end = ranges.map(|(start, length)| start + length).max().unwrap_or_default();
         let bytes = RowGroupBytes { begin, bytes: object.read(begin..end).await? };
         self.append_row_group(&bytes, group).map_err(|error| read_error(key, error))
     }

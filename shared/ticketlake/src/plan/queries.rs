@@ -1,79 +1,31 @@
-//! The queries of a plan: the endpoint's templates with everything filled in.
+//! The queries of a plan: the templates of the endpoint with the values of their placeholders.
 
 use std::collections::BTreeMap;
 
 use manifest::query::join_params;
-use manifest::template::plain;
+use manifest::template::param_text;
 use manifest::time::TimeRange;
-use manifest::{Body, BodyTemplate, Cursor, Query, QueryId, Template, TimeParams, Undated};
+use manifest::{Body, BodyTemplate, Cursor, Query, Template, Undated};
 use serde_json::{Map, Value};
 
-use super::{ParentRecord, Plan, filter, seconds};
+use super::filter;
+use super::parent_record::ParentRecord;
+use super::planned_query::{PlannedQuery, QueryKind, TimeSplit, Unsendable};
+use super::range::seconds;
+use super::resource_plan::Plan;
 
-/// What a query is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueryKind {
-    /// The records of the range that the run reads.
-    Range,
-    /// The records that were announced since an earlier run.
-    Announced,
-    /// The records of a near window, which is read completely.
-    Near,
-}
-
-impl QueryKind {
-    /// What stands before the label of such a query.
-    fn label(self) -> &'static str {
-        match self {
-            Self::Range => "",
-            Self::Announced => "announced",
-            Self::Near => "near",
-        }
-    }
-}
-
-/// How a query is split by time, and the window that it covers.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeSplit<'p> {
-    /// The parameters that bound it.
-    pub time: &'p TimeParams,
-    /// The window.
-    pub window: TimeRange,
-}
-
-/// A query that a run is to read.
-#[derive(Clone, Debug)]
-pub struct PlannedQuery<'p> {
-    /// What it is for.
-    pub kind: QueryKind,
-    /// The query.
-    pub query: Query,
-    /// How it is split by time; `None`: it is not.
-    pub time: Option<TimeSplit<'p>>,
-    /// The id of its calendar; `None`: it has none.
-    pub calendar: Option<QueryId>,
-}
-
-/// A query that cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsendable {
-    /// The query's label.
-    pub label: String,
-    /// Which value cannot be sent, and why.
-    pub reason: String,
-}
-
-/// What tells one query of a resource without a parent from the others.
+/// What distinguishes one query of a resource without a parent from the others.
 #[derive(Clone, Copy, Debug)]
 struct Variant<'p> {
     kind: QueryKind,
-    /// What it asks for beside the resource's own parameters.
+    /// The records without a date that the query requests, with their parameters. `None` if it requests records by their dates.
     undated: Option<&'p Undated>,
+    /// How the query is split by time. `None` if it is not.
     time: Option<TimeSplit<'p>>,
 }
 
 impl<'p> Plan<'p> {
-    /// How many queries the plan has.
+    /// Returns the number of queries.
     pub fn len(&self) -> usize {
         match &self.resource.parent {
             Some(_) => self.batches.len(),
@@ -81,16 +33,16 @@ impl<'p> Plan<'p> {
         }
     }
 
-    /// Whether there is nothing to ask for.
+    /// Returns whether the plan has no query.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The query number `index`, below [`Plan::len`]. It is made when its turn comes: a plan can have a hundred thousand.
+    /// Returns the query number `index`, which is less than [`Plan::len`]. Queries are not stored: a plan can have 100,000 of them.
     ///
     /// # Errors
     ///
-    /// The value that cannot be sent.
+    /// An error that names the value that cannot be sent.
     pub fn query(&self, index: usize) -> Result<PlannedQuery<'p>, Unsendable> {
         let batch = self.batches.get(index);
         let parents = batch.map_or(&[][..], |batch| &self.parents[batch.parents.clone()]);
@@ -114,26 +66,26 @@ impl<'p> Plan<'p> {
             None => base,
         };
         if time.is_some() && kind != QueryKind::Range {
-            // Windows of different queries can have the same ends.
+            // Two queries can have the same time window, so that the window alone does not identify them.
             let undated = undated.map(|undated| format!(" {}", join_params(&undated.params))).unwrap_or_default();
             query.label = format!("{}{undated} {}", kind.label(), query.label);
         }
-        // The time of a query with a parent bounds it; it is not split, since its parent splits it already.
+        // The time range only limits a query with a parent. The query is not split by time, since it is one of many by its parent.
         let time = if variant.is_some() { time } else { None };
         Ok(PlannedQuery { kind, query, time, calendar })
     }
 
-    /// The query that leaves no record out by time.
+    /// Returns the query without a time range.
     ///
     /// # Errors
     ///
-    /// The value that cannot be sent.
+    /// An error that names the value that cannot be sent.
     pub fn unbounded_query(&self) -> Result<Query, Unsendable> {
         let unbounded = Self { start: None, end: None, changes: None, ..self.clone() };
         unbounded.query(0).map(|planned| planned.query)
     }
 
-    /// The queries of a resource without a parent.
+    /// Returns the variants of the query of a resource without a parent.
     fn variants(&self) -> Vec<Variant<'p>> {
         if let Some(changes) = &self.changes {
             return self.change_variants(changes.announced.map(|since| since.timestamp()), changes.near);
@@ -141,7 +93,7 @@ impl<'p> Plan<'p> {
         let slices = &self.resource.slices;
         let dated = slices.time.as_ref().map(|time| self.time_split(time));
         let mut variants = vec![Variant { kind: QueryKind::Range, undated: None, time: dated }];
-        // What has no date yet belongs to a range that is open towards the future.
+        // Records without a date may get one in the future, so they belong to a range without an end.
         if self.end.is_none() {
             variants.extend(slices.undated.iter().map(|undated| Variant {
                 kind: QueryKind::Range,
@@ -152,7 +104,7 @@ impl<'p> Plan<'p> {
         variants
     }
 
-    /// The queries for the records announced since `announced` and those of the window `near`.
+    /// Returns the variants for the records announced since `announced` and for those in the window `near`.
     fn change_variants(&self, announced: Option<i64>, near: Option<TimeRange>) -> Vec<Variant<'p>> {
         let mut variants = Vec::new();
         let declared = self.resource.refresh.as_ref().and_then(|refresh| refresh.announced.as_ref());
@@ -160,7 +112,7 @@ impl<'p> Plan<'p> {
             let window = TimeRange { from: Some(since), to: None };
             let time = Some(TimeSplit { time: &declared.time, window });
             variants.push(Variant { kind: QueryKind::Announced, undated: None, time });
-            // A record that is announced without a date is in no dated query, and so not in the one above either.
+            // A record without a date is in no query by dates, and so not in the one above.
             let undated = self.resource.slices.undated.iter();
             variants.extend(undated.map(|undated| Variant {
                 kind: QueryKind::Announced,
@@ -175,7 +127,7 @@ impl<'p> Plan<'p> {
         variants
     }
 
-    /// The query for `parents` from `start` on, without the time that it is split by.
+    /// Returns the query for `parents` from `start` on, without the parameters that it is split by.
     fn base_query(
         &self,
         parents: &[ParentRecord],
@@ -188,15 +140,15 @@ impl<'p> Plan<'p> {
         let mut query = Query::new(self.scope, label);
         let unsendable = |reason| Unsendable { label: query.label.clone(), reason };
         query.path = endpoint.path.render_path(&bind).map_err(unsendable)?;
-        query.params = filter::rendered(&endpoint.params, &bind);
-        query.body = endpoint.body.as_ref().and_then(|body| rendered_body(body, &bind));
-        query.headers = filter::rendered(&endpoint.headers, &bind);
+        query.params = filter::render_all(&endpoint.params, &bind);
+        query.body = endpoint.body.as_ref().and_then(|body| render_body(body, &bind));
+        query.headers = filter::render_all(&endpoint.headers, &bind);
         query.parent_fields = self.parent_fields(parents);
         (query.start, query.end) = (start, self.end);
         if let Some(incremental) = &endpoint.incremental {
-            for (param, cursor) in [(&incremental.params.0, start), (&incremental.params.1, self.end)] {
+            for (param, cursor) in [(&incremental.start_param, start), (&incremental.end_param, self.end)] {
                 if let (Some(param), Some(cursor)) = (param, cursor) {
-                    query.params.insert(param.clone(), plain(&cursor.written(incremental.format)));
+                    query.params.insert(param.clone(), param_text(&cursor.format(incremental.format)));
                 }
             }
         }
@@ -207,7 +159,7 @@ impl<'p> Plan<'p> {
         Ok(query)
     }
 
-    /// What a placeholder stands for.
+    /// Returns the value of the placeholder `name`.
     fn value(&self, name: &str, parents: &[ParentRecord], start: Option<Cursor>) -> Option<Value> {
         if let Some(setting) = name.strip_prefix("settings.") {
             return self.manifest.values.get(setting).map(|value| value.as_str().into());
@@ -227,9 +179,10 @@ impl<'p> Plan<'p> {
             "incremental.end_value" => self.end,
             _ => None,
         };
-        Some(cursor?.written(incremental.format))
+        Some(cursor?.format(incremental.format))
     }
 
+    /// Returns the label of a query, for reports and logs.
     fn label(&self, parents: &[ParentRecord], start: Option<Cursor>, undated: Option<&Undated>) -> String {
         if let Some(undated) = undated {
             return join_params(&undated.params);
@@ -247,6 +200,7 @@ impl<'p> Plan<'p> {
         }
     }
 
+    /// Adds the conditions of the request.
     fn add_filters(&self, params: &mut BTreeMap<String, String>, body: &mut Option<Body>) {
         for (name, value) in &self.request.params {
             if let Some(filter) = self.resource.endpoint.filters.get(name).filter(|filter| filter.parent.is_none()) {
@@ -255,7 +209,7 @@ impl<'p> Plan<'p> {
         }
     }
 
-    /// The values that each record takes over from its parent.
+    /// Returns the fields of the parent that each record gets (`include_from_parent`).
     fn parent_fields(&self, parents: &[ParentRecord]) -> Map<String, Value> {
         let (Some(declared), [parent]) = (&self.resource.parent, parents) else { return Map::new() };
         let included = declared.include.iter();
@@ -263,15 +217,16 @@ impl<'p> Plan<'p> {
     }
 }
 
-fn rendered_body(body: &BodyTemplate, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Body> {
+/// Returns the body of the request. `None` if a placeholder has no value.
+fn render_body(body: &BodyTemplate, bind: &dyn Fn(&str) -> Option<Value>) -> Option<Body> {
     let render = |template: &Template| template.render(bind);
     Some(match body {
         BodyTemplate::Json(template) => Body::Json(render(template)?),
         BodyTemplate::Data(template) => match render(template)? {
             Value::Object(fields) => {
-                Body::Form(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+                Body::Form(fields.iter().map(|(name, value)| (name.clone(), param_text(value))).collect())
             }
-            value => Body::Text(plain(&value)),
+            value => Body::Text(param_text(&value)),
         },
     })
 }
