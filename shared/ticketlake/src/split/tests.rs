@@ -1,1 +1,0 @@
-//! Splitting against an API in memory.
