@@ -194,7 +194,8 @@ fn every_default_has_the_type_of_its_key() {
         let has_type = match key.default {
             DefaultValue::None | DefaultValue::Described(_) => true,
             DefaultValue::Integer(number) => {
-                key.value_type.integer_range().is_some_and(|range| range.contains(&number))
+                let range = key.value_type.integer_range();
+                range.is_some_and(|(min, max)| number >= min && max.is_none_or(|max| number <= max))
             }
             DefaultValue::Boolean(_) => matches!(key.value_type, Type::Boolean),
             DefaultValue::Text(text) => match (key.value_type, key.value_type.choices()) {
