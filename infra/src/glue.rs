@@ -1,5 +1,5 @@
-//! The tables as a `CloudFormation` template: Glue tables whose partitions Athena computes (partition projection: no crawler, no
-//! `MSCK REPAIR TABLE`), and the named queries.
+//! Writes the `CloudFormation` template of the Glue tables and the named queries. Athena computes the partitions of the tables (partition
+//! projection), so that neither a crawler nor `MSCK REPAIR TABLE` is needed.
 
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ Resources:
       DatabaseInput: {Name: !Ref DatabaseName, Description: "Ticketing data, kept by ticketlake", LocationUri: !Ref Lake}
 "#;
 
-/// The template of `tables`, with `queries` over them.
+/// Returns the template of `tables` and `queries`.
 pub(crate) fn template(tables: &[Table], queries: &[Query]) -> String {
     let mut text = HEAD.to_owned();
     for table in tables {
@@ -55,6 +55,7 @@ pub(crate) fn template(tables: &[Table], queries: &[Query]) -> String {
     text
 }
 
+/// Writes the Glue table of `table`.
 fn write_table(text: &mut String, table: &Table) {
     let name = format!("{}_{}", table.source, table.name);
     let folder = format!("${{Lake}}/{}/{}", table.source, table.name);
@@ -102,7 +103,7 @@ fn write_table(text: &mut String, table: &Table) {
         location = quoted(&folder),
     );
     for column in &table.columns {
-        // Glue keeps names in small letters; Athena finds a Parquet column by its name in any.
+        // Glue needs names in lower case. Athena finds the Parquet column by its name in any case.
         let name = column.name.to_lowercase();
         let _ = write!(text, "            - {{Name: {}, Type: {}", quoted(&name), quoted(&column.data_type));
         if !column.description.is_empty() {
@@ -112,7 +113,8 @@ fn write_table(text: &mut String, table: &Table) {
     }
 }
 
-/// How Athena computes the values of a level (Amazon Athena user guide, "Supported types for partition projection").
+/// Returns the properties by which Athena computes the values of a partition (Amazon Athena user guide, "Supported types for partition
+/// projection").
 fn projection(partition: &Partition) -> Vec<(&'static str, String)> {
     let dates = |format: &str, unit: &str| {
         vec![
@@ -131,11 +133,12 @@ fn projection(partition: &Partition) -> Vec<(&'static str, String)> {
         Transform::Bucket(count) => {
             vec![("type", "integer".to_owned()), ("range", quoted(&format!("0,{}", count - 1)))]
         }
-        // No list of the values is known: a query has to name them.
+        // The values are not known, so a query has to name them.
         Transform::Identity => vec![("type", "injected".to_owned())],
     }
 }
 
+/// Writes the named query `query`.
 fn write_query(text: &mut String, query: &Query) {
     let _ = write!(
         text,
@@ -149,7 +152,7 @@ fn write_query(text: &mut String, query: &Query) {
     }
 }
 
-/// `see_tickets_sales` → `SeeTicketsSales`.
+/// Returns a name as a logical id: `see_tickets_sales` becomes `SeeTicketsSales`.
 fn logical_id(name: &str) -> String {
     let words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
     words
@@ -157,7 +160,7 @@ fn logical_id(name: &str) -> String {
         .collect()
 }
 
-/// A YAML scalar: JSON's strings are some.
+/// Returns a text as a quoted YAML scalar. JSON strings are valid YAML.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }

@@ -1,9 +1,9 @@
-//! Writes what follows from the manifests: `infra/catalogue.yaml` (Glue tables and Athena's named queries), `infra/duckdb/*.sql` (the
-//! same tables as DuckDB's views) and `docs/tables.md` (every column).
+//! Generates files from the manifests: `infra/catalogue.yaml` (Glue tables and Athena's named queries), `infra/duckdb/*.sql` (the
+//! same tables as DuckDB views) and `docs/tables.md` (every column).
 //!
 //! ```text
-//! cargo run -p infra              writes the project's own
-//! cargo run -p infra -- FILE…     prints the catalogue of your own manifests
+//! cargo run -p infra              writes the files of the built-in manifests
+//! cargo run -p infra -- FILE…     prints the catalogue of other manifests
 //! ```
 
 mod columns;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes the project's own files.
+/// Writes the files of the built-in manifests.
 fn write() -> Result<(), Error> {
     for (path, text) in generated()? {
         if let Some(folder) = path.parent() {
@@ -55,7 +55,7 @@ fn print(files: &[PathBuf]) -> Result<(), Error> {
     std::io::stdout().write_all(glue::template(&tables, &[]).as_bytes())
 }
 
-/// The project's generated files with their texts.
+/// Returns the generated files with their texts.
 fn generated() -> Result<Vec<(PathBuf, String)>, Error> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let manifests = built_in::names().filter_map(built_in::find).collect::<Result<Vec<_>, _>>();
@@ -76,7 +76,7 @@ fn generated() -> Result<Vec<(PathBuf, String)>, Error> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn what_is_checked_in_is_what_the_manifests_give() {
+    fn the_generated_files_are_current() {
         for (path, text) in super::generated().unwrap() {
             let stored = std::fs::read_to_string(&path).unwrap_or_default();
             assert!(stored == text, "{} is out of date: cargo run -p infra", path.display());

@@ -1,21 +1,21 @@
-//! The queries in `infra/queries`: SQL that Athena and DuckDB both understand.
+//! Reads the queries in `infra/queries`, which are SQL for both Athena and DuckDB.
 
 use std::io::Error;
 use std::path::Path;
 
-/// A query.
+/// A named query.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// The file's name without `.sql`.
+    /// The name of the file without `.sql`.
     pub(crate) name: String,
-    /// The file's first line, a comment: what it answers.
+    /// The comment on the first line of the file: the question that the query answers.
     pub(crate) description: String,
-    /// The whole file.
+    /// The text of the file.
     pub(crate) sql: String,
 }
 
 impl Query {
-    /// Every query in `folder`, by name.
+    /// Reads all queries in `folder`, ordered by name.
     pub(crate) fn all(folder: &Path) -> Result<Vec<Self>, Error> {
         let mut queries = Vec::new();
         for entry in std::fs::read_dir(folder)? {
@@ -25,7 +25,7 @@ impl Query {
             let first = sql.lines().next().unwrap_or_default();
             let Some(description) = first.strip_prefix("-- ") else {
                 return Err(Error::other(format!(
-                    "{}: the first line must be a comment that says what it answers",
+                    "{}: the first line must be a comment with the question that the query answers",
                     path.display()
                 )));
             };

@@ -1,13 +1,13 @@
-//! ticketlake: ticketing APIs in, a queryable lake out.
+//! ticketlake reads ticketing APIs completely, and stores every record exactly once in a lake that can be queried.
 //!
-//! One small Lambda binary per entity reads an API to the last record, stores each record exactly once, and keeps it as partitioned Parquet
-//! (or JSON) on S3 or in a directory. There is no server, database or lock table: the stored objects are the state.
+//! There is one small Lambda binary for each entity. The records are stored as partitioned Parquet or JSON on S3 or in a directory. There is
+//! no server, database or lock table: the stored objects are the state.
 //!
-//! This crate is the engine. It knows every other crate of the workspace: `manifest` (what an API looks like), `lake` (where objects lie),
-//! `table` (from records to stored parts) and `client` (from queries to pages); they do not know it, and `table` and `client` do not know
-//! each other.
+//! This crate is the engine. It uses every other crate of the workspace: `manifest` (the description of an API), `lake` (the storage of
+//! objects), `table` (from records to stored parts) and `client` (from queries to pages). They do not use it, and `table` and `client` do
+//! not use each other.
 //!
-//! # The way of the data
+//! # The data flow
 //!
 //! ```text
 //! Request ─▶ Plan ─▶ read ─▶ ingest ─▶ finish ─▶ Report
@@ -15,17 +15,17 @@
 //!            split    evidence  parts    removal, retention
 //! ```
 //!
-//! | module | what it does |
+//! | module | purpose |
 //! |---|---|
-//! | [`app`], [`cli`](app::App), [`telemetry`] | every function's `main`; logs and metrics |
-//! | [`options`], [`request`] | what is asked for, the same from a Lambda event, a schedule or the command line |
-//! | [`run`] | carries out a request, one stage after the other |
-//! | [`plan`] | the queries that cover what was asked for |
-//! | [`read`], [`split`] | reads queries to their ends; splits those that are too deep |
-//! | [`evidence`] | what reading a query showed, and what that proves |
-//! | [`ingest`] | pages become rows, and rows parts |
-//! | [`state`] | what the runs of a resource leave for the next |
-//! | [`report`], [`error`], [`context`], [`aws`] | what a run did; what can end it; what its stages share; Secrets Manager |
+//! | [`entry`], [`app`], `cli`, [`telemetry`] | the `main` of every function; Lambda events; the command line; logs and metrics |
+//! | [`options`], [`request`] | the options of a request, from a Lambda event, a schedule or the command line |
+//! | [`run`] | runs a request, one stage after the other |
+//! | [`plan`] | the queries that together cover the request |
+//! | [`read`], [`split`] | read queries to their ends, and split those that are too deep |
+//! | [`evidence`] | the evidence of one query, and the verdict whether it is complete |
+//! | [`ingest`] | maps records to rows, and merges rows into parts |
+//! | [`state`] | the state of a resource between its runs |
+//! | [`report`], [`error`], [`context`], [`aws`] | the report; the errors; the values that all stages share; Secrets Manager |
 
 pub mod app;
 pub mod aws;

@@ -1,6 +1,6 @@
-//! What a run did, as JSON: the command line's standard output and the Lambda's answer.
+//! The report of a run as JSON: the standard output of the command line and the response of the Lambda function.
 //!
-//! The names in the JSON are an interface that scripts and alarms read; where a field has another name here, that is the glossary's.
+//! Scripts and alarms read the names in the JSON, so they stay, even if a field has another name here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use crate::plan::due::RefreshReport;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything that was asked for is in the lake.
+    /// All requested records are stored.
     Complete,
-    /// Out of requests, time or quota: what was read is in the lake, the rest remains.
+    /// The requests, the time or the quota are used up. What was read is stored, and the next run reads the rest.
     Partial,
-    /// The API's own numbers do not add up: see [`QueryCounts::incomplete`].
+    /// Records are missing or may be missing: see [`QueryCounts::incomplete`].
     Incomplete,
-    /// An error ended it: see [`Report::error`].
+    /// An error ended the run: see [`Report::error`].
     #[default]
     Failed,
 }
 
 impl Status {
-    /// As the report writes it.
+    /// Returns the name of the status in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -42,6 +42,7 @@ impl Status {
         }
     }
 
+    /// Returns the worse of two statuses.
     fn worse(self, other: Self) -> Self {
         let rank = |status| match status {
             Self::Complete => 0,
@@ -53,83 +54,82 @@ impl Status {
     }
 }
 
-/// A run's report.
+/// The report of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// How it ended.
+    /// The status.
     pub status: Status,
-    /// The source's name.
+    /// The name of the source.
     pub source: String,
-    /// The resource's name.
+    /// The name of the resource.
     pub resource: String,
-    /// Records and rows.
+    /// The counts of records and rows.
     pub records: RecordCounts,
-    /// HTTP requests to the API.
+    /// The counts of HTTP requests to the API.
     pub requests: Requests,
-    /// What is left of the limits that are counted, over more than ten seconds.
+    /// The requests left in the rate windows that are counted: those of more than ten seconds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quota: Vec<QuotaLeft>,
-    /// Records that the API says there are; null where it does not say.
+    /// The sum of the totals. Null if the API gives none.
     #[serde(rename = "expected")]
     pub total: Option<u64>,
-    /// Objects written.
+    /// The number of objects written.
     pub objects: u64,
-    /// Their bytes.
+    /// The size of these objects in bytes.
     pub bytes_written: u64,
-    /// How far complete runs have come, RFC 3339; null for resources without a cursor.
+    /// The watermark, as RFC 3339 or a number. Null for resources without a cursor.
     pub watermark: Option<String>,
-    /// The queries that the run read.
+    /// The counts of queries.
     #[serde(rename = "slices")]
     pub queries: QueryCounts,
-    /// Milliseconds.
+    /// The duration in milliseconds.
     pub elapsed_ms: u64,
-    /// By resource: records that lay inside those of this one, and were stored in that resource's table.
+    /// The counts of the resources inside the records (`harvest`), by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub harvested: BTreeMap<String, RecordCounts>,
-    /// Of a run over several resources: each one's own report. The numbers above are their sums.
+    /// The reports of the single resources, if there are several. The numbers above are their sums.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Self>,
-    /// Of a resource that is refreshed in parts: which part was read, and why that.
+    /// The part that was due, if the resource has `refresh`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh: Option<RefreshReport>,
-    /// What ended the run before its end, of a `partial` one.
+    /// The limit that stopped a `partial` run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
-    /// Of a `partial` run: the event that goes on with it, for whoever does not wait for the next schedule.
+    /// The event that resumes a `partial` run before the next schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continuation: Option<Value>,
-    /// What a reader of the report should know.
+    /// The warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The plan, when the request was to `--check`.
+    /// The plan, if the request has `--check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Value>,
-    /// What ended the run, of a `failed` one.
+    /// The error that ended a `failed` run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
 
-/// Counts of records.
+/// The counts of records and rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecordCounts {
-    /// Records that the API sent, those read again among them.
+    /// The records received, repeated reads included.
     pub received: u64,
-    /// Rows whose key was not stored.
+    /// The rows whose key was not stored.
     pub new: u64,
-    /// Rows that replaced a stored version.
+    /// The rows that replaced a stored version.
     pub changed: u64,
-    /// Rows that were stored as they are.
+    /// The rows that were stored already.
     pub unchanged: u64,
-    /// Records that have no place, kept under `_rejected`.
+    /// The records that cannot become a row, kept under `_rejected`.
     pub rejected: u64,
-    /// Records left out: without a cursor, where the manifest says so, or past longer than they are kept (`retention_days`).
+    /// The records excluded: without a cursor if the manifest says so, or past for longer than `retention_days`.
     #[serde(skip_serializing_if = "is_zero")]
     pub excluded: u64,
-    /// Stored rows taken out because a complete reading did not have them (`write_disposition: replace`), or because they are kept no
-    /// longer (`retention_days`).
+    /// The stored rows removed, since a complete read did not receive them (`write_disposition: replace`), or by `retention_days`.
     #[serde(skip_serializing_if = "is_zero")]
     pub removed: u64,
-    /// Stored rows marked because a complete reading of everything did not have them (`vanished`).
+    /// The stored rows marked as vanished, since a complete read did not receive them (`vanished`).
     #[serde(skip_serializing_if = "is_zero")]
     pub vanished: u64,
 }
@@ -140,52 +140,52 @@ fn is_zero(count: &u64) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_none(count: &usize) -> bool {
+fn is_zero_usize(count: &usize) -> bool {
     *count == 0
 }
 
-/// Counts of queries.
+/// The counts of queries.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct QueryCounts {
-    /// The queries that were to be read, those that others were split into included.
+    /// The queries of the plan and those that they were split into.
     pub planned: usize,
-    /// The queries that were read completely, by the API's own numbers.
+    /// The queries that are complete.
     #[serde(rename = "whole")]
     pub complete: usize,
-    /// The queries that an earlier run of the same request read, and this one did not.
-    #[serde(rename = "earlier", skip_serializing_if = "is_none")]
+    /// The queries that an earlier run of the same request read, and that were not read again.
+    #[serde(rename = "earlier", skip_serializing_if = "is_zero_usize")]
     pub resumed: usize,
-    /// The first of the queries that were not read completely.
+    /// The first incomplete queries.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub incomplete: Vec<IncompleteQuery>,
-    /// How many more were not.
-    #[serde(skip_serializing_if = "is_none")]
+    /// The number of further incomplete queries.
+    #[serde(skip_serializing_if = "is_zero_usize")]
     pub more_incomplete: usize,
 }
 
-/// Incomplete queries that a report names: an answer of Lambda's can have 6 MB, one that is read has a page.
+/// The greatest number of incomplete queries in a report: a Lambda response is limited to 6 MB, and people read one page.
 const MAX_NAMED_QUERIES: usize = 20;
 
 impl QueryCounts {
-    /// Leaves the first [`MAX_NAMED_QUERIES`] incomplete ones, and counts the others.
+    /// Keeps the first [`MAX_NAMED_QUERIES`] incomplete queries, and counts the others.
     fn shorten(&mut self) {
         self.more_incomplete += self.incomplete.len().saturating_sub(MAX_NAMED_QUERIES);
         self.incomplete.truncate(MAX_NAMED_QUERIES);
     }
 }
 
-/// A query of which records are missing, or may be.
+/// A query with missing records.
 #[derive(Clone, Debug, Serialize)]
 pub struct IncompleteQuery {
-    /// Its time window or its parameters.
+    /// The label of the query: its time window or its parameters.
     #[serde(rename = "name")]
     pub query: String,
-    /// Records that the API says it has.
+    /// The total.
     #[serde(rename = "expected")]
     pub total: Option<u64>,
-    /// Distinct records received.
+    /// The number of distinct records received.
     pub received: u64,
-    /// Why, and what to do.
+    /// The reason, and what to do.
     pub reason: String,
 }
 
@@ -194,11 +194,11 @@ pub struct IncompleteQuery {
 pub struct Failure {
     /// [`Error::kind`].
     pub kind: &'static str,
-    /// Its text.
+    /// The message with all causes.
     pub message: String,
-    /// Whether the same request may succeed later.
+    /// Whether the same request may succeed later without a change.
     pub retryable: bool,
-    /// Each fault of a configuration error.
+    /// The faults of a configuration error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultText>,
 }
@@ -206,21 +206,21 @@ pub struct Failure {
 /// A fault in a report.
 #[derive(Clone, Debug, Serialize)]
 pub struct FaultText {
-    /// Where.
+    /// The option or the path in the manifest.
     pub place: String,
-    /// What, with the value allowed.
+    /// What is wrong, and which values are allowed.
     pub message: String,
 }
 
 impl Report {
-    /// The report of a run that took so long, short enough to be read.
+    /// Returns the report of a run that took `elapsed`, with a limited number of incomplete queries.
     pub fn ended(mut self, elapsed: Duration) -> Self {
         self.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.queries.shorten();
         self
     }
 
-    /// The report of a run that `error` ended.
+    /// Returns the report of a run that `error` ended.
     pub fn failed(mut self, error: &Error) -> Self {
         let faults = match error {
             Error::Configuration(faults) => faults.0.iter().cloned().map(FaultText::from).collect(),
@@ -232,7 +232,7 @@ impl Report {
         self
     }
 
-    /// The report of a run over several resources: as bad as its worst.
+    /// Returns the report of several resources. Its status is the worst one.
     pub fn of_several(source: &str, reports: Vec<Self>) -> Self {
         let mut sum = Self { source: source.to_owned(), status: Status::Complete, ..Self::default() };
         for report in &reports {
@@ -255,7 +255,7 @@ impl Report {
         sum
     }
 
-    /// The command line's exit code, without an error: 0 complete, 3 partial, 4 incomplete.
+    /// Returns the exit code of the command line: 0 for complete, 3 for partial, 4 for incomplete.
     pub fn exit_code(&self) -> u8 {
         match self.status {
             Status::Complete => 0,

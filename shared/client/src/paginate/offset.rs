@@ -23,13 +23,7 @@ impl<'p> OffsetParams<'p> {
     /// Returns the fields of `paginator`, if it is one by offset; `page_size` replaces its limit.
     pub(super) fn of(paginator: &'p Paginator, page_size: Option<u64>) -> Option<Self> {
         let Paginator::Offset { limit, offset, offset_location, limit_location, end } = paginator else { return None };
-        Some(Self {
-            limit: page_size.unwrap_or(*limit),
-            first_offset: *offset,
-            offset_location: offset_location,
-            limit_location: limit_location,
-            end,
-        })
+        Some(Self { limit: page_size.unwrap_or(*limit), first_offset: *offset, offset_location, limit_location, end })
     }
 
     /// The offset of the API's first record. Some APIs count from 1. A larger first offset leaves records out, which are in the API's total

@@ -1,4 +1,4 @@
-//! Records of another resource that lie inside those that are read: stored in that resource's table.
+//! Stores the records of another resource that lie inside the records of the run's resource (`harvest`).
 
 use std::collections::HashMap;
 
@@ -9,29 +9,29 @@ use table::merge::key_hash;
 use super::table_ingest::{IngestCounts, TableIngest};
 use crate::error::Error;
 
-/// The ingestion of the records that lie at one place inside the records of another resource.
+/// The ingestion of the records at one path inside the records of another resource.
 #[derive(Debug)]
 pub(super) struct Harvested<'i> {
     path: JsonPath,
     ingest: TableIngest<'i>,
-    /// By key: the fingerprint that was buffered last. A venue lies in each of its thousand events.
-    known: HashMap<u64, i64>,
+    /// The fingerprint that was buffered last, by key. A venue is in each of its thousand events, and is buffered once.
+    fingerprints: HashMap<u64, i64>,
 }
 
 impl<'i> Harvested<'i> {
-    /// Ingests what lies at `path` by `ingest`.
+    /// Creates the ingestion of the records at `path`.
     pub(super) fn new(path: JsonPath, ingest: TableIngest<'i>) -> Self {
-        Self { path, ingest, known: HashMap::new() }
+        Self { path, ingest, fingerprints: HashMap::new() }
     }
 
-    /// Takes the records out of `record`, which came with `request`.
-    pub(super) async fn take(&mut self, record: &Value, request: &str) -> Result<(), Error> {
+    /// Ingests the records inside `record`, which was received by `request`.
+    pub(super) async fn ingest_from(&mut self, record: &Value, request: &str) -> Result<(), Error> {
         for found in self.path.all(record).into_iter().filter(|found| found.is_object()) {
             self.ingest.received += 1;
             for row in self.ingest.mapper.map(found.clone()) {
                 match row {
                     Ok(row) => {
-                        if self.known.insert(key_hash(&row.key), row.fingerprint) != Some(row.fingerprint) {
+                        if self.fingerprints.insert(key_hash(&row.key), row.fingerprint) != Some(row.fingerprint) {
                             self.ingest.buffer.push(row);
                         }
                     }
@@ -42,27 +42,27 @@ impl<'i> Harvested<'i> {
         Ok(())
     }
 
-    /// The memory that the buffered rows take, in bytes.
+    /// Returns the memory of the buffered rows in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.ingest.buffer.bytes()
     }
 
-    /// Merges what is buffered.
+    /// Merges the buffered rows.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         self.ingest.flush().await
     }
 
-    /// Ends the run's merges.
+    /// Ends the merges of the run.
     pub(super) async fn close(&self) -> Result<(), Error> {
         Ok(self.ingest.table.close(None).await?)
     }
 
-    /// The resource whose table is filled.
+    /// Returns the name of the resource whose table is filled.
     pub(super) fn resource(&self) -> &str {
         &self.ingest.resource.name
     }
 
-    /// What was stored so far.
+    /// Returns the counts of what was stored so far.
     pub(super) fn counts(&self) -> IngestCounts {
         self.ingest.counts()
     }

@@ -1,7 +1,6 @@
-//! From pages to stored parts: decodes, maps, buffers and merges the records of one run.
+//! Ingests pages: maps, buffers and merges their records.
 //!
-//! Ingesting gives what each page brought ([`PageRecords`]), which the reader needs to judge its queries, and counts what became of the
-//! records.
+//! Ingesting a page returns its records ([`PageRecords`]), which are evidence for the reader, and counts them.
 
 mod harvest;
 mod infer_columns;
@@ -31,15 +30,15 @@ use crate::context::{RunContext, resource};
 use crate::error::Error;
 use crate::evidence::PageRecords;
 
-/// Rows are merged when they take about this much memory, in bytes. A third more is reserved for them, and the rest of a run takes 60 MB.
+/// The number of bytes of buffered rows at which they are merged. They reserve a third more, and the rest of a run takes 60 MB.
 const FLUSH_BYTES: usize = 10 << 20;
 
-/// What became of a page.
+/// A page that was ingested.
 #[derive(Debug)]
 pub struct IngestedPage {
-    /// What the page brought.
+    /// The records of the page.
     pub records: PageRecords,
-    /// Whether everything that was ingested so far is stored.
+    /// Whether all rows that were ingested so far are stored.
     pub flushed: bool,
 }
 
@@ -60,31 +59,31 @@ pub struct Ingest<'i> {
     discarded: bool,
 }
 
-/// Where the rows of a page come from.
+/// The origin of the rows of a page.
 struct PageSource<'p> {
-    /// The request that brought the page.
+    /// The request, for messages.
     request: &'p str,
     query: &'p Query,
-    /// The query's id, where keys are compared between queries.
+    /// The id of the query, if keys are compared between queries.
     id: QueryId,
 }
 
-/// What a row is to its query.
+/// Whether a row is stored.
 enum RowClass {
-    /// The row belongs to the query.
+    /// The row is stored.
     Wanted,
-    /// The row lies beyond the query's range.
+    /// The row lies beyond the range of the query.
     Beyond,
-    /// The row has no cursor, and the manifest says to leave it out.
+    /// The row has no cursor, and the manifest excludes such rows.
     Excluded,
 }
 
 impl<'i> Ingest<'i> {
-    /// The ingestion into the run's resource, and into the tables of the resources that lie inside its records.
+    /// Creates the ingestion into the table of the run's resource, and into those of the resources inside its records (`harvest`).
     ///
     /// # Errors
     ///
-    /// Where the resources do not fit what is stored, and the store's.
+    /// The error of the store, or an error if a resource does not fit its stored table.
     pub async fn new(ctx: &'i RunContext<'i>, layout: Layout<'i>) -> Result<Self, Error> {
         let mut ingest = Self {
             target: TableIngest::new(ctx, ctx.resource, layout),
@@ -104,12 +103,12 @@ impl<'i> Ingest<'i> {
         Ok(ingest)
     }
 
-    /// Ingests a page of `query`. Its rows are merged when there are enough.
+    /// Ingests a page of `query`. The buffered rows are merged when they reach a size.
     ///
     /// # Errors
     ///
-    /// The store's, and those of records that the manifest says must not be: without a cursor, or with a key that another parent's record
-    /// has too.
+    /// The error of the store, or an error for a record that the manifest forbids: one without a cursor, or with the key of a record of
+    /// another parent.
     pub async fn page(&mut self, page: Page, query: &Arc<Query>) -> Result<IngestedPage, Error> {
         if self.sample.is_some() {
             let records = self.records_of(&page, query)?;
@@ -120,7 +119,7 @@ impl<'i> Ingest<'i> {
         self.store_page(page, query).await
     }
 
-    /// Maps a page and buffers its rows; merges when there are enough.
+    /// Maps a page and buffers its rows. They are merged when they reach a size.
     async fn store_page(&mut self, page: Page, query: &Query) -> Result<IngestedPage, Error> {
         let mut records = PageRecords::default();
         let exploded = !self.target.resource.explode.is_empty();
@@ -130,9 +129,9 @@ impl<'i> Ingest<'i> {
             self.target.received += 1;
             let record = with_parent_fields(record.into_value(), query);
             for harvest in &mut self.harvests {
-                harvest.take(&record, &page.request).await?;
+                harvest.ingest_from(&record, &page.request).await?;
             }
-            // A record that becomes several rows is counted once, and by no key.
+            // A record that becomes several rows counts once, without a key.
             records.unkeyed += u64::from(exploded);
             for row in self.target.mapper.map(record) {
                 match row {
@@ -153,7 +152,7 @@ impl<'i> Ingest<'i> {
         Ok(IngestedPage { records, flushed })
     }
 
-    /// What a page brings, without storing it.
+    /// Returns the records of a page without storing them.
     fn records_of(&self, page: &Page, query: &Query) -> Result<PageRecords, Error> {
         let mut records = PageRecords::default();
         let exploded = !self.target.resource.explode.is_empty();
@@ -187,10 +186,10 @@ impl<'i> Ingest<'i> {
         if let Some(conflict) =
             self.siblings.as_mut().and_then(|siblings| siblings.conflict(&row, source.query, source.id))
         {
-            // By this key they are rows of a wrong table, and once stored they would keep the right one from its place.
+            // The buffered rows belong to a table with a wrong key. If they were stored, a table with another key could not replace it.
             self.target.buffer = self.target.table.buffer();
             self.discarded = true;
-            return Err(self.wrong(source.request, conflict));
+            return Err(self.decode_error(source.request, conflict));
         }
         if let Some(seen) = &mut self.seen {
             seen.insert(key_hash(&row.key));
@@ -203,7 +202,7 @@ impl<'i> Ingest<'i> {
         Ok(())
     }
 
-    /// What `row` is to `query`.
+    /// Returns whether `row` is stored by `query`.
     fn classify(&self, row: &Row, request: &str, query: &Query) -> Result<RowClass, Error> {
         let Some(incremental) = &self.target.resource.endpoint.incremental else { return Ok(RowClass::Wanted) };
         match (row.cursor, incremental.missing) {
@@ -216,15 +215,15 @@ impl<'i> Ingest<'i> {
                     CursorKind::Instant => "day or instant (for numbers, give `initial_value: 0`)",
                     CursorKind::Number => "whole number",
                 };
-                Err(self.wrong(request, format!(
-                    "the record {} has no cursor at `{path}`, no {kind}; say what to do with such a one: `on_cursor_value_missing: include` or `exclude`",
+                Err(self.decode_error(request, format!(
+                    "the record {} has no {kind} at `{path}`, which is the cursor; set `on_cursor_value_missing` to `include` or `exclude`",
                     row.key
                 )))
             }
         }
     }
 
-    /// Adds what a row shows to `records`.
+    /// Adds the key and the cursor of a row to `records`.
     fn observe(&self, row: &Row, class: &RowClass, records: &mut PageRecords) {
         if !matches!(class, RowClass::Wanted) {
             records.unkeyed += 1;
@@ -238,7 +237,8 @@ impl<'i> Ingest<'i> {
         }
     }
 
-    fn wrong(&self, request: &str, detail: String) -> Error {
+    /// Returns an error about the content of a response.
+    fn decode_error(&self, request: &str, detail: String) -> Error {
         Error::Client(client::Error::Decode {
             source_name: self.target.ctx.manifest.name.clone(),
             request: request.to_owned(),
@@ -246,12 +246,12 @@ impl<'i> Ingest<'i> {
         })
     }
 
-    /// Maps every rejected record again. What still cannot become a row stays where it is; what can is inserted, unless its key is stored
-    /// already: that version came later.
+    /// Maps every rejected record again. Those that fit now are inserted, unless their key is stored already: that version is newer. The
+    /// others stay rejected.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
     pub async fn replay_rejected(&mut self) -> Result<(), Error> {
         self.infer_columns().await?;
         for key in self.target.rejected.keys().await? {
@@ -273,7 +273,7 @@ impl<'i> Ingest<'i> {
         self.flush().await
     }
 
-    /// Stores everything that was ingested so far, pages that wait for their columns included.
+    /// Stores all rows that were ingested so far, also those of the sample.
     ///
     /// # Errors
     ///
@@ -283,7 +283,7 @@ impl<'i> Ingest<'i> {
         self.flush().await
     }
 
-    /// Merges what is buffered.
+    /// Merges all buffered rows.
     async fn flush(&mut self) -> Result<(), Error> {
         self.target.flush().await?;
         for harvest in &mut self.harvests {
@@ -292,32 +292,32 @@ impl<'i> Ingest<'i> {
         Ok(())
     }
 
-    /// Whether rows of queries that were read completely were thrown away: then nothing may be said to be stored.
+    /// Returns whether rows of complete queries were discarded. Then no progress may be saved.
     pub fn has_discarded(&self) -> bool {
         self.discarded
     }
 
-    /// The hashes of all keys that were received, where the ingestion remembers them.
+    /// Returns the hashes of all keys that were received. `None` if they are not remembered.
     pub fn seen(&self) -> Option<&HashSet<u64>> {
         self.seen.as_ref()
     }
 
-    /// Remembers the keys that are received from now on, beside `seen`; `None`: it remembers none.
+    /// Sets the keys that were received by earlier runs of the read. Keys are remembered unless `seen` is `None`.
     pub fn remember_keys(&mut self, seen: Option<HashSet<u64>>) {
         self.seen = seen;
     }
 
-    /// Forgets the key with this hash; whether it was remembered.
+    /// Forgets the key with this hash. Returns whether it was remembered.
     pub fn forget_key(&mut self, hash: u64) -> bool {
         self.seen.as_mut().is_some_and(|seen| seen.remove(&hash))
     }
 
-    /// Remembers the key with this hash; whether it was remembered before.
+    /// Remembers the key with this hash. Returns whether it was remembered before.
     pub fn remember_key(&mut self, hash: u64) -> bool {
         self.seen.as_mut().is_some_and(|seen| !seen.insert(hash))
     }
 
-    /// What was stored so far.
+    /// Returns the counts of what was stored so far.
     pub fn counts(&self) -> IngestCounts {
         let mut counts = self.target.counts();
         for harvest in &self.harvests {
@@ -330,7 +330,7 @@ impl<'i> Ingest<'i> {
     }
 }
 
-/// The record with the values that it takes over from its parent.
+/// Returns the record with the fields of its parent (`include_from_parent`).
 fn with_parent_fields(mut record: Value, query: &Query) -> Value {
     if let Value::Object(members) = &mut record {
         members.extend(query.parent_fields.clone());

@@ -1,4 +1,4 @@
-//! Keys that are unique only within their parent: two records that one table cannot tell apart.
+//! Detects keys that are unique only within their parent: two different records would become one row.
 
 use std::collections::HashMap;
 
@@ -10,22 +10,22 @@ use table::merge::key_hash;
 #[derive(Debug)]
 pub(super) struct Siblings {
     parent: Parent,
-    /// By key: the query and the row's fingerprint.
+    /// The query and the fingerprint of the row, by the hash of the key.
     seen: HashMap<u64, (QueryId, i64)>,
 }
 
 impl Siblings {
-    /// `None` where no two parents' records can have one key, or where it does not matter.
+    /// Creates the detection. `None` without a parent, if the key includes it, or if a query has the children of several parents.
     pub(super) fn new(resource: &Resource) -> Option<Self> {
         let parent = resource.parent.as_ref().filter(|parent| parent.batch.is_none())?;
-        let is_of_the_parent =
+        let identifies_parent =
             |key: &String| key == RECORD_KEY || parent.include.iter().any(|field| parent.column(field) == *key);
-        let is_ambiguous = !resource.primary_key.iter().any(is_of_the_parent);
+        let is_ambiguous = !resource.primary_key.iter().any(identifies_parent);
         is_ambiguous.then(|| Self { parent: parent.clone(), seen: HashMap::new() })
     }
 
-    /// What is wrong with `row` of `query`, whose id is `id`, if another parent has another record with its key. The same record under two parents is one
-    /// record.
+    /// Returns a message if another parent has another record with the key of `row`. `id` is the id of `query`. The same record under two
+    /// parents is one record.
     pub(super) fn conflict(&mut self, row: &Row, query: &Query, id: QueryId) -> Option<String> {
         let (seen_in, seen) = *self.seen.entry(key_hash(&row.key)).or_insert((id, row.fingerprint));
         if seen_in == id || seen == row.fingerprint {
@@ -35,7 +35,7 @@ impl Siblings {
         let field = parent.fields.first().map_or("id", String::as_str);
         let column = parent.column(field);
         Some(format!(
-            "the key {} belongs to another record of another parent too ({}): it is unique only within `{}`, and one of the two would be lost. Give `include_from_parent: [{field}]` and `primary_key: [{column}, …]`",
+            "the key {} belongs to another record of another parent too ({}): it is unique only within `{}`, and one of the two would be lost. Set `include_from_parent: [{field}]` and `primary_key: [{column}, …]`",
             row.key, query.label, parent.resource
         ))
     }

@@ -10,16 +10,16 @@ use crate::context::RunContext;
 use crate::error::Error;
 use crate::report::RecordCounts;
 
-/// What a run stored, for its report.
+/// The counts of what a run stored, for its report.
 #[derive(Debug, Default)]
 pub struct IngestCounts {
-    /// Records and rows of the resource.
+    /// The counts of the resource.
     pub records: RecordCounts,
-    /// By resource: the records that lay inside those of this one, and were stored in that resource's table.
+    /// The counts of the resources inside the records (`harvest`), by their names.
     pub harvested: Vec<(String, RecordCounts)>,
-    /// Objects written.
+    /// The number of objects written.
     pub objects: u64,
-    /// Their bytes.
+    /// The size of these objects in bytes.
     pub bytes_written: u64,
 }
 

@@ -34,7 +34,7 @@ pub(super) fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
         } else if given && kind == Some(CursorKind::Number) {
             fault(
                 place,
-                format!("the cursor of `{}` is a number, not a time; give `full` to read everything", resource.name),
+                format!("the cursor of `{}` is a number, not a time; set `full` to read everything", resource.name),
             );
         }
     }

@@ -118,7 +118,7 @@ impl<'r> DueRefresh<'r> {
     ) -> Result<(), Error> {
         let Some(changes) = self.changes else {
             return if complete {
-                progress.mark(|marks| marks.reach_full(self.policy, self.began)).await
+                progress.update_marks(|marks| marks.reach_full(self.policy, self.began)).await
             } else {
                 Ok(())
             };
@@ -127,7 +127,7 @@ impl<'r> DueRefresh<'r> {
         let announced = changes.announced.is_some() && has_read(QueryKind::Announced);
         let near_days = self.near_days.filter(|_| has_read(QueryKind::Near));
         progress
-            .mark(|marks| {
+            .update_marks(|marks| {
                 if announced {
                     marks.reach_announced(self.began);
                 }

@@ -3,7 +3,7 @@
 //! Planning sends no request: it needs the stored progress, the manifest and the time. The queries of a resource with a parent follow from
 //! the parent's records, which the reader adds ([`Plan::with_parents`]).
 //!
-//! | module | what it holds |
+//! | module | purpose |
 //! |---|---|
 //! | `resource_plan`, `range`, `check` | [`Plan`], the range of cursor values that it covers, and what is wrong with a request |
 //! | `queries`, `planned_query`, `filter` | the plan's queries: the endpoint's templates with their values, and the request's conditions |

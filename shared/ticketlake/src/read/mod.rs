@@ -1,9 +1,9 @@
-//! Reads a plan's queries to their ends, several side by side, and again where records are missing.
+//! Reads the queries of a plan to their ends, several at the same time, and again if records are missing.
 //!
-//! Each page is ingested as soon as it is there, while the next one is on its way. What a query brought is its evidence; the verdict on it
-//! says whether the query is complete, is read again, or is incomplete.
+//! Each page is ingested while the next one is requested. The verdict on the evidence of a query says whether the query is complete, is
+//! read again, or is incomplete.
 
-mod observe;
+mod pages;
 pub mod parents;
 mod split;
 
@@ -15,7 +15,7 @@ use futures::{TryStreamExt, stream};
 use manifest::{Cursor, Query, WriteDisposition};
 use tokio::sync::Mutex;
 
-pub use self::observe::read_pages;
+pub use self::pages::read_pages;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, PageRecords, Verdict};
@@ -25,28 +25,28 @@ use crate::report::{IncompleteQuery, QueryCounts};
 use crate::split::params::{MAX_READS, StoredValues};
 use crate::state::{Calendars, Checkpoint, Progress, Watermarks};
 
-/// Queries that fail one after the other before the API counts as down: each request was tried several times by then.
+/// The number of failed queries in a row after which the API counts as down. Each request was tried several times by then.
 const MAX_FAILURES: u32 = 5;
 
-/// What reading a plan showed.
+/// The outcome of reading a plan.
 #[derive(Debug, Default)]
 pub struct ReadOutcome {
-    /// How many queries were read, and those that are incomplete.
+    /// The number of queries that were read, and those that are incomplete.
     pub queries: QueryCounts,
-    /// The records that the API says there are, where it says so.
+    /// The sum of the totals. `None` if the API gives none.
     pub total: Option<u64>,
-    /// The furthest cursor of all rows.
+    /// The furthest cursor of all records.
     pub newest: Option<Cursor>,
-    /// By the key of the parent's record: how far its queries have come that were read completely.
+    /// The watermarks that the complete queries allow, by the key of the parent's record.
     pub parent_watermarks: Vec<(String, Cursor)>,
-    /// What a reader of the report should know.
+    /// The warnings for the report.
     pub warnings: Vec<String>,
-    /// Why reading stopped before its end.
+    /// The reason why reading stopped before its end.
     pub stopped: Option<Stop>,
 }
 
 impl ReadOutcome {
-    /// Whether every query was read completely.
+    /// Returns whether every query was read completely.
     pub fn is_complete(&self) -> bool {
         self.stopped.is_none() && self.queries.incomplete.is_empty()
     }
@@ -58,7 +58,7 @@ impl ReadOutcome {
     }
 }
 
-/// Where pages go: into the table, with the progress that names them saved after.
+/// Where pages are stored, and then the progress that names them.
 #[derive(Debug)]
 pub struct Sink<'s, 'i> {
     /// Stores the pages.
@@ -67,25 +67,25 @@ pub struct Sink<'s, 'i> {
     pub progress: &'s mut Progress<'i>,
 }
 
-/// What a reading goes on from, and what it leaves.
+/// The state at the start of a read.
 #[derive(Debug)]
 pub struct ReadState<'s, 'i> {
-    /// How far the reading has come. Everything that it names is stored.
+    /// The checkpoint from which the read resumes. Everything that it names is stored.
     pub checkpoint: Checkpoint,
-    /// When the records of its queries start.
+    /// The calendars of the queries.
     pub calendars: Calendars<'i>,
-    /// The watermarks of the children of each of the parent's records.
+    /// The watermarks of the children of each parent record.
     pub watermarks: &'s Watermarks,
 }
 
-/// A plan that was read, to its end or not.
+/// A read of a plan that has ended, complete or not.
 #[derive(Debug)]
 pub struct FinishedRead<'i> {
-    /// What reading it showed.
+    /// The outcome of the read.
     pub outcome: ReadOutcome,
-    /// How far the reading has come.
+    /// The checkpoint at the end of the read.
     pub checkpoint: Checkpoint,
-    /// When the records of its queries start.
+    /// The calendars of the queries.
     pub calendars: Calendars<'i>,
 }
 
@@ -122,7 +122,7 @@ pub async fn read_plan<'i>(
     };
     let queries_at_a_time = if plan.len() > 1 { api.in_flight() } else { 1 };
     let read = stream::iter((0..plan.len()).map(Ok))
-        .try_for_each_concurrent(queries_at_a_time, async |index| reading.planned_query(index).await)
+        .try_for_each_concurrent(queries_at_a_time, async |index| reading.read_planned(index).await)
         .await;
     let finished = match read {
         Ok(()) => reading.sink.lock().await.ingest.infer_columns().await.map(|_| ()).map_err(Stop::Error),
@@ -135,40 +135,40 @@ pub async fn read_plan<'i>(
     FinishedRead { outcome, checkpoint: reading.checkpoint.into_inner(), calendars: reading.calendars.into_inner() }
 }
 
-/// A plan that is being read.
+/// The read of a plan.
 struct PlanReading<'p, 's, 'i> {
     ctx: &'p RunContext<'i>,
     reader: Reader<'p>,
     plan: &'p Plan<'p>,
     watermarks: &'p Watermarks,
-    /// The values of parameters that queries are split by.
+    /// The stored values of parameters that queries are split by.
     stored: &'p StoredValues<'p>,
-    /// What an earlier run read.
+    /// The checkpoint at the start of the read.
     earlier: Checkpoint,
     sink: Mutex<Sink<'s, 'i>>,
     checkpoint: RefCell<Checkpoint>,
     calendars: RefCell<Calendars<'i>>,
     outcome: RefCell<ReadOutcome>,
-    /// Queries that failed since one did not.
+    /// The number of failed queries since the last one that succeeded.
     failures: Cell<u32>,
 }
 
-/// A query that was read, or given up.
+/// One read of a query.
 struct ReadQuery {
     evidence: Evidence,
     end: Result<End, Stop>,
 }
 
 impl PlanReading<'_, '_, '_> {
-    /// Reads query number `index` of the plan, in the way that it is to be read.
-    async fn planned_query(&self, index: usize) -> Result<(), Stop> {
+    /// Reads the query number `index` of the plan, and splits it if necessary.
+    async fn read_planned(&self, index: usize) -> Result<(), Stop> {
         if self.outcome.borrow().stopped.is_some() {
             return Ok(());
         }
         let planned = match self.plan.query(index) {
             Ok(planned) => planned,
             Err(unsendable) => {
-                self.incomplete(&unsendable.label, &Evidence::default(), unsendable.reason);
+                self.record_incomplete(&unsendable.label, &Evidence::default(), unsendable.reason);
                 return Ok(());
             }
         };
@@ -179,13 +179,13 @@ impl PlanReading<'_, '_, '_> {
                 Ok(())
             }
             (Some(time), Some(limit)) => self.split_by_time(planned, time, limit).await,
-            (None, Some(limit)) if self.plan.splits_by_params() => self.split_by_params(planned, limit).await,
-            _ => self.whole_query(index, planned).await,
+            (None, Some(_)) if self.plan.splits_by_params() => self.split_by_params(planned).await,
+            _ => self.read_unsplit(index, planned).await,
         }
     }
 
     /// Reads a query that is not split.
-    async fn whole_query(&self, index: usize, planned: PlannedQuery<'_>) -> Result<(), Stop> {
+    async fn read_unsplit(&self, index: usize, planned: PlannedQuery<'_>) -> Result<(), Stop> {
         let query = Arc::new(planned.query);
         let id = query.id();
         let mut resumption = self.earlier.progress(id).map(crate::state::QueryProgress::resumption);
@@ -194,7 +194,7 @@ impl PlanReading<'_, '_, '_> {
             let ReadQuery { evidence, end } = self.read(&query, pages, true, &|_| {}).await?;
             let end = match end {
                 Ok(end) => end,
-                Err(stop) => return self.stopped(&query.label, &evidence, stop),
+                Err(stop) => return self.record_stop(&query.label, &evidence, stop),
             };
             self.failures.set(0);
             match evidence.verdict(&end) {
@@ -203,7 +203,7 @@ impl PlanReading<'_, '_, '_> {
                     self.checkpoint.borrow_mut().clear_progress(id);
                 }
                 Verdict::Complete => {
-                    self.complete(&query.label, &evidence);
+                    self.record_complete(&query.label, &evidence);
                     self.checkpoint.borrow_mut().finish(id);
                     if let Some(newest) = evidence.newest() {
                         let reached = self.plan.parent_watermarks(index, newest, self.watermarks);
@@ -213,7 +213,7 @@ impl PlanReading<'_, '_, '_> {
                 }
                 verdict => {
                     self.checkpoint.borrow_mut().clear_progress(id);
-                    self.incomplete(&query.label, &evidence, self.reason(verdict));
+                    self.record_incomplete(&query.label, &evidence, self.reason(verdict));
                     return Ok(());
                 }
             }
@@ -221,8 +221,8 @@ impl PlanReading<'_, '_, '_> {
         Ok(())
     }
 
-    /// Reads the pages of `query` and ingests them, each while the next one is on its way. `resumable`: how far the query was read is kept in
-    /// the checkpoint. The outer error is one of ingesting.
+    /// Reads the pages of `query` and ingests each while the next one is requested. If `resumable`, the progress of the query is kept in the
+    /// checkpoint. The outer error is one of ingesting.
     async fn read(
         &self,
         query: &Arc<Query>,
@@ -260,7 +260,7 @@ impl PlanReading<'_, '_, '_> {
         let evidence = evidence.get_or_insert_with(|| self.begin_evidence(id, position.as_ref()));
         let progress = position.filter(|_| resumable).map(|position| evidence.progress_at(position));
         let total = page.total;
-        // Locked until the checkpoint is saved: what it names must be among the rows that were stored.
+        // The lock is held until the checkpoint is saved, so that the checkpoint names stored rows only.
         let mut sink = self.sink.lock().await;
         let ingested =
             sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().parent_watermarks.clear());
@@ -269,7 +269,7 @@ impl PlanReading<'_, '_, '_> {
         if let Some(progress) = progress {
             self.checkpoint.borrow_mut().set_progress(id, progress);
         }
-        // What replaces a table is read in one go.
+        // A read that replaces a table is not resumed, so it needs no checkpoint.
         if ingested.flushed && self.ctx.resource.write_disposition != WriteDisposition::Replace {
             let checkpoint = self.checkpoint.borrow().clone();
             sink.progress.save_checkpoint(&checkpoint).await.map_err(Stop::Error)?;
@@ -277,27 +277,28 @@ impl PlanReading<'_, '_, '_> {
         Ok(())
     }
 
-    /// The evidence of a query whose first page lies at `position`: that of an earlier run, if it stopped there.
+    /// Returns the evidence at the start of a query whose first page is at `position`: that of an earlier run, if it stopped there.
     fn begin_evidence(&self, id: manifest::QueryId, position: Option<&Position>) -> Evidence {
         let progress = self.earlier.progress(id).filter(|progress| Some(&progress.position) == position);
         progress.map(Evidence::resumed).unwrap_or_default()
     }
 
+    /// Adds a page to the evidence of its query, and its furthest cursor to the outcome.
     fn add_page(&self, evidence: &mut Evidence, total: Option<u64>, records: &PageRecords) {
         let incremental = self.ctx.resource.endpoint.incremental.as_ref();
-        let further = |cursor: Cursor, other: Option<Cursor>| match incremental {
+        let furthest = |cursor: Cursor, other: Option<Cursor>| match incremental {
             Some(incremental) => cursor.furthest(other, incremental),
             None => cursor,
         };
-        evidence.add_page(total, records, further);
+        evidence.add_page(total, records, furthest);
         if let Some(newest) = records.newest {
             let mut outcome = self.outcome.borrow_mut();
-            outcome.newest = Some(further(newest, outcome.newest));
+            outcome.newest = Some(furthest(newest, outcome.newest));
         }
     }
 
-    /// Notes a query that was read completely.
-    fn complete(&self, label: &str, evidence: &Evidence) {
+    /// Records that a query is complete.
+    fn record_complete(&self, label: &str, evidence: &Evidence) {
         let mut outcome = self.outcome.borrow_mut();
         outcome.add_total(evidence.total());
         outcome.queries.complete += 1;
@@ -305,8 +306,8 @@ impl PlanReading<'_, '_, '_> {
         tracing::debug!(query = label, total, received, "the query is complete");
     }
 
-    /// Notes a query that was not read completely.
-    fn incomplete(&self, label: &str, evidence: &Evidence, reason: String) {
+    /// Records that a query is incomplete.
+    fn record_incomplete(&self, label: &str, evidence: &Evidence, reason: String) {
         let (total, received) = (evidence.total(), evidence.distinct());
         tracing::warn!(query = label, total, received, "{reason}");
         let mut outcome = self.outcome.borrow_mut();
@@ -314,9 +315,9 @@ impl PlanReading<'_, '_, '_> {
         outcome.queries.incomplete.push(IncompleteQuery { query: label.to_owned(), total, received, reason });
     }
 
-    /// Notes a query that was stopped. A limit of the run ends the reading, and what was read so far of each query stays. One query among
-    /// several that fails leaves the others as they are; but an API that is down is an error, and so is what no other query can do better.
-    fn stopped(&self, label: &str, evidence: &Evidence, stop: Stop) -> Result<(), Stop> {
+    /// Records that a query stopped. A limit of the run ends the read, and the progress of each query is kept. If a query fails, the others
+    /// are still read, unless the error is not one of that query, or the API counts as down: then the error is returned.
+    fn record_stop(&self, label: &str, evidence: &Evidence, stop: Stop) -> Result<(), Stop> {
         let error = match stop {
             Stop::Limit(reason) => {
                 self.outcome.borrow_mut().stopped.get_or_insert(Stop::Limit(reason));
@@ -324,23 +325,23 @@ impl PlanReading<'_, '_, '_> {
             }
             Stop::Error(error) => error,
         };
-        let is_of_the_query = matches!(error, Error::Client(client::Error::Api { .. } | client::Error::Decode { .. }));
+        let is_query_error = matches!(error, Error::Client(client::Error::Api { .. } | client::Error::Decode { .. }));
         self.failures.set(self.failures.get() + 1);
         let planned = u32::try_from(self.plan.len()).unwrap_or(MAX_FAILURES);
-        if !is_of_the_query || self.failures.get() >= MAX_FAILURES.min(planned) {
+        if !is_query_error || self.failures.get() >= MAX_FAILURES.min(planned) {
             return Err(Stop::Error(error));
         }
-        self.incomplete(label, evidence, error.to_string());
+        self.record_incomplete(label, evidence, error.to_string());
         Ok(())
     }
 
-    /// Why a query with this verdict is incomplete.
+    /// Returns the reason why a query with this verdict is incomplete.
     fn reason(&self, verdict: Verdict) -> String {
         match verdict {
             Verdict::Complete => String::new(),
             Verdict::Short(reason) => reason.to_owned(),
             Verdict::TooDeep => format!(
-                "the API serves {} records of one query and no more; narrow it with `from` and `to` or `params`",
+                "the API serves at most {} records of one query; narrow it with `from` and `to` or `params`",
                 self.ctx.resource.endpoint.depth_limit.unwrap_or_default()
             ),
             Verdict::Stopped(reason) => reason,

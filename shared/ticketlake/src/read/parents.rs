@@ -1,4 +1,4 @@
-//! The records of a parent resource, as far as its children need them.
+//! Reads the records of a parent resource, with the fields that its children need.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::report::IncompleteQuery;
 use crate::split::params::MAX_READS;
 use crate::state::Watermarks;
 
-/// A parent's records, and what of it could not be read.
+/// The records of a parent resource, and its incomplete queries.
 #[derive(Debug, Default)]
 pub struct Parents {
     /// The records.
@@ -27,11 +27,11 @@ pub struct Parents {
     pub incomplete: Vec<IncompleteQuery>,
 }
 
-/// The parent's records for `resource`: those that `params` name, else all that the API has; none where it has no parent.
+/// Returns the records of the parent of the run's resource: those that `params` name, or else all. There are none without a parent.
 ///
 /// # Errors
 ///
-/// The API's, and a limit of the run.
+/// The error of the API, or a limit of the run.
 pub async fn read_parents(ctx: &RunContext<'_>, api: &Api<'_>) -> Result<Parents, Stop> {
     let Some(parent) = &ctx.resource.parent else { return Ok(Parents::default()) };
     if let Some(records) = named_parents(ctx) {
@@ -40,7 +40,7 @@ pub async fn read_parents(ctx: &RunContext<'_>, api: &Api<'_>) -> Result<Parents
     read_parent(ctx, api, parent).boxed_local().await
 }
 
-/// The parent's records that `params` name, instead of those that the API has.
+/// Returns the parent records that `params` name. `None` if they name none.
 fn named_parents(ctx: &RunContext<'_>) -> Option<Vec<ParentRecord>> {
     ctx.request.params.iter().find_map(|(name, text)| {
         let filter = ctx.resource.endpoint.filters.get(name)?;
@@ -53,15 +53,15 @@ fn named_parents(ctx: &RunContext<'_>) -> Option<Vec<ParentRecord>> {
     })
 }
 
-/// Reads the whole of `parent` from the API: a child's new records can belong to an old parent.
+/// Reads all records of `parent`: new records of a child can belong to an old parent.
 async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Result<Parents, Stop> {
     let declared: &Resource = resource(ctx.manifest, &parent.resource)?;
     let mut parents = Parents::default();
     let mut plan = Plan::everything(ctx.request, ctx.manifest, declared);
     if let Some(grandparent) = &declared.parent {
-        let above = read_parent(ctx, api, grandparent).boxed_local().await?;
-        parents.incomplete = above.incomplete;
-        plan = plan.with_parents(above.records, &Watermarks::default(), ctx.now());
+        let grandparents = read_parent(ctx, api, grandparent).boxed_local().await?;
+        parents.incomplete = grandparents.incomplete;
+        plan = plan.with_parents(grandparents.records, &Watermarks::default(), ctx.now());
     }
     let reader = Reader::new(api, declared);
     let mut collector = Collector::new(parent)?;
@@ -79,13 +79,13 @@ async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Re
             }),
         }
     }
-    if collector.without > 0 {
+    if collector.unusable > 0 {
         parents.incomplete.push(IncompleteQuery {
             query: parent.resource.clone(),
-            total: Some(collector.without),
+            total: Some(collector.unusable),
             received: 0,
             reason: format!(
-                "records of `{}` have no {}: what belongs to them was not read",
+                "records of `{}` have no {}, so their children were not read",
                 parent.resource,
                 parent.fields.join(", ")
             ),
@@ -95,14 +95,14 @@ async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Re
     Ok(parents)
 }
 
-/// Collects the fields that are needed from a parent's records.
+/// Collects the parent records with the fields that are needed.
 struct Collector<'p> {
     parent: &'p Parent,
     paths: Vec<(&'p str, JsonPath)>,
     seen: HashSet<String>,
     records: Vec<ParentRecord>,
-    /// Records without a field that a placeholder needs.
-    without: u64,
+    /// The number of records without a field that a placeholder needs.
+    unusable: u64,
 }
 
 impl<'p> Collector<'p> {
@@ -112,10 +112,10 @@ impl<'p> Collector<'p> {
             Ok((field.as_str(), path))
         };
         let paths = parent.fields.iter().chain(&parent.include).map(path).collect::<Result<_, Error>>()?;
-        Ok(Self { parent, paths, seen: HashSet::new(), records: Vec::new(), without: 0 })
+        Ok(Self { parent, paths, seen: HashSet::new(), records: Vec::new(), unusable: 0 })
     }
 
-    /// Reads `query` until it is complete, or has been read [`MAX_READS`] times.
+    /// Reads `query` until it is complete, at most [`MAX_READS`] times. Returns it if it is incomplete.
     async fn read_query(&mut self, reader: &Reader<'_>, query: &Arc<Query>) -> Result<Option<IncompleteQuery>, Stop> {
         let mut evidence = Evidence::default();
         let mut verdict = Verdict::Complete;
@@ -131,7 +131,9 @@ impl<'p> Collector<'p> {
         let reason = match verdict {
             Verdict::Complete => return Ok(None),
             Verdict::Short(reason) => reason.to_owned(),
-            Verdict::TooDeep => format!("the API serves no more of `{}` in one query", self.parent.resource),
+            Verdict::TooDeep => {
+                format!("`{}` has more records than the API serves for one query", self.parent.resource)
+            }
             Verdict::Stopped(reason) => reason,
         };
         let label = format!("{}: {}", self.parent.resource, query.label);
@@ -139,11 +141,12 @@ impl<'p> Collector<'p> {
         Ok(Some(IncompleteQuery { query: label, total, received, reason }))
     }
 
+    /// Reads the pages of a query once.
     async fn read_once(&mut self, pages: &mut Pages<'_>) -> Result<(Evidence, End), Stop> {
         let mut evidence = Evidence::default();
         let end = read_pages(pages, async |page| {
             let mut records = PageRecords::default();
-            page.records.iter().for_each(|record| self.take(&record.value(), &mut records));
+            page.records.iter().for_each(|record| self.add_record(&record.value(), &mut records));
             evidence.add_page(page.total, &records, |cursor, _| cursor);
             Ok(())
         })
@@ -151,19 +154,20 @@ impl<'p> Collector<'p> {
         Ok((evidence, end))
     }
 
-    fn take(&mut self, record: &Value, records: &mut PageRecords) {
+    /// Adds a record, unless its key was added before.
+    fn add_record(&mut self, record: &Value, records: &mut PageRecords) {
         let fields: Map<String, Value> = self
             .paths
             .iter()
             .filter_map(|(name, path)| Some(((*name).to_owned(), path.first(record)?.clone())))
             .collect();
-        let bound: Option<Vec<&Value>> =
+        let key_values: Option<Vec<&Value>> =
             self.parent.fields.iter().map(|field| fields.get(field).filter(|value| !value.is_null())).collect();
-        let key = match bound.as_deref() {
+        let key = match key_values.as_deref() {
             Some([value]) => param_text(value),
             Some(values) => Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(),
             None => {
-                self.without += 1;
+                self.unusable += 1;
                 records.unkeyed += 1;
                 return;
             }

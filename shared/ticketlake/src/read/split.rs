@@ -1,4 +1,4 @@
-//! Queries of a plan that are read in windows of time, or in parts by their parameters.
+//! Reads the queries of a plan that are split by time or by their parameters.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::report::IncompleteQuery;
 use crate::split::SplitSource;
 use crate::split::params::{MAX_READS, ParamSplitter, SplitProof, SplitResult};
 use crate::split::time::{OpenWindow, WindowSplitter, Windows};
-use crate::state::FinishedPart;
+use crate::state::FinishedSubquery;
 
-/// Windows of one query that are read at a time: the next one's first page comes while the last one's other pages do.
+/// The number of windows of one query that are read at the same time: the first page of the next one, and the other pages of the last.
 const WINDOWS_AT_A_TIME: usize = 2;
 
 impl PlanReading<'_, '_, '_> {
-    /// Reads a query in windows of time that each fit; a single second that is too deep is split by other parameters.
+    /// Reads a query in time windows. A second that is too deep is split by other parameters.
     pub(super) async fn split_by_time(
         &self,
         planned: PlannedQuery<'_>,
@@ -34,8 +34,8 @@ impl PlanReading<'_, '_, '_> {
             self.outcome.borrow_mut().queries.resumed += 1;
             return Ok(());
         }
-        // The first window counts as the query itself, each further one as another query.
-        let counted = RefCell::new(false);
+        // The query counts as its first window. Each further window is another query.
+        let has_counted_first = RefCell::new(false);
         for gap in gaps {
             let page_size = self.reader.page_size().unwrap_or(limit);
             let calendar = planned.calendar.and_then(|calendar| self.calendars.borrow().get(calendar).cloned());
@@ -49,10 +49,10 @@ impl PlanReading<'_, '_, '_> {
                 Some((Ok(windows.next().await?), windows))
             });
             let read = async |window| {
-                if counted.replace(true) {
+                if has_counted_first.replace(true) {
                     self.outcome.borrow_mut().queries.planned += 1;
                 }
-                self.window(id, window, &windows).await
+                self.read_window(id, window, &windows).await
             };
             opened.try_for_each_concurrent(WINDOWS_AT_A_TIME, read).await?;
             if let (Some(name), Some(calendar)) = (planned.calendar, windows.calendar()) {
@@ -63,7 +63,7 @@ impl PlanReading<'_, '_, '_> {
     }
 
     /// Reads a window of the query `id`.
-    async fn window(
+    async fn read_window(
         &self,
         id: QueryId,
         window: OpenWindow<FirstPage>,
@@ -73,7 +73,7 @@ impl PlanReading<'_, '_, '_> {
             OpenWindow::Fits(query, range, first) => {
                 let starts = RefCell::new(Vec::new());
                 let observe = |page: &Page| starts.borrow_mut().extend(windows.starts(&page.records));
-                let complete = self.window_query(&query, first, &observe).await?;
+                let complete = self.read_window_query(&query, first, &observe).await?;
                 windows.add_starts(range, &starts.into_inner());
                 if complete {
                     self.checkpoint.borrow_mut().cover(id, range);
@@ -81,22 +81,27 @@ impl PlanReading<'_, '_, '_> {
                 Ok(())
             }
             OpenWindow::Moment(query, range, first) => {
-                if self.parts_of(&query, first).await? {
+                if self.read_subqueries(&query, first).await? {
                     self.checkpoint.borrow_mut().cover(id, range);
                 }
                 Ok(())
             }
             OpenWindow::Ignored(query) => {
                 self.failures.set(0);
-                self.complete(&query.label, &Evidence::default());
+                self.record_complete(&query.label, &Evidence::default());
                 Ok(())
             }
-            OpenWindow::Failed(query, stop) => self.stopped(&query.label, &Evidence::default(), stop),
+            OpenWindow::Failed(query, stop) => self.record_stop(&query.label, &Evidence::default(), stop),
         }
     }
 
-    /// Reads a window's query, whose first page is `first`, again where records are missing; whether it is complete.
-    async fn window_query(&self, query: &Arc<Query>, first: FirstPage, observe: &dyn Fn(&Page)) -> Result<bool, Stop> {
+    /// Reads the query of a window, and again if records are missing. `first` is its first page. Returns whether it is complete.
+    async fn read_window_query(
+        &self,
+        query: &Arc<Query>,
+        first: FirstPage,
+        observe: &dyn Fn(&Page),
+    ) -> Result<bool, Stop> {
         let mut first = Some(first);
         for read in 1..=MAX_READS {
             let pages = match first.take() {
@@ -106,7 +111,7 @@ impl PlanReading<'_, '_, '_> {
             let ReadQuery { evidence, end } = self.read(query, pages, false, observe).await?;
             let end = match end {
                 Ok(end) => end,
-                Err(stop) => return self.stopped(&query.label, &evidence, stop).map(|()| false),
+                Err(stop) => return self.record_stop(&query.label, &evidence, stop).map(|()| false),
             };
             self.failures.set(0);
             match evidence.verdict(&end) {
@@ -114,11 +119,11 @@ impl PlanReading<'_, '_, '_> {
                     tracing::warn!(query = query.label, "records are missing; reading the query again");
                 }
                 Verdict::Complete => {
-                    self.complete(&query.label, &evidence);
+                    self.record_complete(&query.label, &evidence);
                     return Ok(true);
                 }
                 verdict => {
-                    self.incomplete(&query.label, &evidence, self.reason(verdict));
+                    self.record_incomplete(&query.label, &evidence, self.reason(verdict));
                     return Ok(false);
                 }
             }
@@ -126,28 +131,28 @@ impl PlanReading<'_, '_, '_> {
         Ok(false)
     }
 
-    /// Reads a query whole, or in parts by its parameters where it is too deep.
-    pub(super) async fn split_by_params(&self, planned: PlannedQuery<'_>, _limit: u64) -> Result<(), Stop> {
+    /// Reads a query, by subqueries if it is too deep.
+    pub(super) async fn split_by_params(&self, planned: PlannedQuery<'_>) -> Result<(), Stop> {
         let query = Arc::new(planned.query);
         match SplitSource::first_page(self, &query).await {
             Ok(Some(first)) => {
-                if self.parts_of(&query, first).await? {
+                if self.read_subqueries(&query, first).await? {
                     self.checkpoint.borrow_mut().finish(query.id());
                 }
                 Ok(())
             }
             Ok(None) => {
                 self.failures.set(0);
-                self.complete(&query.label, &Evidence::default());
+                self.record_complete(&query.label, &Evidence::default());
                 self.checkpoint.borrow_mut().finish(query.id());
                 Ok(())
             }
-            Err(stop) => self.stopped(&query.label, &Evidence::default(), stop),
+            Err(stop) => self.record_stop(&query.label, &Evidence::default(), stop),
         }
     }
 
-    /// Reads `query` in parts by its parameters; whether it is complete.
-    async fn parts_of(&self, query: &Arc<Query>, first: FirstPage) -> Result<bool, Stop> {
+    /// Reads `query`, by subqueries if it is too deep. Returns whether it is complete.
+    async fn read_subqueries(&self, query: &Arc<Query>, first: FirstPage) -> Result<bool, Stop> {
         let limit = self.ctx.resource.endpoint.depth_limit.unwrap_or_default();
         let splitter = ParamSplitter {
             source: self,
@@ -159,7 +164,7 @@ impl PlanReading<'_, '_, '_> {
         };
         let SplitResult { total, received, proof } = match splitter.read(query, first).await {
             Ok(result) => result,
-            Err(stop) => return self.stopped(&query.label, &Evidence::default(), stop).map(|()| false),
+            Err(stop) => return self.record_stop(&query.label, &Evidence::default(), stop).map(|()| false),
         };
         self.failures.set(0);
         let mut outcome = self.outcome.borrow_mut();
@@ -205,15 +210,15 @@ impl SplitSource for PlanReading<'_, '_, '_> {
         self.ingest_page(query, page, false, &mut None).await
     }
 
-    fn part_finished(&self, parent: QueryId, part: FinishedPart) {
+    fn subquery_finished(&self, parent: QueryId, part: FinishedSubquery) {
         self.failures.set(0);
         let mut outcome = self.outcome.borrow_mut();
         outcome.queries.planned += 1;
         outcome.queries.complete += 1;
-        self.checkpoint.borrow_mut().finish_part(parent, part);
+        self.checkpoint.borrow_mut().finish_subquery(parent, part);
     }
 
-    fn part_resumed(&self) {
+    fn subquery_resumed(&self) {
         self.outcome.borrow_mut().queries.resumed += 1;
     }
 

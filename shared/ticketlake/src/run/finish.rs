@@ -109,7 +109,7 @@ impl FinishInput<'_> {
         if let Some(plan) = complete_plan {
             warnings.extend(self.warnings(plan, newest));
             if plan.is_unfiltered() && self.received > 0 {
-                progress.note_run(PreviousRun { records: self.received, requests: self.requests }).await?;
+                progress.save_run(PreviousRun { records: self.received, requests: self.requests }).await?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! When the records of a resource start, as its runs read them: a hint by which the next run asks for fewer windows.
+//! The stored calendars of a resource: `_state/<source>/<resource>/calendar.json`.
 //!
-//! `_state/<source>/<resource>/calendar.json`, apart from the progress: it is larger, and nothing depends on it. One that is missing, old
-//! or unreadable costs requests; one that cannot be read or written is a warning.
+//! A calendar is a hint with which the next run requests fewer time windows. It is stored separately from the progress, since it is larger
+//! and no result depends on it. Without a calendar the run needs more requests. If it cannot be read or written, that is a warning.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendar;
 use crate::error::Error;
 
-/// The calendars of a resource, by the query that is split, without its range of time.
+/// The calendars of a resource, by the query that is split, without its time window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredCalendars {
     queries: BTreeMap<QueryId, Calendar>,
@@ -28,26 +28,27 @@ impl JsonContent for StoredCalendars {
 pub struct Calendars<'s> {
     document: Document<'s, StoredCalendars>,
     calendars: StoredCalendars,
+    /// Whether a calendar has changed since it was loaded.
     changed: bool,
 }
 
 impl<'s> Calendars<'s> {
-    /// The calendars of `resource`, a resource of `source`, before any is known.
+    /// Creates the calendars of `resource`, a resource of `source`. Nothing is read yet.
     pub fn new(store: &'s dyn Store, source: &str, resource: &str) -> Self {
         let document = Document::new(store, format!("_state/{source}/{resource}/calendar.json"));
         Self { document, calendars: StoredCalendars::default(), changed: false }
     }
 
-    /// Reads what earlier runs left; nothing where that cannot be read.
+    /// Reads the stored calendars. There are none if they cannot be read.
     pub async fn load(&mut self) {
         let unreadable = self.document.refresh_or_discard().await.unwrap_or_else(Some);
         if let Some(error) = unreadable {
-            tracing::warn!(%error, "the time windows are found without a calendar");
+            tracing::warn!(%error, "the stored calendar cannot be read; the run needs more requests");
         }
         self.calendars = self.document.value().cloned().unwrap_or_default();
     }
 
-    /// The calendar of `query`.
+    /// Returns the calendar of `query`.
     pub fn get(&self, query: QueryId) -> Option<&Calendar> {
         self.calendars.queries.get(&query)
     }
@@ -60,11 +61,11 @@ impl<'s> Calendars<'s> {
         }
     }
 
-    /// Writes the calendars if they have changed. Of two runs at a time, those of the one that ends last stay.
+    /// Writes the calendars if they have changed. If two runs write them, those of the last one stay.
     ///
     /// # Errors
     ///
-    /// The store's. The next run needs more requests then, and loses nothing.
+    /// The error of the store. The next run then needs more requests, and loses nothing.
     pub async fn save(&mut self) -> Result<(), Error> {
         if !self.changed {
             return Ok(());

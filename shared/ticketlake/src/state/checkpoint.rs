@@ -1,4 +1,4 @@
-//! How far a reading that was cut short has come: what the next run of the same request need not read again.
+//! The progress of an interrupted read: what the next run of the same request does not read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,71 +10,72 @@ use serde::{Deserialize, Serialize};
 
 use crate::request::RequestId;
 
-/// A reading that began longer ago than this begins again: what it has is too old to be called one state of the API.
+/// The greatest age of a read that is resumed. The records of an older one are too old to be combined with new ones.
 const MAX_AGE: TimeDelta = TimeDelta::days(7);
 
-/// The saved progress of a reading that goes on over several runs. Everything that it names is stored.
+/// The saved progress of a read over several runs. Everything that it names is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// What is read.
+    /// The id of the records that are read.
     pub request: RequestId,
-    /// When the first of its runs began, RFC 3339.
+    /// The start of the first run, RFC 3339.
     pub began: String,
-    /// The queries that were read completely.
+    /// The queries that are complete.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     finished: BTreeSet<QueryId>,
-    /// By query that is split by time: the windows that were read completely, in order, and none beside the next.
+    /// The time windows that are complete, by query that is split by time. They are in order and not adjacent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     covered: BTreeMap<QueryId, Vec<TimeRange>>,
-    /// By query: how far it was read.
+    /// The progress of queries that are not complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     queries: BTreeMap<QueryId, QueryProgress>,
-    /// By query that is split by its parameters: the parts that were read completely.
+    /// The complete subqueries, by query that is split by its parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    parts: BTreeMap<QueryId, Vec<FinishedPart>>,
+    parts: BTreeMap<QueryId, Vec<FinishedSubquery>>,
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
-    /// The digest of the keys that were received so far, which are stored in an object of their own. None while a run is under way: a
-    /// checkpoint that a killed run leaves names queries whose keys nobody knows any more.
+    /// The digest of the seen keys, which are stored in another object. It is `None` during a run, since a run that is killed has not stored
+    /// the keys of the queries that its checkpoint names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_keys: Option<u64>,
 }
 
-/// How far a query was read: everything before a page. The page itself is read again, so that a few records fewer in front of it lose none.
+/// The progress of a query: everything before a page was read. The page itself is read again, so that no record is missed if a few records
+/// before it were removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryProgress {
-    /// Where the page lies.
+    /// The position of the page.
     pub position: Position,
-    /// The distinct records before it.
+    /// The number of distinct records before the page.
     pub before: u64,
-    /// The records of the query, as the API said.
+    /// The total of the query.
     pub total: Option<u64>,
-    /// The furthest cursor before it.
+    /// The furthest cursor before the page.
     pub newest: Option<Cursor>,
 }
 
 impl QueryProgress {
-    /// What the reader needs to go on.
+    /// Returns the values from which the reader resumes.
     pub fn resumption(&self) -> Resumption {
         Resumption { position: self.position.clone(), before: self.before }
     }
 }
 
-/// A part of a query that is split by its parameters.
+/// A complete subquery of a query that is split by its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinishedPart {
+pub struct FinishedSubquery {
     /// The parameter that the query is split by.
     pub param: String,
-    /// The values that the part asks for.
+    /// The values of that parameter.
     pub values: Vec<String>,
-    /// The hashes of its records' keys. Parts can have records in common, so that numbers of records could not be added up.
+    /// The hashes of the keys received. Subqueries can have records in common, so the numbers of records cannot be added.
     #[serde(with = "packed")]
     pub keys: Vec<u64>,
 }
 
 impl Checkpoint {
-    /// The checkpoint of a reading of `request` that begins at `now`.
+    /// Creates the checkpoint of a read of `request` that begins at `now`.
     pub fn new(request: RequestId, now: Instant) -> Self {
         Self {
             request,
@@ -88,48 +89,48 @@ impl Checkpoint {
         }
     }
 
-    /// Whether a reading of `request` can go on with it at `now`.
+    /// Returns whether a read of `request` can resume from this checkpoint at `now`.
     pub fn can_resume(&self, request: RequestId, now: Instant) -> bool {
         self.request == request && self.begin().is_some_and(|began| began <= now && now - began <= MAX_AGE)
     }
 
-    /// When the reading began.
+    /// Returns the start of the read.
     pub fn begin(&self) -> Option<Instant> {
         time::parse_instant(&self.began)
     }
 
-    /// Whether nothing was read yet.
+    /// Returns whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
         self.finished.is_empty() && self.covered.is_empty() && self.queries.is_empty() && self.parts.is_empty()
     }
 
-    /// Notes that `query` was read completely.
+    /// Records that `query` is complete.
     pub fn finish(&mut self, query: QueryId) {
         self.finished.insert(query);
         self.queries.remove(&query);
     }
 
-    /// Whether `query` was read completely.
+    /// Returns whether `query` is complete.
     pub fn is_finished(&self, query: QueryId) -> bool {
         self.finished.contains(&query)
     }
 
-    /// Sets how far `query` was read.
+    /// Sets the progress of `query`.
     pub fn set_progress(&mut self, query: QueryId, progress: QueryProgress) {
         self.queries.insert(query, progress);
     }
 
-    /// How far `query` was read.
+    /// Returns the progress of `query`.
     pub fn progress(&self, query: QueryId) -> Option<&QueryProgress> {
         self.queries.get(&query)
     }
 
-    /// Drops how far `query` was read: it is read from its beginning.
+    /// Removes the progress of `query`, which is then read from its beginning.
     pub fn clear_progress(&mut self, query: QueryId) {
         self.queries.remove(&query);
     }
 
-    /// Notes that `query` was read completely within `window`.
+    /// Records that `query` is complete in `window`.
     pub fn cover(&mut self, query: QueryId, window: TimeRange) {
         let (mut from, mut to) = bounds(window);
         let covered = self.covered.entry(query).or_default();
@@ -141,12 +142,12 @@ impl Checkpoint {
         covered.splice(begin..end, [range(from, to)]);
     }
 
-    /// Whether `query` was read completely within `window`.
+    /// Returns whether `query` is complete in `window`.
     pub fn covers(&self, query: QueryId, window: TimeRange) -> bool {
         self.is_finished(query) || self.gaps(query, window).is_empty()
     }
 
-    /// The windows within `wanted` in which `query` is still to be read, in order.
+    /// Returns the windows within `wanted` that `query` does not cover, in order.
     pub fn gaps(&self, query: QueryId, wanted: TimeRange) -> Vec<TimeRange> {
         let (mut at, last) = bounds(wanted);
         let mut gaps = Vec::new();
@@ -170,30 +171,30 @@ impl Checkpoint {
         gaps
     }
 
-    /// Notes that a part of `query` was read completely.
-    pub fn finish_part(&mut self, query: QueryId, part: FinishedPart) {
+    /// Records that a subquery of `query` is complete.
+    pub fn finish_subquery(&mut self, query: QueryId, subquery: FinishedSubquery) {
         let parts = self.parts.entry(query).or_default();
-        parts.retain(|known| known.param != part.param || known.values != part.values);
-        parts.push(part);
+        parts.retain(|earlier| earlier.param != subquery.param || earlier.values != subquery.values);
+        parts.push(subquery);
     }
 
-    /// The parts of `query` that were read completely.
-    pub fn parts(&self, query: QueryId) -> &[FinishedPart] {
+    /// Returns the complete subqueries of `query`.
+    pub fn subqueries(&self, query: QueryId) -> &[FinishedSubquery] {
         self.parts.get(&query).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// The ends of a window; open ones are the least and the greatest second that there is.
+/// Returns the first and the last second of a window. Open ends are the least and the greatest second that can be represented.
 fn bounds(window: TimeRange) -> (i64, i64) {
     (window.from.unwrap_or(i64::MIN), window.to.unwrap_or(i64::MAX))
 }
 
-/// The window with these ends.
+/// Returns the window from `from` to `to`. It is the inverse of [`bounds`].
 fn range(from: i64, to: i64) -> TimeRange {
     TimeRange { from: (from != i64::MIN).then_some(from), to: (to != i64::MAX).then_some(to) }
 }
 
-/// Numbers as the Base64 of their bytes: a third of their decimal digits.
+/// Writes numbers as the Base64 of their bytes, which has about a third of their decimal digits.
 mod packed {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_the_complement_of_what_is_covered() {
+    fn gaps_are_the_complement_of_coverage() {
         for (windows, gaps) in [
             (vec![], vec![(None, None)]),
             (vec![(None, Some(9))], vec![(Some(10), None)]),
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_lie_within_what_is_wanted() {
+    fn gaps_lie_within_the_wanted_window() {
         let checkpoint = covering(&[(None, Some(9)), (Some(20), Some(29))]);
         for (wanted, gaps) in [
             ((Some(0), Some(9)), vec![]),
@@ -264,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn covering_is_a_union_whatever_the_order(
+        fn coverage_is_a_union_in_any_order(
             windows in prop::collection::vec((0_i64..40, 0_i64..6), 0..12),
             at in -2_i64..50,
         ) {
@@ -276,7 +277,7 @@ mod tests {
         #[test]
         fn a_checkpoint_is_read_back_as_it_was_written(keys in prop::collection::vec(any::<u64>(), 0..20)) {
             let mut checkpoint = covering(&[(None, Some(-3)), (Some(5), None)]);
-            checkpoint.finish_part(QueryId::default(), FinishedPart { param: "p".into(), values: vec!["a".into()], keys });
+            checkpoint.finish_subquery(QueryId::default(), FinishedSubquery { param: "p".into(), values: vec!["a".into()], keys });
             let text = serde_json::to_string(&checkpoint).unwrap();
             prop_assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), checkpoint);
         }

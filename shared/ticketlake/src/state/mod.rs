@@ -1,7 +1,7 @@
-//! What the runs of a resource leave for the next: `_state/<source>/<resource>/progress.json` and the objects beside it.
+//! The state of a resource between its runs: `_state/<source>/<resource>/progress.json` and the objects beside it.
 //!
-//! Progress is saved after the rows that it names, never before: what is read twice is merged twice, to no effect. How the table is laid out
-//! is stored apart from it, by [`table::Layout`], and before the first row.
+//! Progress is saved after the rows that it names, never before. Records that are read twice are merged twice, which changes nothing. The
+//! layout of the table is stored separately, by [`table::Layout`], and before the first row.
 
 mod calendar;
 mod calendars;
@@ -13,7 +13,7 @@ mod seen_keys;
 
 pub use self::calendar::{BIN_SECONDS, Calendar, Recorder};
 pub use self::calendars::Calendars;
-pub use self::checkpoint::{Checkpoint, FinishedPart, QueryProgress};
+pub use self::checkpoint::{Checkpoint, FinishedSubquery, QueryProgress};
 pub use self::marks::RefreshMarks;
 pub use self::progress::{PreviousRun, Progress, Watermarks};
 pub use self::quota::StoredQuota;

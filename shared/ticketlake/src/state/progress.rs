@@ -1,4 +1,4 @@
-//! How far the runs of a resource have come.
+//! The progress of the runs of a resource: watermarks, checkpoints and marks.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +12,25 @@ use super::marks::RefreshMarks;
 use crate::error::Error;
 use crate::request::RequestId;
 
-/// Checkpoints that are kept: more than there are runs side by side. After an older one is dropped, what it names is read again, to no
-/// effect.
+/// The greatest number of checkpoints, which is more than the number of runs at the same time. If an older one is dropped, its records are
+/// read again.
 const MAX_CHECKPOINTS: usize = 16;
 
-/// What is stored of a resource's progress.
+/// The stored form of the progress.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct StoredProgress {
+    /// The watermark.
     watermark: Option<String>,
-    /// By the key of a parent's record: the watermark of its children.
+    /// The watermark of the children of each parent record, by its key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     parents: BTreeMap<String, String>,
-    /// The last complete run that left no records of its range out.
+    /// The last complete run without conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousRun>,
-    /// The readings that were cut short, one for each request; the one that was saved last is behind the others.
+    /// The checkpoints of interrupted reads, one for each request. The one that was saved last is the last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checkpoints: Vec<Checkpoint>,
-    /// When each part of a resource that is refreshed in parts was last read completely.
+    /// The times when each part of a resource with `refresh` was last read completely.
     #[serde(default, skip_serializing_if = "RefreshMarks::is_empty")]
     refresh: RefreshMarks,
 }
@@ -39,16 +40,16 @@ impl JsonContent for StoredProgress {
     const VERSION: u64 = 1;
 }
 
-/// What a complete run needed, for the next one's estimate and for its warning when nothing comes any more.
+/// The size of a complete run, for the estimate of the next one and for its warning if it receives no records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviousRun {
-    /// Records received.
+    /// The number of records received.
     pub records: u64,
-    /// Requests sent.
+    /// The number of requests sent.
     pub requests: u64,
 }
 
-/// The watermark of the children of each of a parent's records.
+/// The watermark of the children of each parent record.
 #[derive(Clone, Debug, Default)]
 pub struct Watermarks(BTreeMap<String, Cursor>);
 
@@ -59,7 +60,7 @@ impl FromIterator<(String, Cursor)> for Watermarks {
 }
 
 impl Watermarks {
-    /// The watermark of the children of the parent's record `key`.
+    /// Returns the watermark of the children of the parent record `key`.
     pub fn get(&self, key: &str) -> Option<Cursor> {
         self.0.get(key).copied()
     }
@@ -76,95 +77,96 @@ impl<'s> Progress<'s> {
     ///
     /// # Errors
     ///
-    /// The store's, and one for a document that is damaged or of another version.
+    /// The error of the store, or an error for a document that is damaged or has another version.
     pub async fn load(store: &'s dyn Store, source: &str, resource: &str) -> Result<Self, Error> {
         let document = Document::load(store, format!("_state/{source}/{resource}/progress.json")).await?;
         Ok(Self { document })
     }
 
+    /// Returns the stored progress, if there is any.
     fn stored(&self) -> Option<&StoredProgress> {
         self.document.value()
     }
 
-    /// The watermark: how far complete runs have come.
+    /// Returns the watermark.
     pub fn watermark(&self, incremental: &Incremental) -> Option<Cursor> {
         Cursor::parse(self.stored()?.watermark.as_deref()?, incremental.kind)
     }
 
-    /// The watermarks of the children of each of the parent's records.
+    /// Returns the watermarks of the children of each parent record.
     pub fn watermarks(&self, incremental: &Incremental) -> Watermarks {
         let parents = self.stored().into_iter().flat_map(|stored| &stored.parents);
         parents.filter_map(|(key, text)| Some((key.clone(), Cursor::parse(text, incremental.kind)?))).collect()
     }
 
-    /// What the last complete run needed.
+    /// Returns the size of the previous complete run.
     pub fn previous(&self) -> Option<PreviousRun> {
         self.stored()?.previous
     }
 
-    /// When each part of a resource that is refreshed in parts was last read completely.
+    /// Returns the times when each part of a resource with `refresh` was last read completely.
     pub fn refresh_marks(&self) -> RefreshMarks {
         self.stored().map(|stored| stored.refresh.clone()).unwrap_or_default()
     }
 
-    /// The checkpoint of `request`, if its reading can go on at `now`.
+    /// Returns the checkpoint of `request`, if a read can resume from it at `now`.
     pub fn checkpoint(&self, request: RequestId, now: Instant) -> Option<Checkpoint> {
         self.stored()?.checkpoints.iter().find(|checkpoint| checkpoint.can_resume(request, now)).cloned()
     }
 
-    /// Moves the watermark to `reached`, and those of the parent's records to `parents`, unless they are there or further already.
+    /// Moves the watermark to `newest`, and those of parent records as `parents` says. No watermark moves back.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
     pub async fn advance(
         &mut self,
         incremental: &Incremental,
-        reached: Option<Cursor>,
+        newest: Option<Cursor>,
         parents: &[(String, Cursor)],
     ) -> Result<(), Error> {
-        let further = |was: Option<&String>, reached: Cursor| {
+        let moved = |was: Option<&String>, newest: Cursor| {
             let was = was.and_then(|text| Cursor::parse(text, incremental.kind));
-            let further = reached.furthest(was, incremental);
-            (was != Some(further)).then(|| further.to_string())
+            let furthest = newest.furthest(was, incremental);
+            (was != Some(furthest)).then(|| furthest.to_string())
         };
         self.change(|progress| {
-            if let Some(moved) = reached.and_then(|reached| further(progress.watermark.as_ref(), reached)) {
-                progress.watermark = Some(moved);
+            if let Some(watermark) = newest.and_then(|newest| moved(progress.watermark.as_ref(), newest)) {
+                progress.watermark = Some(watermark);
             }
-            for (key, reached) in parents {
-                if let Some(moved) = further(progress.parents.get(key), *reached) {
-                    progress.parents.insert(key.clone(), moved);
+            for (key, newest) in parents {
+                if let Some(watermark) = moved(progress.parents.get(key), *newest) {
+                    progress.parents.insert(key.clone(), watermark);
                 }
             }
         })
         .await
     }
 
-    /// Notes what a complete run needed.
+    /// Saves the size of a complete run.
     ///
     /// # Errors
     ///
-    /// The store's.
-    pub async fn note_run(&mut self, run: PreviousRun) -> Result<(), Error> {
+    /// The error of the store.
+    pub async fn save_run(&mut self, run: PreviousRun) -> Result<(), Error> {
         self.change(|progress| progress.previous = Some(run)).await
     }
 
-    /// Notes the parts that were read completely.
+    /// Changes the times of the parts that were read completely.
     ///
     /// # Errors
     ///
-    /// The store's.
-    pub async fn mark(&mut self, reach: impl Fn(&mut RefreshMarks)) -> Result<(), Error> {
-        self.change(|progress| reach(&mut progress.refresh)).await
+    /// The error of the store.
+    pub async fn update_marks(&mut self, change: impl Fn(&mut RefreshMarks)) -> Result<(), Error> {
+        self.change(|progress| change(&mut progress.refresh)).await
     }
 
-    /// Saves a checkpoint beside those of other requests: a schedule and the windows of a backfill run side by side. One that names nothing
-    /// is dropped.
+    /// Saves the checkpoint of its request. Those of other requests stay, since a schedule and a backfill can run at the same time. An empty
+    /// checkpoint is dropped.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
     pub async fn save_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         if checkpoint.is_empty() {
             return self.drop_checkpoint(checkpoint.request).await;
@@ -181,16 +183,16 @@ impl<'s> Progress<'s> {
         .await
     }
 
-    /// Drops the checkpoint of `request`: its reading is complete, or begins again.
+    /// Drops the checkpoint of `request`, since its read is complete or begins again.
     ///
     /// # Errors
     ///
-    /// The store's.
+    /// The error of the store.
     pub async fn drop_checkpoint(&mut self, request: RequestId) -> Result<(), Error> {
         self.change(|progress| progress.checkpoints.retain(|other| other.request != request)).await
     }
 
-    /// Makes `change`, again with a newer document when another writer was first.
+    /// Applies `change` to the stored progress, and again after a write conflict.
     async fn change(&mut self, change: impl Fn(&mut StoredProgress)) -> Result<(), Error> {
         self.document
             .update(|stored| {

@@ -1,4 +1,4 @@
-//! The requests that runs share: `_state/<source>/_quota.json`.
+//! The quota that all runs of a source share: `_state/<source>/_quota.json`.
 
 use async_trait::async_trait;
 use client::limits::{Quota, QuotaChange, QuotaError, SharedQuota};
@@ -16,15 +16,15 @@ impl JsonContent for Stored {
     const VERSION: u64 = 1;
 }
 
-/// The quota of one source in one lake: all functions that read it into this lake have one key, and so one quota.
+/// The quota of one source in one lake. All functions that read a source into a lake use the same key, and so the same quota.
 #[derive(Debug)]
 pub struct StoredQuota<'s> {
-    /// As it was last read or written. Locked while it is changed: one reservation of a run at a time.
+    /// The document as it was last read or written. The lock allows one reservation of a run at a time.
     document: Mutex<Document<'s, Stored>>,
 }
 
 impl<'s> StoredQuota<'s> {
-    /// The quota of `source` in `store`. Nothing is read yet.
+    /// Creates the quota of `source` in `store`. Nothing is read yet.
     pub fn new(store: &'s dyn Store, source: &str) -> Self {
         Self { document: Mutex::new(Document::new(store, format!("_state/{source}/_quota.json"))) }
     }

@@ -1,5 +1,5 @@
-//! Metrics in Amazon's embedded format (`CloudWatch` user guide, "Embedded metric format specification"): a JSON line in the log is
-//! made metrics of. No request is sent for them.
+//! Metrics in the embedded metric format (`CloudWatch` user guide, "Embedded metric format specification"): `CloudWatch` extracts them from
+//! JSON lines in the log, without a request.
 //!
 //! Namespace `ticketlake`, dimensions `source` and `entity`. One line for each resource that a run reads:
 //!
@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `Received`, `New`, `Changed`, `Rejected` | Count | records, as in the report |
 //! | `Requests`, `Retried`, `Throttled` | Count | requests to the API |
-//! | `QuotaLeft` | Count | what is left of the limit that has least left, where limits are counted |
+//! | `QuotaLeft` | Count | the requests left in the rate window with the fewest, if windows are counted |
 //! | `Lag` | Seconds | from the watermark to now, for resources with a cursor that is a time |
 //! | `Duration` | Milliseconds | of the run |
 //! | `Complete`, `Partial`, `Incomplete`, `Failed` | Count | 1 for how the run ended, 0 for the others |
@@ -18,7 +18,7 @@ use super::SERVICE;
 use crate::report::{Report, Status};
 use manifest::time::{self, Instant};
 
-/// The lines for `report`, whose run ended at `now`.
+/// Returns the lines for `report`, whose run ended at `now`.
 pub fn lines(report: &Report, now: Instant) -> Vec<Value> {
     if report.resources.is_empty() {
         return vec![line(report, now)];
@@ -26,6 +26,7 @@ pub fn lines(report: &Report, now: Instant) -> Vec<Value> {
     report.resources.iter().map(|report| line(report, now)).collect()
 }
 
+/// Returns the line for the report of one resource.
 fn line(report: &Report, now: Instant) -> Value {
     let ended = |status: Status| f64::from(u8::from(report.status == status));
     let left = report.quota.iter().map(|limit| f64::from(limit.left)).reduce(f64::min);
@@ -48,10 +49,10 @@ fn line(report: &Report, now: Instant) -> Value {
     ];
     let known = values.iter().filter(|(.., value)| value.is_some());
     let metrics: Vec<Value> = known.map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-    // A dimension must not be empty; of a request that names neither, both are unknown.
+    // A dimension must not be empty, and a wrong request may have neither a source nor a resource.
     let named = |name: &str| if name.is_empty() { "unknown".to_owned() } else { name.to_owned() };
     let mut line = json!({
-        // Lambda drops lines below the level it was told, also these.
+        // Lambda drops lines below the configured level, also these.
         "level": "INFO",
         "timestamp": time::format_instant(now),
         "message": "metrics",

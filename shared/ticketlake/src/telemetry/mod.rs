@@ -16,19 +16,20 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use manifest::Settings;
 
-/// What `service` says in logs, unless `POWERTOOLS_SERVICE_NAME` says something else; the metrics' namespace.
+/// The `service` in logs, unless `POWERTOOLS_SERVICE_NAME` is set, and the namespace of the metrics.
 pub const SERVICE: &str = "ticketlake";
 
-/// Starts logging as `settings` say: `AWS_LAMBDA_LOG_LEVEL`, then `RUST_LOG`; `info` in Lambda, else `warn`.
+/// Starts logging. The level is `AWS_LAMBDA_LOG_LEVEL` or else `RUST_LOG` in `settings`; the default is `info` in Lambda and `warn`
+/// elsewhere.
 ///
-/// Lambda's own subscriber leaves the time away, and a JSON line without one counts as `INFO` whatever its level
-/// (AWS Lambda developer guide, "Log level filtering"); so this one keeps it. Libraries log at `info` at most: below that, HTTP
-/// clients print headers and addresses, and a key may ride in either.
+/// The subscriber of the Lambda runtime writes no time, and Lambda treats a JSON line without a time as `INFO` (AWS Lambda developer guide,
+/// "Log level filtering"). Libraries log at `info` at most, since HTTP clients log headers and addresses at lower levels, which may have a
+/// key.
 pub fn init(settings: &Settings) {
     let lambda = settings.in_lambda();
-    let asked = settings.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| settings.get("RUST_LOG"));
+    let configured = settings.get("AWS_LAMBDA_LOG_LEVEL").or_else(|| settings.get("RUST_LOG"));
     let fallback = if lambda { LevelFilter::INFO } else { LevelFilter::WARN };
-    let level = asked.and_then(|level| level.to_lowercase().parse().ok()).unwrap_or(fallback);
+    let level = configured.and_then(|level| level.to_lowercase().parse().ok()).unwrap_or(fallback);
     let targets = Targets::new().with_default(level.min(LevelFilter::INFO)).with_target("ticketlake", level);
     // A second start in one process, as in tests, keeps the first subscriber.
     let _ = if lambda {
@@ -39,8 +40,8 @@ pub fn init(settings: &Settings) {
     };
 }
 
-/// JSON lines with the names that Powertools for AWS Lambda has ("Standard structured keys"): those of the event and of its spans
-/// are members of the line itself, so that a query needs no path.
+/// Returns a layer that writes JSON lines with the names of Powertools for AWS Lambda ("Standard structured keys"). The fields of an event
+/// and of its spans are members of the line itself, so that a query needs no path.
 fn lines<S>(settings: &Settings) -> JsonLayer<S>
 where
     S: tracing::Subscriber + for<'span> registry::LookupSpan<'span>,
@@ -55,7 +56,7 @@ where
     lines
 }
 
-/// What every line of an invocation says of it.
+/// Returns the span whose fields are in every line of an invocation.
 pub fn invocation(context: &Context, cold_start: bool) -> Span {
     tracing::info_span!(
         "invocation",

@@ -185,7 +185,7 @@ fn parents_that_fail_or_have_no_value_are_told() {
         })
     };
     ended(&Mine::json(&of("broken", "id")).reading("children"), 1, &["GET broken: answered 400: no events today"]);
-    let words = ["records of `holes` have no code: what belongs to them was not read", "which cannot stand in a path"];
+    let words = ["records of `holes` have no code, so their children were not read", "which cannot stand in a path"];
     let run = ended(&Mine::json(&of("holes", "code")).reading("children"), 4, &words);
     assert_eq!(run.report["records"]["new"], 1, "{}", run.report);
     let report = Mine::json(&of("none", "id")).reading("children").complete();

@@ -162,7 +162,7 @@ fn an_end_value_leaves_the_watermark_where_it_is() {
 fn a_record_without_a_cursor_is_what_the_manifest_says() {
     let records = json!([at(1, "2026-01-05T00:00:00Z"), {"id": 2}, {"id": 3, "at": null}, {"id": 4, "at": "soon"}]);
     let mut api = Changing::start(records, &json!({"cursor_path": "at"}));
-    let words = ["has no cursor at `at`", "`on_cursor_value_missing: include` or `exclude`"];
+    let words = ["at `at`, which is the cursor", "set `on_cursor_value_missing` to `include` or `exclude`"];
     ended(&api.mine.reading("events"), 1, &words);
     api.manifest["resources"][0]["endpoint"]["incremental"]["on_cursor_value_missing"] = "exclude".into();
     api.stub.take();

@@ -193,10 +193,10 @@ fn every_default_has_the_type_of_its_key() {
     for (mapping, key) in keys() {
         let has_type = match key.default {
             DefaultValue::None | DefaultValue::Described(_) => true,
-            DefaultValue::Integer(number) => key
-                .value_type
-                .integer_range()
-                .is_some_and(|(least, most)| least <= number && most.is_none_or(|most| number <= most)),
+            DefaultValue::Integer(number) => {
+                let range = key.value_type.integer_range();
+                range.is_some_and(|(min, max)| number >= min && max.is_none_or(|max| number <= max))
+            }
             DefaultValue::Boolean(_) => matches!(key.value_type, Type::Boolean),
             DefaultValue::Text(text) => match (key.value_type, key.value_type.choices()) {
                 (Type::Variants(variants), _) => variants.mapping(text).is_some(),

@@ -62,7 +62,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             others: VecDeque::new(),
             listed: HashSet::new(),
         };
-        let earlier = self.earlier.parts(level.query.id()).iter().filter(|part| part.param == split.param);
+        let earlier = self.earlier.subqueries(level.query.id()).iter().filter(|part| part.param == split.param);
         pending.listed.extend(earlier.flat_map(|part| part.values.clone()));
         pending.split("", &sample);
         // The cells that were split and have no more records than were received.

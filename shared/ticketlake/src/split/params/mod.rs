@@ -22,7 +22,7 @@ pub use self::stored_values::StoredValues;
 use self::way::SplitWay;
 use super::{FirstAnswer, SplitSource};
 use crate::error::{Error, Stop};
-use crate::state::{Checkpoint, FinishedPart};
+use crate::state::{Checkpoint, FinishedSubquery};
 
 /// The greatest number of times that a query is read before it is incomplete.
 pub const MAX_READS: u32 = 3;
@@ -117,8 +117,8 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         let QueryResult { total, received, proof } = self.read_query(&query, first, false).boxed_local().await?;
         match proof {
             SplitProof::Complete => {
-                let part = FinishedPart { param: param.to_owned(), values: values.to_vec(), keys: received.keys() };
-                self.source.part_finished(level.query.id(), part);
+                let part = FinishedSubquery { param: param.to_owned(), values: values.to_vec(), keys: received.keys() };
+                self.source.subquery_finished(level.query.id(), part);
             }
             SplitProof::Short(_) => {
                 level.short.borrow_mut().push(format!("{} of {total} of `{}`", received.len(), query.label));
@@ -299,8 +299,8 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
 
     /// Adds the keys of the subqueries that an earlier run read.
     fn add_earlier_subqueries(&self, level: &SplitQuery<'_>) {
-        for part in self.earlier.parts(level.query.id()) {
-            self.source.part_resumed();
+        for part in self.earlier.subqueries(level.query.id()) {
+            self.source.subquery_resumed();
             level.received.borrow_mut().add_keys(&part.keys);
         }
     }

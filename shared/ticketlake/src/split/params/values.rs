@@ -122,7 +122,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             let all = weights.values().sum::<u64>().max(1) as f64;
             weights.get(value).map_or(0.0, |count| *count as f64 / all)
         };
-        let parts = self.earlier.parts(query.id()).iter().filter(|part| part.param == split.param);
+        let parts = self.earlier.subqueries(query.id()).iter().filter(|part| part.param == split.param);
         let read: BTreeSet<&String> = parts.flat_map(|part| &part.values).collect();
         let names: BTreeSet<String> = match only {
             Some(only) => only.iter().cloned().collect(),

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::super::{FirstAnswer, SplitSource};
 use crate::error::{Error, Stop};
 use crate::request::RequestId;
-use crate::state::{Checkpoint, FinishedPart};
+use crate::state::{Checkpoint, FinishedSubquery};
 
 /// The parameters that take ids of classes, in the order of [`Item::classes`].
 const CLASSES: [&str; 5] = ["segmentId", "genreId", "subGenreId", "typeId", "subTypeId"];
@@ -327,11 +327,11 @@ impl SplitSource for FakeSource {
         Ok(())
     }
 
-    fn part_finished(&self, parent: QueryId, part: FinishedPart) {
-        self.checkpoint.borrow_mut().finish_part(parent, part);
+    fn subquery_finished(&self, parent: QueryId, part: FinishedSubquery) {
+        self.checkpoint.borrow_mut().finish_subquery(parent, part);
     }
 
-    fn part_resumed(&self) {
+    fn subquery_resumed(&self) {
         self.resumed.set(self.resumed.get() + 1);
     }
 

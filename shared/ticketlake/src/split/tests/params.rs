@@ -110,7 +110,7 @@ async fn a_shortfall_names_the_parts_that_are_incomplete() {
     let fake = FakeSource::new(shops(&[("IE", 1), ("GB", 25), ("DE", 1), ("IE", 3)]));
     let result = read(&manifest(BY_COUNTRY), "shops", &fake).await.unwrap();
     assert!(reason(&result).contains("(incomplete: 1 subqueries, 10 of 25 of `all countryCode=GB`)"), "{result:?}");
-    let parts = fake.checkpoint.borrow().parts(all(&manifest(BY_COUNTRY).resources[0]).id()).to_vec();
+    let parts = fake.checkpoint.borrow().subqueries(all(&manifest(BY_COUNTRY).resources[0]).id()).to_vec();
     assert!(parts.iter().all(|part| part.values != ["GB"]), "an incomplete part is not finished");
 }
 
@@ -299,7 +299,7 @@ async fn an_error_ends_the_split_and_finishes_nothing_that_was_not_read() {
         assert_eq!(is_complete(&result), is_complete(&expected), "{fails_at}");
         assert_eq!((again.ids(), result.received), (whole.ids(), expected.received), "{fails_at}");
         let resource = manifest.resource("venues").unwrap();
-        for part in before.parts(all(resource).id()) {
+        for part in before.subqueries(all(resource).id()) {
             let query = all(resource).with_values(&part.param, &part.values);
             let asked = again.asked.borrow().iter().any(|asked| asked.params == query.params);
             assert!(!asked || part.values[0].is_empty(), "{fails_at}: {} is read again", query.label);
@@ -314,7 +314,7 @@ fn finished_parts_are_stored(manifest: &Manifest, fake: &FakeSource, name: &str)
     let (items, stored) = (fake.items.borrow(), fake.ids());
     let stored_keys: BTreeSet<u64> = items.iter().filter(|item| stored.contains(&item.id)).map(Item::key).collect();
     for parent in fake.asked.borrow().iter().filter(|query| queries.contains(&query.id())) {
-        for part in fake.checkpoint.borrow().parts(parent.id()) {
+        for part in fake.checkpoint.borrow().subqueries(parent.id()) {
             assert!(part.keys.iter().all(|key| stored_keys.contains(key)), "{part:?}");
             if resource.slices.then.iter().any(|split| split.param == part.param) && part.param != "geoPoint" {
                 let query = parent.with_values(&part.param, &part.values);

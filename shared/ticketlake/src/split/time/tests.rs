@@ -103,7 +103,7 @@ struct Simulation {
     seed: u64,
 }
 
-/// A simulation with Ticketmaster's limit and page size.
+/// Returns a simulation with Ticketmaster's limit and page size.
 fn seeded(seed: u64) -> Simulation {
     Simulation { limit: 1_000, page: 200, seed }
 }
@@ -181,13 +181,13 @@ fn ratios(kind: &str, events: usize) -> Vec<f64> {
         let ratio = outcome.requests as f64 / read.div_ceil(200) as f64;
         let (windows, deep, moments) = (outcome.windows.len(), outcome.deep, outcome.moments.len());
         println!("{kind} {events}, seed {seed}: {ratio:.4}, {windows} windows, {deep} too deep, {moments} moments");
-        assert_eq!(outcome.crept, 0, "{kind}, seed {seed}: a window that was too deep is asked for again");
+        assert_eq!(outcome.crept, 0, "{kind}, seed {seed}: a deep window is requested again");
         ratio
     };
     seeds.map(ratio).collect()
 }
 
-/// The bounds are what was measured, and 0.01 to 0.03 more.
+/// The bounds are 0.01 to 0.03 above the measured ratios.
 #[test]
 fn costs_little_more_than_full_pages() {
     let cases = [("sandbox", 1.14), ("flat", 1.14), ("steep", 1.17), ("moment", 1.15), ("festival", 1.16)];
@@ -198,7 +198,7 @@ fn costs_little_more_than_full_pages() {
     }
 }
 
-/// Of `share` of the records a third is gone, a third starts up to two months later, and as many as are gone are new.
+/// Changes `share` of the records: a third is removed, a third starts up to two months later, and as many are added as were removed.
 fn changed(starts: &[i64], kind: &str, share: f64, seed: u64) -> Vec<i64> {
     let mut dice = Dice(seed + 77);
     let third = share / 3.0;
@@ -214,7 +214,7 @@ fn changed(starts: &[i64], kind: &str, share: f64, seed: u64) -> Vec<i64> {
     changed
 }
 
-/// Measured with 242,500 records: 1.01 where nothing changed, 1.02 with 1 %, 1.03 to 1.04 with 5 %.
+/// The measured ratios with 242,500 records are 1.01 without changes, 1.02 with 1 % changed, and 1.03 to 1.04 with 5 % changed.
 #[test]
 fn a_second_run_needs_fewer_requests() {
     for (kind, limits) in [("sandbox", [1.015, 1.025, 1.045]), ("flat", [1.015, 1.02, 1.035])] {
