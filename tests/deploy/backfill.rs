@@ -62,7 +62,7 @@ fn run(input: &Value, answer: impl Fn(&Value, usize) -> Value + Send + Sync + 's
 }
 
 impl Asked {
-    /// The first event of each window, in the order that they came; the probe is none.
+    /// The first event of each window, in the order of the calls. The probe is not a window.
     fn windows(&self) -> Vec<(String, String)> {
         let mut seen = BTreeSet::new();
         let windows = self.events.iter().filter(|event| event.get("max_requests").is_none());

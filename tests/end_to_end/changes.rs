@@ -211,7 +211,7 @@ fn what_is_missing_is_marked_in_json_too() {
 fn in_pieces(server: &Server, lake: &Lake, between: impl Fn()) -> Value {
     for invocation in 1..=20 {
         let events = reading("events", server, lake).with(&["--max-requests", "20"]);
-        // An empty request, as a schedule sends it, goes on with what `full` began.
+        // An empty request, as a schedule sends it, resumes the read that `full` began.
         let ended = if invocation == 1 { events.with(&["--full"]).run() } else { events.run() };
         assert_eq!(ended.report["refresh"]["kind"], "full", "{}", ended.report);
         if ended.code == Some(0) {

@@ -40,7 +40,7 @@ fn an_invocation_logs_its_beginning_and_its_end_by_the_usual_names() {
         assert_eq!((answer.failed, &answer.body["status"]), (false, &json!("complete")), "{}", answer.body);
     }
     let lines = objects(&lambda.end());
-    let (begun, ended) = (saying(&lines, "the run begins"), saying(&lines, "the run ended"));
+    let (begun, ended) = (saying(&lines, "the run starts"), saying(&lines, "the run ended"));
     assert_eq!((begun.len(), ended.len()), (2, 2), "{lines:?}");
     for (index, line) in begun.iter().chain(&ended).enumerate() {
         assert_eq!(line["level"], "INFO");

@@ -17,7 +17,7 @@ fn options() -> Options {
     Options { events: 1_500, venues: Some(30_000), attractions: Some(20_000), images: 1, classes, ..Options::default() }
 }
 
-/// Requests that came, of those that 200 records a page need.
+/// Returns the ratio of the requests to the number that 200 records on a page need.
 fn ratio(kind: &str, report: &Value, records: usize) -> f64 {
     let least = records.div_ceil(200);
     let sent = report["requests"]["sent"].as_u64().unwrap();
@@ -144,9 +144,9 @@ fn a_reading_of_parts_goes_on_where_it_stopped() {
     }
 }
 
-/// A venue that none of the parameters finds: the run says which query lacks how much, and stores what came.
+/// Some venues are found by no parameter: the run reports the shortfall of the query, and stores the others.
 #[test]
-fn what_no_parameter_finds_is_said() {
+fn records_that_no_parameter_finds_are_reported() {
     let options = Options { events: 100, venues: Some(2_500), ..Options::default() };
     let truth = options.truth().unwrap();
     let server = start_blocking(options).unwrap();

@@ -1,4 +1,4 @@
-//! A stored table as the records that it came from, to compare whole with what a sandbox holds.
+//! Reads a stored table as records, to compare them with all records of a sandbox.
 
 use std::collections::BTreeMap;
 

@@ -60,7 +60,7 @@ fn a_secret_that_cannot_be_read_ends_with_5() {
     assert_eq!(server.count(), 0);
 }
 
-/// The key changes while the run goes on: the secret is read again once, and the run goes on with the new key.
+/// The key changes during the run: the secret is read again once, and the run continues with the new key.
 #[test]
 fn a_rotated_key_is_read_again_once() {
     let aws = Aws::start();

@@ -145,7 +145,7 @@ fn with_a_listing_that_passes_over_a_part_a_key_is_stored_twice() {
     counterexample(&model, Flaw::LooseListing, laws::ONCE);
 }
 
-/// Why a part says what it replaced. A directory's versions are told apart without.
+/// The reason why a part names the version that it replaced. The versions in a directory differ without it.
 #[test]
 fn with_the_same_version_again_an_older_row_comes_back() {
     let batches = [1, 2].map(|fingerprint| Batch { rows: rows([('a', fingerprint)]), target: 2 });

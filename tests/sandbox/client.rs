@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-/// An answer as it came over the wire.
+/// A response as it was received.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) status: u16,

@@ -131,7 +131,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/sandbox/ lies in the workspace").to_owned()
 }
 
-/// The folder of built binaries that this process came from: `target/debug`.
+/// Returns the folder with the binary of this process, for example `target/debug`.
 pub fn folder() -> PathBuf {
     let this = std::env::current_exe().expect("a process has a path");
     let folder = this.parent().expect("a binary lies in a folder");

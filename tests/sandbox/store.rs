@@ -1,4 +1,4 @@
-//! A store that counts what is asked of it, and fails or dies at the operation it is told to.
+//! A store that counts its operations, and fails or stops at a given one.
 
 use std::fmt;
 use std::ops::Range;

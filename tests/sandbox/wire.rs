@@ -20,7 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Cuts the connection that a request came in by.
+/// Cuts the connection on which a request was received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scissors(Arc<AtomicBool>);
 

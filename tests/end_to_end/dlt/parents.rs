@@ -59,7 +59,7 @@ fn a_parent_s_value_stays_in_its_place_of_the_path() {
     assert_eq!(stub.take()[1].path, "/events/a%2F..%2F..%2Fadmin%3Fx%3D1%23f/attendees");
 }
 
-/// Event 1 has attendees of June, event 2 of February; each is asked for what came since.
+/// Event 1 has attendees of June, and event 2 of February. The next run reads each event from its own watermark.
 fn since(request: &Request, revision: usize) -> Response {
     let records = match (request.path.as_str(), revision) {
         ("/events", _) => return Response::json(&json!([{"id": 1}, {"id": 2}])),

@@ -1,4 +1,4 @@
-//! Where dlt lets a key go in silence, or goes on without one.
+//! The cases in which dlt sends a key elsewhere, or continues without one, and reports no error.
 
 use sandbox::stub::Response;
 use serde_json::{Value, json};

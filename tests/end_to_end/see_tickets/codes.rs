@@ -60,7 +60,7 @@ fn codes_that_the_request_names_stand_for_those_of_the_api() {
     assert_eq!(report["records"]["new"], json!(truth.sales(0).filter(of_named).count()));
     assert!(report["warnings"][0].as_str().unwrap().contains("watermark"), "{report}");
 
-    // The next run goes on from there for these two events, and begins the others.
+    // The next run reads these two events from their watermark, and the others from the beginning.
     let seen = server.count();
     sales(&server, &lake).complete();
     let queries = queries(&server, seen);

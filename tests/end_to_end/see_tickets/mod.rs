@@ -205,7 +205,7 @@ fn a_run_out_of_requests_is_partial_and_a_later_one_completes_it() {
     assert_eq!((&ended.report["requests"]["sent"], &ended.report["records"]["new"]), (&json!(6), &json!(400)));
     assert_eq!(ended.report["watermark"], Value::Null);
     let report = sales(&server, &lake).complete();
-    // It goes on with the last page of the first.
+    // The second run resumes at the last page of the first run.
     assert_eq!((&report["records"]["new"], &report["records"]["unchanged"]), (&json!(600), &json!(100)));
     assert_eq!(codes(lake.query(SALES, "SELECT uniqueCode FROM {table}")), truth);
 }

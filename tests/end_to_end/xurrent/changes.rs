@@ -1,4 +1,4 @@
-//! What changes: between two runs, while one goes on, and within a window.
+//! Records that change between two runs, during a run, and within a time window.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use sandbox::xurrent::{Options, Resource, start_blocking};

@@ -17,7 +17,7 @@ fn list(received: &Received, name: &str) -> Vec<Value> {
     received.json()[name].as_array().unwrap().clone()
 }
 
-/// A whole list, read until as many records are there as the first part told.
+/// Reads a list until the number of records is the total of the first page.
 fn all(server: &Server, path: &str, name: &str) -> Vec<Value> {
     let mut records = Vec::new();
     loop {

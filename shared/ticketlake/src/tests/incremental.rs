@@ -238,7 +238,7 @@ fn an_order_that_is_known_ends_a_reading_early() {
 
     let (stub, mine) = ordered("asc");
     let report = mine.reading("events").complete();
-    // The second page goes on past the end of the range: of it, what lies within is stored.
+    // The second page extends beyond the end of the range. Only its records within the range are stored.
     assert_eq!((stub.take().len(), &report["records"]["new"]), (2, &json!(7)));
 }
 

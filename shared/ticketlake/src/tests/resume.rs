@@ -1,4 +1,4 @@
-//! A slice longer than one invocation: each goes on at the page where the one before it stopped.
+//! A query that is longer than one invocation: each invocation resumes at the page where the previous one stopped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -30,6 +30,12 @@ struct PendingCells {
 }
 
 impl PendingCells {
+    /// Returns the next cell to read, and whether it is known to have records.
+    fn next_cell(&mut self) -> Option<(String, bool)> {
+        let with_records = self.with_records.pop().map(|cell| (cell, true));
+        with_records.or_else(|| self.others.pop_front().map(|cell| (cell, false)))
+    }
+
     /// Splits `cell` into its 32 smaller cells. `places` are the locations of known records.
     fn split(&mut self, cell: &str, places: &[GeoPoint]) {
         let hashes: HashSet<String> = places.iter().filter_map(|place| cell_of(*place, cell.len() + 1)).collect();
@@ -68,13 +74,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
         // The cells that were split and have no more records than were received.
         let mut complete_cells: HashSet<String> = HashSet::new();
         while !level.is_complete() {
-            let (cell, seen) = match pending.with_records.pop() {
-                Some(cell) => (cell, true),
-                None => match pending.others.pop_front() {
-                    Some(cell) => (cell, false),
-                    None => break,
-                },
-            };
+            let Some((cell, seen)) = pending.next_cell() else { break };
             let circle = Circle::around(&cell, cells.unit);
             if !fills_shortfall && seen && cell.len() < pending.precision && self.is_deep(level, &circle, &sample) {
                 pending.split(&cell, &sample);
