@@ -7,7 +7,7 @@ pub(super) const MAX_BATCH_ROWS: usize = 4096;
 const MIN_BATCH_ROWS: usize = 16;
 
 /// About the size of a record batch of all columns, in bytes.
-const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 
 /// Returns how many rows of about `row_bytes` bytes a record batch of all columns has. An event has 6 KB, and 4,096 of them would take
 /// as much memory as a full buffer.

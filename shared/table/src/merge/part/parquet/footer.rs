@@ -15,7 +15,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use super::metadata::{SEALED, read_error};
 use super::object_reader::ObjectReader;
 use crate::error::Error;
-use crate::merge::part::batch_size::{MAX_BATCH_ROWS, batch_rows};
+use crate::merge::part::batch_size::{BATCH_BYTES, MAX_BATCH_ROWS, batch_rows};
 
 /// The footer of a Parquet part.
 #[derive(Clone, Debug)]
@@ -69,10 +69,10 @@ impl Footer {
         Ok(stream.map_err(move |error| read_error(key, error)).boxed())
     }
 
-    /// Returns the average size of a row in bytes, without compression.
+    /// Returns the average size of a row in bytes, without compression. A footer with a negative size is damaged; its rows count as large.
     fn row_bytes(&self) -> usize {
         let sum = |value: fn(&RowGroupMetaData) -> i64| self.row_groups().iter().map(value).sum::<i64>();
         let (bytes, rows) = (sum(RowGroupMetaData::total_byte_size), sum(RowGroupMetaData::num_rows));
-        usize::try_from(bytes / rows.max(1)).unwrap_or(usize::MAX)
+        usize::try_from(bytes / rows.max(1)).unwrap_or(BATCH_BYTES)
     }
 }
