@@ -54,9 +54,9 @@ pub enum Error {
     Decode {
         /// The source whose API answered.
         source_name: String,
-        /// Method and path.
+        /// The method and the path of the request.
         request: String,
-        /// What was expected and what came.
+        /// What was expected, and what was received instead.
         detail: String,
     },
     /// No request of the quota that runs share could be reserved.
@@ -72,7 +72,7 @@ pub enum Error {
 pub enum Stop {
     /// The run is out of requests, time or quota: the pages that were read are good, the rest remains to be read. The text says which limit.
     Limit(String),
-    /// Something is wrong.
+    /// An error ended the run.
     Error(Error),
 }
 

@@ -86,7 +86,7 @@ impl Default for Spec {
 pub(crate) enum Paging {
     /// One page has all records.
     Single,
-    /// `offset` and `limit`.
+    /// The parameters `offset` and `limit` give the place and the size of a page.
     Offset { base: u64 },
     /// `page`.
     PageNumber { base: u64 },
@@ -136,7 +136,7 @@ pub(crate) enum Fault {
     Setup,
 }
 
-/// A request that came.
+/// A request as the API received it.
 #[derive(Clone, Debug)]
 pub(crate) struct SentRequest {
     pub(crate) method: Method,
@@ -196,7 +196,7 @@ struct Log {
 }
 
 impl std::fmt::Debug for FakeApi {
-    /// Without the requests that came, which hold keys.
+    /// Leaves out the requests that were received, since they hold keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FakeApi")
     }
@@ -212,7 +212,7 @@ impl FakeApi {
         change(&mut self.spec.lock().unwrap());
     }
 
-    /// All requests that came, in order.
+    /// Returns all requests that were received, in order.
     pub(crate) fn requests(&self) -> Vec<SentRequest> {
         self.log.lock().unwrap().requests.clone()
     }
