@@ -268,7 +268,7 @@ fn a_check_says_what_a_run_needs() {
     assert_eq!(estimate["basis"], "the totals of the API");
     let children = check("attendees");
     assert_eq!(children["slices"], json!(["one for each record of `events`"]));
-    assert_eq!(children["estimate"]["basis"], "unknown: it depends on the records of `events`");
+    assert_eq!(children["estimate"]["basis"], "unknown: the queries depend on the records of `events`");
     assert!(children["notes"][0].as_str().unwrap().contains("{event_id}"), "{children}");
     assert!(lake.objects().is_empty());
 

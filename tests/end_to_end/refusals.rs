@@ -112,7 +112,7 @@ fn check_prints_the_plan_and_reads_nothing() {
     assert_eq!(plan["request"], format!("POST {}/reports/sales", server.base_url));
     assert_eq!(plan["primary_key"][0], "uniqueCode");
     assert_eq!(plan["slices"], serde_json::json!(["one for every 50 records of `events`"]));
-    let basis = "unknown: it depends on the records of `events`";
+    let basis = "unknown: the queries depend on the records of `events`";
     assert_eq!((&plan["estimate"]["requests"], plan["estimate"]["basis"].as_str()), (&Value::Null, Some(basis)));
     assert_eq!(server.count(), 0);
     assert!(lake.objects().is_empty());
