@@ -57,7 +57,7 @@ enum Outcome<T> {
     Ignored,
     /// The API refused the key.
     Refused(Refusal),
-    /// The attempt failed.
+    /// The attempt failed for this reason.
     Failed(Failure),
 }
 

@@ -88,7 +88,7 @@ pub(crate) enum Paging {
     Single,
     /// The parameters `offset` and `limit` give the place and the size of a page.
     Offset { base: u64 },
-    /// `page`.
+    /// The parameter `page` gives the number of the page.
     PageNumber { base: u64 },
     /// The page token in `next_token`, sent as `cursor`.
     Cursor,
@@ -105,15 +105,15 @@ pub(crate) enum Paging {
 /// How a link is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LinkForm {
-    /// A whole address.
+    /// The link is a whole address.
     Absolute,
     /// A path from the host on.
     Path,
-    /// A query alone.
+    /// The link is a query without an address.
     Query,
-    /// A whole address with the request's own parameters, the key's among them.
+    /// The link is a whole address with the request's own parameters, the key's among them.
     Repeating,
-    /// A whole address of another host.
+    /// The link is a whole address of another host.
     OtherHost,
 }
 

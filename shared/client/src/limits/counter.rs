@@ -164,7 +164,7 @@ impl WindowCounter {
         }
     }
 
-    /// The API's own count, unless it has started anew since.
+    /// The API's own count, unless it has started again since.
     fn current_api_count(&self, now: DateTime<Utc>) -> Option<ApiCount> {
         self.api_count.filter(|count| count.reset.is_none_or(|reset| reset > now))
     }
@@ -191,7 +191,7 @@ pub struct QuotaLeft {
     pub period_seconds: u64,
     /// The requests that may still be sent in this rate window, by the shared quota or by the API's own count, whichever is smaller.
     pub left: u32,
-    /// When the count starts anew, RFC 3339 in UTC; null if the rate window is over and no other one has started.
+    /// When the count starts again, RFC 3339 in UTC; null if the rate window is over and no other one has started.
     pub resets_at: Option<String>,
 }
 
@@ -252,7 +252,11 @@ mod tests {
         counter.apply_headers(&headers(43, "11:00:00"), 3, at("10:00:05"));
         assert_eq!(counter.quota_left(at("10:00:05")).unwrap().left, 40, "others used fifty");
         counter.apply_headers(&headers(95, "11:00:00"), 5, at("10:00:06"));
-        assert_eq!(counter.quota_left(at("10:00:06")).unwrap().left, 40, "an older response that came late is no news");
+        assert_eq!(
+            counter.quota_left(at("10:00:06")).unwrap().left,
+            40,
+            "an older response that arrived late changes nothing"
+        );
         for _ in 0..40 {
             assert_eq!(counter.availability(at("10:01:00")), Availability::Available);
             counter.take();

@@ -27,7 +27,7 @@ pub(super) struct RateLimitHeaders {
     pub(super) limit: Option<u32>,
     /// The requests left after the one that was answered.
     pub(super) remaining: u32,
-    /// When the count starts anew.
+    /// When the count starts again.
     pub(super) reset: Option<DateTime<Utc>>,
 }
 

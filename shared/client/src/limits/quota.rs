@@ -76,7 +76,7 @@ impl WindowUse {
 }
 
 impl Quota {
-    /// Returns the use of `limit`, started anew if its window is over. A limit with other numbers is another limit.
+    /// Returns the use of `limit`, started again if its window is over. A limit with other numbers is another limit.
     fn window_use(&mut self, limit: &RateWindow, now: DateTime<Utc>) -> &mut WindowUse {
         let period_seconds = limit.period.as_secs();
         let is_of_limit =

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::quota::{Reservation, RunShare};
 use super::window::{can_end_at, later};
 
-/// An API's limit that starts anew within this time, and is not declared in the manifest, is not counted.
+/// An API's limit that starts again within this time, and is not declared in the manifest, is not counted.
 const MAX_UNCOUNTED_RESET: Duration = Duration::from_secs(10);
 
 /// The number of an admitted request, from 1 on in the order of admission.

@@ -265,7 +265,7 @@ async fn limits_of_other_manifests_are_kept_and_windows_that_are_over_start_anew
     let stored = runs.stored().await;
     let windows = stored["windows"].as_array().unwrap();
     let used: Vec<_> = windows.iter().map(|window| json!([window["requests"], window["used"]])).collect();
-    // The day started anew. The hours of 60 and 80 may be those of another function's manifest; that of 70 is long over.
+    // The day started again. The hours of 60 and 80 may be those of another function's manifest; that of 70 is long over.
     assert_eq!(used, [json!([100, 10]), json!([60, 60]), json!([80, 80]), json!([90, 10])]);
 }
 

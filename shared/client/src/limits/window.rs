@@ -12,13 +12,13 @@ const RENEWAL_DELAY: Duration = Duration::from_secs(1);
 /// The most that the API's times and ours may differ for one rate window, where a tenth of the period is not less.
 const MAX_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// One rate window of a counted rate limit: from its first request to the time at which its count starts anew.
+/// One rate window of a counted rate limit: from its first request to the time at which its count starts again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Window {
     /// When the first request left. Stored as RFC 3339, UTC.
     #[serde(rename = "began")]
     pub(super) start: DateTime<Utc>,
-    /// When the count starts anew. Stored as RFC 3339, UTC.
+    /// When the count starts again. Stored as RFC 3339, UTC.
     #[serde(rename = "ends")]
     pub(super) end: DateTime<Utc>,
 }
@@ -58,7 +58,7 @@ impl Window {
 pub(super) struct ApiCount {
     /// Requests that may still be admitted.
     pub(super) remaining: u32,
-    /// When the API's count starts anew; `None` if the API does not say.
+    /// When the API's count starts again; `None` if the API does not say.
     pub(super) reset: Option<DateTime<Utc>>,
 }
 
