@@ -187,7 +187,7 @@ impl Parts {
         let table = self.table(store);
         let mapper = Mapper::new(self.manifest.resource("sales").unwrap());
         let mut buffer = table.buffer();
-        sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap()));
+        sales.into_iter().flat_map(|sale| mapper.map(sale)).for_each(|row| buffer.push(row.unwrap(), Utc::now()));
         Ok(table.merge(&mut buffer, merged).await?)
     }
 

@@ -40,7 +40,7 @@ async fn merge(root: &Path, manifest: &Manifest, format: Format, target: usize, 
     let table = Table::new(&store, &manifest.name, resource, format).with_target_bytes(target);
     let mapper = Mapper::new(resource);
     let mut buffer = table.buffer();
-    sales.iter().flat_map(|sale| mapper.map(sale.clone())).for_each(|row| buffer.push(row.unwrap()));
+    sales.iter().flat_map(|sale| mapper.map(sale.clone())).for_each(|row| buffer.push(row.unwrap(), Utc::now()));
     let mut merged = Merged::default();
     table.merge(&mut buffer, &mut merged).await.unwrap();
     merged

@@ -245,7 +245,7 @@ async fn merge(lake: &Path, manifest: &Manifest, format: Format, records: &[Valu
     let table = Table::new(&store, &manifest.name, resource, format).with_target_bytes(1);
     let mut buffer = table.buffer();
     for record in records {
-        Mapper::new(resource).map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap()));
+        Mapper::new(resource).map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap(), Utc::now()));
     }
     table.merge(&mut buffer, &mut Merged::default()).await.unwrap();
 }

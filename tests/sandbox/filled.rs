@@ -1,5 +1,6 @@
 //! Lakes that hold much already, filled without an API.
 
+use chrono::Utc;
 use lake::Store;
 use manifest::built_in;
 use table::Format;
@@ -26,9 +27,10 @@ pub async fn add_sales(store: &dyn Store, options: &Options, batch: usize) {
     let table = Table::new(store, &manifest.name, resource, Format::Parquet);
     let mapper = Mapper::new(resource);
     let mut buffer = table.buffer();
+    let read_at = Utc::now();
     let mut merged = Merged::default();
     for (index, sale) in options.truth().sales(0).enumerate() {
-        mapper.map(sale).into_iter().for_each(|row| buffer.push(row.expect("a whole sale")));
+        mapper.map(sale).into_iter().for_each(|row| buffer.push(row.expect("a whole sale"), read_at));
         if (index + 1) % batch == 0 {
             table.merge(&mut buffer, &mut merged).await.expect("a store that works");
         }

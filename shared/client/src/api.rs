@@ -6,7 +6,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use manifest::time::Clock;
+use manifest::time::{Clock, Instant};
 use manifest::{Action, Auth, Endpoint, Manifest};
 use reqwest::header::HeaderMap;
 
@@ -47,6 +47,17 @@ pub struct Api<'a> {
     sender: Sender<'a>,
     /// One for each list of ways to send a key: the client's, and those of endpoints.
     authenticators: Mutex<Vec<Arc<Authenticator>>>,
+}
+
+/// What was read in a response.
+#[derive(Debug)]
+pub(crate) struct Received<T> {
+    /// What was read.
+    pub(crate) value: T,
+    /// The request as messages show it, without the key.
+    pub(crate) request: String,
+    /// When the request was sent, by the clock of the run.
+    pub(crate) sent_at: Instant,
 }
 
 /// What a response means for its request.
@@ -110,8 +121,7 @@ impl<'a> Api<'a> {
     }
 
     /// Sends `call` until `read` understands the response. It is sent again after 408, 429, 5xx, a lost connection, a body that was cut short,
-    /// and a body for which `read` returns an error. Returns what `read` returned, and the request as messages show it, without the key.
-    /// Returns `None` if the manifest ignores the response.
+    /// and a body for which `read` returns an error. Returns `None` if the manifest ignores the response.
     ///
     /// # Errors
     ///
@@ -120,7 +130,7 @@ impl<'a> Api<'a> {
         &self,
         call: &Call<'_>,
         read: impl Fn(&HeaderMap, &Bytes) -> Result<T, String>,
-    ) -> Result<Option<(T, String)>, Stop> {
+    ) -> Result<Option<Received<T>>, Stop> {
         let authenticator = self.authenticator(call.endpoint);
         let keys = KeySource { secrets: self.secrets, sender: &self.sender };
         let (mut attempt, mut renewals) = (1, 0);
@@ -131,7 +141,7 @@ impl<'a> Api<'a> {
                 .map_err(|reason| self.unsendable(call, &credential.redact(&reason)))?;
             let failure = match self.sender.send_to_api(request, attempt).await? {
                 Attempt::Lost(reason) => Failure::Connection(credential.redact(&reason)),
-                Attempt::Response(response) => {
+                Attempt::Response { response, sent_at } => {
                     let response = credential.redact_response(response);
                     let outcome = self.judge(call, &response, |headers, body| {
                         read(headers, body).map_err(|reason| credential.redact(&reason))
@@ -140,7 +150,10 @@ impl<'a> Api<'a> {
                         authenticator.record_acceptance().await;
                     }
                     match outcome {
-                        Outcome::Read(value) => return Ok(Some((value, call.describe(credential.query_parameter())))),
+                        Outcome::Read(value) => {
+                            let request = call.describe(credential.query_parameter());
+                            return Ok(Some(Received { value, request, sent_at }));
+                        }
                         Outcome::Ignored => return Ok(None),
                         Outcome::Refused(refusal) if renewals < MAX_KEY_RENEWALS => {
                             authenticator.renew(keys, &credential, &refusal).await?;

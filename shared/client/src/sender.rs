@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use manifest::endpoint::Method;
-use manifest::time::Clock;
+use manifest::time::{Clock, Instant};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
@@ -45,10 +45,17 @@ pub(crate) struct UnsentRequest {
 /// How one attempt ended.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// A response came, with any status.
-    Response(HttpResponse),
+    /// A response came, with any status, to a request that was sent at `sent_at`.
+    Response { response: HttpResponse, sent_at: Instant },
     /// No response came, or only a part of one, for this reason. The text may hold the key.
     Lost(String),
+}
+
+/// A request that was sent, and what came back.
+struct SentRequest {
+    number: RequestNumber,
+    sent_at: Instant,
+    result: Result<HttpResponse, TransportError>,
 }
 
 /// What follows a failed attempt.
@@ -128,13 +135,13 @@ impl<'a> Sender<'a> {
     ///
     /// [`Stop::Limit`] if the request may not be sent in this run. [`Error::Setup`] if no request can be sent at all.
     pub(crate) async fn send_to_api(&self, request: UnsentRequest, attempt: u32) -> Result<Attempt, Stop> {
-        let (number, result) = self.send(request, attempt).await?;
+        let SentRequest { number, sent_at, result } = self.send(request, attempt).await?;
         match &result {
             Ok(HttpResponse { headers, .. }) => self.limiter.apply_headers(number, headers),
             Err(TransportError::Body { headers, .. }) => self.limiter.apply_headers(number, headers),
             Err(_) => {}
         }
-        outcome(result)
+        outcome(result, sent_at)
     }
 
     /// Sends a request for an access token, as [`Self::send_to_api`] does. A token endpoint has rate limits of its own, so the headers of its
@@ -144,15 +151,11 @@ impl<'a> Sender<'a> {
     ///
     /// See [`Self::send_to_api`].
     pub(crate) async fn send_to_token_endpoint(&self, request: UnsentRequest, attempt: u32) -> Result<Attempt, Stop> {
-        let (_, result) = self.send(request, attempt).await?;
-        outcome(result)
+        let SentRequest { sent_at, result, .. } = self.send(request, attempt).await?;
+        outcome(result, sent_at)
     }
 
-    async fn send(
-        &self,
-        request: UnsentRequest,
-        attempt: u32,
-    ) -> Result<(RequestNumber, Result<HttpResponse, TransportError>), Stop> {
+    async fn send(&self, request: UnsentRequest, attempt: u32) -> Result<SentRequest, Stop> {
         // The semaphore is never closed, so the permit is always there.
         let _permit = self.in_flight.acquire().await;
         let number = self.limiter.admit(self.budget.deadline).await?;
@@ -161,7 +164,9 @@ impl<'a> Sender<'a> {
         self.retried.fetch_add(u64::from(attempt > 1), Ordering::Relaxed);
         let UnsentRequest { method, url, headers, body } = request;
         let request = HttpRequest { method, url, headers, body, timeout: self.timeout() };
-        Ok((number, self.transport.send(request).await))
+        // The response shows the records as they are at some time after this.
+        let sent_at = self.clock.now();
+        Ok(SentRequest { number, sent_at, result: self.transport.send(request).await })
     }
 
     /// Waits before the next attempt after `failure`, the end of attempt number `attempt`.
@@ -214,9 +219,9 @@ impl<'a> Sender<'a> {
     }
 }
 
-fn outcome(result: Result<HttpResponse, TransportError>) -> Result<Attempt, Stop> {
+fn outcome(result: Result<HttpResponse, TransportError>, sent_at: Instant) -> Result<Attempt, Stop> {
     match result {
-        Ok(response) => Ok(Attempt::Response(response)),
+        Ok(response) => Ok(Attempt::Response { response, sent_at }),
         Err(TransportError::Connection(reason) | TransportError::Body { reason, .. }) => Ok(Attempt::Lost(reason)),
         Err(TransportError::Setup(reason)) => Err(Stop::Error(Error::Setup(reason))),
     }

@@ -99,8 +99,8 @@ fn describe_own_column(resource: &Resource, name: &str) -> &'static str {
         _ if resource.vanished.as_ref().is_some_and(|vanished| vanished.column == name) => {
             "UTC; since when complete readings have not had it; null while they do"
         }
-        engine_columns::SYNCED_AT => "UTC; when this version of the row was written",
-        engine_columns::FIRST_SEEN_AT => "UTC; when the row's key was first written",
+        engine_columns::SYNCED_AT => "UTC; when this version of the row was read",
+        engine_columns::FIRST_SEEN_AT => "UTC; when the row's key was first read",
         engine_columns::FINGERPRINT => "hash of what the record says: equal means unchanged",
         engine_columns::EXTRA => "JSON; what the record has and no column names",
         engine_columns::ISSUES => "JSON; by column, what did not fit its type",

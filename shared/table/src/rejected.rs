@@ -22,6 +22,15 @@ pub struct RejectedRecords<'s> {
     stored_hashes: Option<HashSet<String>>,
 }
 
+/// A stored record that was rejected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedRecord {
+    /// The record as the API sent it.
+    pub record: Value,
+    /// When it was rejected.
+    pub rejected_at: Instant,
+}
+
 impl<'s> RejectedRecords<'s> {
     /// Creates the rejected records of `resource`, a resource of `source`. Nothing is read yet.
     pub fn new(store: &'s dyn Store, source: &'s str, resource: &str) -> Self {
@@ -38,16 +47,19 @@ impl<'s> RejectedRecords<'s> {
         Ok(listed.into_iter().map(|listed| listed.key).collect())
     }
 
-    /// Returns a stored record as the API sent it.
+    /// Returns a stored record.
     ///
     /// # Errors
     ///
     /// The error of the store, or one for an object that is not a rejected record.
-    pub async fn record(&self, key: &str) -> Result<Value, Error> {
+    pub async fn record(&self, key: &str) -> Result<RejectedRecord, Error> {
         let damaged = |detail: &str| Error::Part { key: key.to_owned(), detail: detail.to_owned() };
         let (bytes, _) = self.store.get(key).await?.ok_or_else(|| damaged("it does not exist"))?;
         let mut object: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
-        object.get_mut("record").map(Value::take).ok_or_else(|| damaged("it has no `record`"))
+        let rejected_at = object.get("rejected_at").and_then(Value::as_str).and_then(time::parse_instant);
+        let rejected_at = rejected_at.ok_or_else(|| damaged("it has no time at `rejected_at`"))?;
+        let record = object.get_mut("record").map(Value::take).ok_or_else(|| damaged("it has no `record`"))?;
+        Ok(RejectedRecord { record, rejected_at })
     }
 
     /// Stores a record that was rejected at `now`. `request` is the request that it came from. A record is stored once, on whatever day it
@@ -122,7 +134,8 @@ mod tests {
         let keys = rejected.keys().await.unwrap();
         assert_eq!(keys.len(), 2);
         assert!(keys[0].starts_with("_rejected/test/things/date=2026-11-21/"), "{keys:?}");
-        assert_eq!(rejected.record(&keys[0]).await.unwrap(), json!({"id": null, "n": 1}));
+        let expected = RejectedRecord { record: json!({"id": null, "n": 1}), rejected_at: at("2026-11-21T10:00:00Z") };
+        assert_eq!(rejected.record(&keys[0]).await.unwrap(), expected);
         assert!(rejected.record("_rejected/test/things/other.json").await.is_err());
     }
 }

@@ -47,8 +47,8 @@ impl TokenRequest<'_> {
             attempt += 1;
             sender.check_budget()?;
             let failure = match sender.send_to_token_endpoint(request.clone(), attempt).await? {
-                Attempt::Response(response) if response.is_success() => return Ok(self.read(&response)?),
-                Attempt::Response(response) => {
+                Attempt::Response { response, .. } if response.is_success() => return Ok(self.read(&response)?),
+                Attempt::Response { response, .. } => {
                     let response = redact_body(response, &redactor);
                     let failure = Failure::of_response(&response, None, sender.clock().now());
                     if !failure.is_transient() {

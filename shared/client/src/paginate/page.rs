@@ -1,5 +1,6 @@
 //! Pages, their positions in a query, and how a query ends.
 
+use manifest::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,6 +17,8 @@ pub struct Page {
     pub total: Option<u64>,
     /// The request that brought the page, without the key: method, path, query and body.
     pub request: String,
+    /// When that request was sent, by the clock of the run: the page shows its records as they were then, or later.
+    pub read_at: Instant,
     /// The page's position, from which the query can be resumed; `None` if only the page before leads to it.
     pub position: Option<Position>,
     /// The page's place among those that are read ahead. It is given back when the page is dropped, and another page can be read then.

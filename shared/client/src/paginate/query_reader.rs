@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::facts::{BodyRead, Facts, FindFacts, count_at, count_in_header};
 use super::page::{End, Page, PageWithFacts};
 use super::reader::Reader;
+use crate::api::Received;
 use crate::call::Call;
 use crate::error::{Error, Stop};
 use crate::record::{self, Record};
@@ -57,8 +58,8 @@ impl<'p> QueryReader<'p> {
     ) -> Result<Option<PageWithFacts>, Stop> {
         let read = |headers: &HeaderMap, body: &Bytes| self.read(headers, body, before, find_facts);
         let response = self.reader.api.send(call, read).await?;
-        Ok(response.map(|((records, total, facts), request)| {
-            let page = Page { records, total, request, position: None, room: None };
+        Ok(response.map(|Received { value: (records, total, facts), request, sent_at }| {
+            let page = Page { records, total, request, read_at: sent_at, position: None, room: None };
             PageWithFacts { page, facts }
         }))
     }

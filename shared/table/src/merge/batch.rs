@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
 
+use super::newest::Recency;
+
 /// The rows of one merge, which came from a buffer. A row is identified by its position, from 0.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -13,10 +15,12 @@ pub(super) struct Batch {
     pub(super) keys: Vec<String>,
     /// The fingerprint of each row.
     pub(super) fingerprints: Vec<i64>,
-    /// The positions of each partition's rows. Rows whose key a later row of the partition has are left out.
+    /// How new each row is.
+    pub(super) recency: Vec<Recency>,
+    /// The positions of each partition's rows. Rows whose key a newer row of the partition has are left out.
     pub(super) partitions: BTreeMap<String, Vec<u32>>,
     /// The number of rows that were left out.
     pub(super) repeated: u64,
-    /// The value of the column [`SYNCED_AT`](crate::map::engine_columns::SYNCED_AT) in every row.
-    pub(super) synced_at: DateTime<Utc>,
+    /// The time of the merge.
+    pub(super) merged_at: DateTime<Utc>,
 }

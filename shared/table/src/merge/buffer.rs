@@ -10,16 +10,21 @@ use chrono::{DateTime, Utc};
 
 use super::batch::Batch;
 use super::column_builder::ColumnBuilder;
+use super::context::TableContext;
+use super::newest::Recency;
+use super::part::CursorColumn;
 use crate::error::Error;
 use crate::map::Row;
 
 /// About how many bytes of memory a row takes in addition to its texts and its key.
-const ROW_BYTES: usize = 128;
+const ROW_BYTES: usize = 136;
 
 /// The rows of one table that wait for a merge.
 #[derive(Debug)]
 pub struct Buffer {
     schema: SchemaRef,
+    /// The column with the cursor, if there is one.
+    cursor_column: Option<String>,
     /// The builders of the manifest's columns.
     columns: Vec<ColumnBuilder>,
     fingerprints: Int64Builder,
@@ -27,6 +32,8 @@ pub struct Buffer {
     issues: StringBuilder,
     /// The key of each row.
     keys: Vec<String>,
+    /// When each row was read, in microseconds since 1970.
+    read_at: Vec<i64>,
     /// The positions of each partition's rows.
     partitions: BTreeMap<String, Vec<u32>>,
     /// About how many bytes of memory the rows take.
@@ -34,23 +41,25 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Creates a buffer for rows of `schema`, whose first `manifest_columns` columns are those of the manifest.
-    pub(super) fn new(schema: &SchemaRef, manifest_columns: usize) -> Self {
-        let columns = schema.fields().iter().take(manifest_columns);
+    /// Creates a buffer for rows of `table`.
+    pub(super) fn new(table: &TableContext<'_>) -> Self {
+        let columns = table.row_schema.fields().iter().take(table.manifest_columns);
         Self {
-            schema: Arc::clone(schema),
+            schema: Arc::clone(&table.row_schema),
+            cursor_column: table.cursor_column.clone(),
             columns: columns.map(|field| ColumnBuilder::new(field.data_type())).collect(),
             fingerprints: Int64Builder::new(),
             extra: StringBuilder::new(),
             issues: StringBuilder::new(),
             keys: Vec::new(),
+            read_at: Vec::new(),
             partitions: BTreeMap::new(),
             bytes: 0,
         }
     }
 
-    /// Adds a row.
-    pub fn push(&mut self, row: Row) {
+    /// Adds a row. `read_at` is the time when the request that brought it was sent.
+    pub fn push(&mut self, row: Row, read_at: DateTime<Utc>) {
         self.bytes += ROW_BYTES + row.key.len();
         for (column, cell) in self.columns.iter_mut().zip(row.cells) {
             self.bytes += column.push(cell);
@@ -62,6 +71,7 @@ impl Buffer {
         let position = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
         self.partitions.entry(row.partition).or_default().push(position);
         self.keys.push(row.key);
+        self.read_at.push(read_at.timestamp_micros());
     }
 
     /// Returns about how many bytes of memory the rows take.
@@ -69,23 +79,38 @@ impl Buffer {
         self.bytes
     }
 
-    /// Returns the rows, with `synced_at` as the time of their merge, and leaves the buffer empty. Returns `None` if there are no rows.
-    /// If several rows of a partition have the same key, only the last one is to be merged.
-    pub(super) fn take_batch(&mut self, synced_at: DateTime<Utc>) -> Result<Option<Batch>, Error> {
+    /// Returns the rows for a merge at `merged_at`, and leaves the buffer empty. Returns `None` if there are no rows. If several rows of a
+    /// partition have the same key, only the newest one is to be merged.
+    pub(super) fn take_batch(&mut self, merged_at: DateTime<Utc>) -> Result<Option<Batch>, Error> {
         let keys = std::mem::take(&mut self.keys);
+        let read_at = std::mem::take(&mut self.read_at);
         let mut partitions = std::mem::take(&mut self.partitions);
         self.bytes = 0;
         if keys.is_empty() {
             return Ok(None);
         }
-        let (rows, fingerprints) = self.finish_columns(keys.len(), synced_at)?;
-        let repeated = partitions.values_mut().map(|positions| remove_repeated_keys(positions, &keys)).sum();
-        Ok(Some(Batch { rows, keys, fingerprints, partitions, repeated, synced_at }))
+        let (rows, fingerprints) = self.finish_columns(&read_at)?;
+        let recency = self.recency(&rows, &read_at);
+        let is_newer = |row: u32, earlier: u32| {
+            let now = merged_at.timestamp_micros();
+            recency[row as usize].replaces(recency[earlier as usize], now)
+        };
+        let repeated = partitions.values_mut().map(|positions| remove_repeated_keys(positions, &keys, is_newer)).sum();
+        Ok(Some(Batch { rows, keys, fingerprints, recency, partitions, repeated, merged_at }))
+    }
+
+    /// Returns how new each of the rows is.
+    fn recency(&self, rows: &RecordBatch, read_at: &[i64]) -> Vec<Recency> {
+        let cursors =
+            self.cursor_column.as_ref().and_then(|name| rows.column_by_name(name)).and_then(CursorColumn::new);
+        let cursor = |row: usize| cursors.as_ref().and_then(|cursors| cursors.value(row));
+        read_at.iter().enumerate().map(|(row, &read_at)| Recency { read_at, cursor: cursor(row) }).collect()
     }
 
     /// Returns the columns of the rows, and their fingerprints once more.
-    fn finish_columns(&mut self, row_count: usize, synced_at: DateTime<Utc>) -> Result<(RecordBatch, Vec<i64>), Error> {
-        let times = TimestampMicrosecondArray::from_value(synced_at.timestamp_micros(), row_count);
+    fn finish_columns(&mut self, read_at: &[i64]) -> Result<(RecordBatch, Vec<i64>), Error> {
+        let row_count = read_at.len();
+        let times = TimestampMicrosecondArray::from_iter_values(read_at.iter().copied());
         let times: ArrayRef = Arc::new(times.with_timezone("UTC"));
         let fingerprints = self.fingerprints.finish();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
@@ -103,11 +128,18 @@ impl Buffer {
     }
 }
 
-/// Removes the positions of rows whose key a later row has, and returns how many there were.
-fn remove_repeated_keys(positions: &mut Vec<u32>, keys: &[String]) -> u64 {
+/// Removes the positions of rows whose key a newer row has, and returns how many there were. `is_newer` says whether a row is newer than
+/// one that came before it.
+fn remove_repeated_keys(positions: &mut Vec<u32>, keys: &[String], is_newer: impl Fn(u32, u32) -> bool) -> u64 {
     let key = |position: u32| keys[position as usize].as_str();
-    let last: HashMap<&str, u32> = positions.iter().map(|&position| (key(position), position)).collect();
+    let mut newest: HashMap<&str, u32> = HashMap::with_capacity(positions.len());
+    for &position in &*positions {
+        let kept = newest.entry(key(position)).or_insert(position);
+        if is_newer(position, *kept) {
+            *kept = position;
+        }
+    }
     let count = positions.len();
-    positions.retain(|&position| last[key(position)] == position);
+    positions.retain(|&position| newest[key(position)] == position);
     (count - positions.len()) as u64
 }

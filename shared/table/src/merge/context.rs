@@ -26,6 +26,8 @@ pub(super) struct TableContext<'t> {
     pub(super) manifest_columns: usize,
     /// The columns of the primary key.
     pub(super) key_columns: Vec<String>,
+    /// The column with the cursor, if it grows with each version of a row or stays as it is.
+    pub(super) cursor_column: Option<String>,
     /// The column that says since when a row has vanished, if the table has it.
     pub(super) vanished_column: Option<String>,
     /// The columns that say when a row is past. The first one with a value counts.

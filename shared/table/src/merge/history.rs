@@ -57,6 +57,7 @@ impl<'t> History<'t> {
                 key_columns: key_columns.map(str::to_owned).collect(),
                 // A version says whether the row had vanished. The version itself never vanishes.
                 vanished_column: None,
+                cursor_column: None,
                 passed_by: Vec::new(),
                 write_disposition: WriteDisposition::Append,
                 memory: Arc::default(),
@@ -109,7 +110,15 @@ impl<'t> History<'t> {
             values.map(join_key).ok_or_else(|| Error::Internal("a key of the history is null".into()))
         });
         let keys = keys.collect::<Result<_, _>>()?;
-        Ok(Batch { keys, rows, fingerprints, partitions: BTreeMap::new(), repeated: 0, synced_at: batch.synced_at })
+        Ok(Batch {
+            keys,
+            rows,
+            fingerprints,
+            recency: versions.iter().map(|version| batch.recency[version.row as usize]).collect(),
+            partitions: BTreeMap::new(),
+            repeated: 0,
+            merged_at: batch.merged_at,
+        })
     }
 
     /// Returns the columns of [`History::to_batch`].
@@ -121,9 +130,10 @@ impl<'t> History<'t> {
             let positions = UInt32Array::from_iter_values(versions.iter().map(|version| version.row));
             take_record_batch(&batch.rows, &positions).map_err(|error| Error::arrow(&error))?
         };
-        let synced_at = batch.synced_at.timestamp_micros();
-        let first_seen =
-            versions.iter().map(|version| Some(version.replaces.map_or(synced_at, |replaced| replaced.first_seen_at)));
+        let first_seen = versions.iter().map(|version| {
+            let read_at = batch.recency[version.row as usize].read_at;
+            Some(version.replaces.map_or(read_at, |replaced| replaced.first_seen_at))
+        });
         let replaces = versions.iter().map(|version| version.replaces.map(|replaced| replaced.synced_at));
         let column = |times: TimestampMicrosecondArray| Arc::new(times.with_timezone("UTC")) as ArrayRef;
         let mut columns = rows.columns().to_vec();
@@ -141,7 +151,7 @@ impl RecordVersions for History<'_> {
         if versions.is_empty() {
             return Ok(());
         }
-        let today = batch.synced_at.date_naive();
+        let today = batch.merged_at.date_naive();
         let first_day = self.open_runs.register(today).await?;
         let batch = self.to_batch(batch, versions)?;
         let mut rows: Vec<u32> = (0..).take(versions.len()).collect();

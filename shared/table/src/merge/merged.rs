@@ -7,8 +7,8 @@ pub struct Merged {
     pub new: u64,
     /// The rows that were updated: they replaced a stored version that differed.
     pub changed: u64,
-    /// The rows that were not written: an equal version was stored, or any version if the table only inserts (`append`), or a later row
-    /// of the same merge has their key.
+    /// The rows that were not written: an equal or a newer version was stored, or any version if the table only inserts (`append`), or a
+    /// newer row of the same merge has their key.
     pub unchanged: u64,
     /// The rows that were removed, because a complete run did not see their key or because of their age.
     pub removed: u64,

@@ -8,6 +8,7 @@
 //! | `table`, `removal`, `distinct` | [`Table`]: its merge, its removals and marks, and reading columns of it |
 //! | `buffer`, `batch`, `column_builder` | rows on their way to a merge |
 //! | `partition` | the merge of a batch into one partition |
+//! | `newest` | which of two versions of a row is the newer one |
 //! | `revision` | the change of stored rows, wherever they are in the table |
 //! | `history`, `open_runs`, `versions` | every version of a row, recorded before the table has it |
 //! | `part` | one part: its name, its formats, reading and rewriting it |
@@ -22,6 +23,7 @@ mod distinct;
 mod history;
 mod memory;
 mod merged;
+mod newest;
 mod open_runs;
 mod part;
 mod partition;

@@ -1,5 +1,5 @@
-//! The merge of a batch into one partition: compare its rows with the stored ones, write those that are new or changed, and start again
-//! after a write conflict.
+//! The merge of a batch into one partition: compare its rows with the stored ones, write those that are new, or changed and newer, and
+//! start again after a write conflict.
 //!
 //! All inserts into a partition go through one compare-and-swap: on its last part while that is open, and on the creation of the next part
 //! when it is sealed. This holds because the seal is written with the part and never removed. A writer that read the part as sealed creates
@@ -15,10 +15,10 @@ use manifest::WriteDisposition;
 use super::batch::Batch;
 use super::context::TableContext;
 use super::merged::Merged;
-use super::part::{Part, PartName, PartWrite, encode_new_part};
+use super::newest::Recency;
+use super::part::{Part, PartName, PartWrite, StoredTimes, encode_new_part};
 use super::versions::{NewVersion, RecordVersions, RecordedRows, ReplacedVersion};
 use crate::error::Error;
-use crate::map::engine_columns;
 
 /// The merge of rows of one batch into one partition.
 pub(super) struct PartitionMerge<'m> {
@@ -35,7 +35,7 @@ struct Comparison {
     /// The last part, and the parts before it that have an update. The others are dropped, since a footer takes a megabyte of memory for a
     /// table with a hundred columns.
     parts: Vec<ComparedPart>,
-    /// The rows that are not to be written.
+    /// The rows that are not to be written: those that are equal to the stored ones, or older.
     unchanged: HashSet<u32>,
     /// The stored versions that rows replace.
     replaced: HashMap<u32, ReplacedVersion>,
@@ -72,7 +72,7 @@ impl<'m> PartitionMerge<'m> {
 
     /// Returns the versions that a merge of `rows` would write.
     pub(super) async fn new_versions(self, rows: &[u32]) -> Result<Vec<NewVersion>, Error> {
-        retry_on_conflict(&self.prefix, async || match self.compare(rows, true).await {
+        retry_on_conflict(&self.prefix, async || match self.compare(rows).await {
             Ok(Comparison { unchanged, replaced, .. }) => {
                 let new_rows = rows.iter().filter(|row| !unchanged.contains(row));
                 let versions = new_rows.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() });
@@ -87,7 +87,7 @@ impl<'m> PartitionMerge<'m> {
     /// Merges the `pending` rows once. What is written is counted and removed from `pending` immediately, so that the next attempt after a
     /// write conflict repeats only the rest.
     async fn attempt(&self, pending: &mut Vec<u32>, merged: &mut Merged) -> Result<Attempt<()>, Error> {
-        let Comparison { parts, unchanged, replaced } = self.compare(pending, self.recorder.is_some()).await?;
+        let Comparison { parts, unchanged, replaced } = self.compare(pending).await?;
         merged.unchanged += unchanged.len() as u64;
         pending.retain(|row| !unchanged.contains(row));
         self.record_versions(pending, &replaced, merged).await?;
@@ -118,17 +118,13 @@ impl<'m> PartitionMerge<'m> {
         Ok(Attempt::Done(()))
     }
 
-    /// Compares `rows` with the stored ones. The times of the versions that they replace are read if `with_times`; they are 0 otherwise.
-    async fn compare(&self, rows: &[u32], with_times: bool) -> Result<Comparison, Error> {
+    /// Compares `rows` with the stored ones.
+    async fn compare(&self, rows: &[u32]) -> Result<Comparison, Error> {
         let table = self.table;
         let mut comparison = Comparison { parts: Vec::new(), unchanged: HashSet::new(), replaced: HashMap::new() };
         let rows_by_key: HashMap<&str, u32> =
             rows.iter().map(|&row| (self.batch.keys[row as usize].as_str(), row)).collect();
-        let mut time_columns = Vec::new();
-        if with_times {
-            time_columns.extend([engine_columns::SYNCED_AT, engine_columns::FIRST_SEEN_AT]);
-        }
-        time_columns.extend(table.vanished_column.as_deref());
+        let time_columns: Vec<&str> = table.vanished_column.as_deref().into_iter().collect();
         for listed in table.store.list(&format!("{}/part-", self.prefix)).await? {
             let Some(name) = PartName::parse_in_format(&self.prefix, &listed.key, table.format)? else { continue };
             let Some(part) = Part::open(table, name, &listed).await? else { continue };
@@ -136,21 +132,43 @@ impl<'m> PartitionMerge<'m> {
             part.scan(table, &time_columns, |key, stored| {
                 let Some(&row) = rows_by_key.get(key) else { return };
                 // The API has the row again, so an update removes the mark that it has vanished.
-                let has_vanished = table.vanished_column.is_some() && stored.times.last().is_some_and(Option::is_some);
+                let has_vanished = stored.times.first().is_some_and(Option::is_some);
                 let differs = has_vanished || self.batch.fingerprints[row as usize] != stored.fingerprint;
                 if differs && table.write_disposition != WriteDisposition::Append {
                     updates.insert(stored.position, row);
-                    let time = |column: usize| stored.times.get(column).copied().flatten().unwrap_or_default();
-                    comparison.replaced.insert(row, ReplacedVersion { synced_at: time(0), first_seen_at: time(1) });
                 } else {
                     comparison.unchanged.insert(row);
                 }
             })
             .await?;
+            if !updates.is_empty() {
+                self.keep_newer_rows(&part, &mut updates, &mut comparison).await?;
+            }
             comparison.parts.pop_if(|compared| compared.updates.is_empty());
             comparison.parts.push(ComparedPart { part, updates });
         }
         Ok(comparison)
+    }
+
+    /// Keeps those of `updates` that are newer than the stored rows which they would replace. The others are unchanged.
+    async fn keep_newer_rows(
+        &self,
+        part: &Part,
+        updates: &mut HashMap<u64, u32>,
+        comparison: &mut Comparison,
+    ) -> Result<(), Error> {
+        let now = self.batch.merged_at.timestamp_micros();
+        part.scan_times(self.table, |position, stored| {
+            let Some(&row) = updates.get(&position) else { return };
+            let StoredTimes { synced_at, first_seen_at, cursor } = stored;
+            if self.batch.recency[row as usize].replaces(Recency { read_at: synced_at, cursor }, now) {
+                comparison.replaced.insert(row, ReplacedVersion { synced_at, first_seen_at });
+            } else {
+                updates.remove(&position);
+                comparison.unchanged.insert(row);
+            }
+        })
+        .await
     }
 
     /// Lets the history record the versions that the `pending` rows will be, without those that are recorded.

@@ -15,6 +15,7 @@ use super::batch::Batch;
 use super::concurrent::run_concurrently;
 use super::context::TableContext;
 use super::merged::Merged;
+use super::newest::Recency;
 use super::part::{Part, PartName, PartWrite, StoredRow, list_parts, with_time};
 use super::versions::{NewVersion, RecordVersions, ReplacedVersion};
 use crate::error::Error;
@@ -154,9 +155,10 @@ impl PartRevision<'_> {
                 rows: with_time(&rows, &all, &[engine_columns::SYNCED_AT, column], time)?,
                 keys: keys[range.clone()].to_vec(),
                 fingerprints: fingerprints[range.clone()].to_vec(),
+                recency: vec![Recency { read_at: time.timestamp_micros(), cursor: None }; chunk_positions.len()],
                 partitions: BTreeMap::new(),
                 repeated: 0,
-                synced_at: time,
+                merged_at: time,
             };
             let versions = (0..).zip(&replaced[range]);
             let versions: Vec<NewVersion> =

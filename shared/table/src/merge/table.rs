@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::Store;
 use manifest::time::{Clock, SystemClock};
-use manifest::{Resource, WriteDisposition};
+use manifest::{Column, Resource, WriteDisposition};
 
 use super::batch::Batch;
 use super::buffer::Buffer;
@@ -41,6 +41,7 @@ impl<'t> Table<'t> {
             row_schema: schema,
             manifest_columns: resource.columns.len(),
             key_columns: resource.primary_key.clone(),
+            cursor_column: cursor_column(resource),
             vanished_column: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
             passed_by: resource.passed_by.clone(),
             write_disposition: resource.write_disposition,
@@ -97,7 +98,7 @@ impl<'t> Table<'t> {
 
     /// Creates an empty buffer for rows of this table.
     pub fn buffer(&self) -> Buffer {
-        Buffer::new(&self.context.row_schema, self.context.manifest_columns)
+        Buffer::new(&self.context)
     }
 
     /// Merges the rows of `buffer` and leaves it empty. The counts are added to `merged`, also before an error. Then the rows that are not
@@ -143,4 +144,12 @@ impl<'t> Table<'t> {
         versions.sort_unstable_by_key(|version| version.row);
         Ok(versions)
     }
+}
+
+/// Returns the column of `resource` with the cursor. `None` if no column has it, or if runs go backwards: then a smaller cursor is not
+/// that of an older version.
+fn cursor_column(resource: &Resource) -> Option<String> {
+    let incremental = resource.endpoint.incremental.as_ref().filter(|incremental| !incremental.descending)?;
+    let has_cursor = |column: &&Column| column.path == incremental.cursor_path && !column.list;
+    resource.columns.iter().find(has_cursor).map(|column| column.name.clone())
 }

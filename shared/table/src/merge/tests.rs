@@ -17,6 +17,7 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use chrono::Utc;
 use futures::TryStreamExt;
 use lake::{ListedObject, Local, Store};
 use manifest::{Manifest, PART_BYTES};
@@ -78,8 +79,9 @@ async fn merge(root: &Path, manifest: &Manifest, format: Format, target: usize, 
     let table = table(&store, manifest, format).with_target_bytes(target);
     let mapper = Mapper::new(&manifest.resources[0]);
     let mut buffer = table.buffer();
+    let read_at = Utc::now();
     for record in records {
-        mapper.map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap()));
+        mapper.map(record.clone()).into_iter().for_each(|row| buffer.push(row.unwrap(), read_at));
     }
     let mut merged = Merged::default();
     table.merge(&mut buffer, &mut merged).await.unwrap();

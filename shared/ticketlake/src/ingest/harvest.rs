@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use manifest::JsonPath;
+use manifest::time::Instant;
 use serde_json::Value;
 use table::merge::key_hash;
 
@@ -24,15 +25,15 @@ impl<'i> Harvested<'i> {
         Self { path, ingest, fingerprints: HashMap::new() }
     }
 
-    /// Ingests the records inside `record`, which was received by `request`.
-    pub(super) async fn ingest_from(&mut self, record: &Value, request: &str) -> Result<(), Error> {
+    /// Ingests the records inside `record`, which was received by `request`, sent at `read_at`.
+    pub(super) async fn ingest_from(&mut self, record: &Value, request: &str, read_at: Instant) -> Result<(), Error> {
         for found in self.path.all(record).into_iter().filter(|found| found.is_object()) {
             self.ingest.received += 1;
             for row in self.ingest.mapper.map(found.clone()) {
                 match row {
                     Ok(row) => {
                         if self.fingerprints.insert(key_hash(&row.key), row.fingerprint) != Some(row.fingerprint) {
-                            self.ingest.buffer.push(row);
+                            self.ingest.buffer.push(row, read_at);
                         }
                     }
                     Err(rejection) => self.ingest.reject(&rejection, request).await?,

@@ -14,11 +14,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use client::Page;
+use manifest::time::Instant;
 use manifest::{CursorKind, CursorMissing, Query, QueryId, WriteDisposition};
 use serde_json::Value;
 use table::Layout;
 use table::map::Row;
 use table::merge::key_hash;
+use table::rejected::RejectedRecord;
 
 use self::harvest::Harvested;
 use self::retention::Retention;
@@ -66,6 +68,8 @@ struct PageSource<'p> {
     query: &'p Query,
     /// The id of the query, if keys are compared between queries.
     id: QueryId,
+    /// When the request was sent.
+    read_at: Instant,
 }
 
 /// Whether a row is stored.
@@ -124,12 +128,12 @@ impl<'i> Ingest<'i> {
         let mut records = PageRecords::default();
         let exploded = !self.target.resource.explode.is_empty();
         let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
-        let source = PageSource { request: &page.request, query, id };
+        let source = PageSource { request: &page.request, query, id, read_at: page.read_at };
         for record in page.records {
             self.target.received += 1;
             let record = with_parent_fields(record.into_value(), query);
             for harvest in &mut self.harvests {
-                harvest.ingest_from(&record, &page.request).await?;
+                harvest.ingest_from(&record, &page.request, page.read_at).await?;
             }
             // A record that becomes several rows counts once, without a key.
             records.unkeyed += u64::from(exploded);
@@ -198,7 +202,7 @@ impl<'i> Ingest<'i> {
             self.target.excluded += 1;
             return Ok(());
         }
-        self.target.buffer.push(row);
+        self.target.buffer.push(row, source.read_at);
         Ok(())
     }
 
@@ -247,19 +251,19 @@ impl<'i> Ingest<'i> {
     }
 
     /// Maps every rejected record again. Those that fit now are inserted, unless their key is stored already: that version is newer. The
-    /// others stay rejected.
+    /// others stay rejected. The records that were rejected last come first, so that the newest version of a key is inserted.
     ///
     /// # Errors
     ///
     /// The error of the store.
     pub async fn replay_rejected(&mut self) -> Result<(), Error> {
         self.infer_columns().await?;
-        for key in self.target.rejected.keys().await? {
-            let record = self.target.rejected.record(&key).await?;
+        for key in self.target.rejected.keys().await?.into_iter().rev() {
+            let RejectedRecord { record, rejected_at } = self.target.rejected.record(&key).await?;
             self.target.received += 1;
             for row in self.target.mapper.map(record) {
                 match row {
-                    Ok(row) => self.target.buffer.push(row),
+                    Ok(row) => self.target.buffer.push(row, rejected_at),
                     Err(rejection) => {
                         self.target.rejections += 1;
                         tracing::info!(key, reason = rejection.reason, "the record still cannot become a row");

@@ -5,6 +5,7 @@ use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch};
 use futures::TryStreamExt;
 
+use super::cursor_column::CursorColumn;
 use super::record_batch::key_text;
 use super::stored::Part;
 use super::time_column::TimeColumn;
@@ -50,6 +51,44 @@ impl Part {
         }
         Ok(())
     }
+
+    /// Calls `visit` with the position of every row and what says how new it is. No other columns are read.
+    pub(crate) async fn scan_times(
+        &self,
+        table: &TableContext<'_>,
+        mut visit: impl FnMut(u64, StoredTimes),
+    ) -> Result<(), Error> {
+        let cursor_name = table.cursor_column.as_deref();
+        let names = [engine_columns::SYNCED_AT, engine_columns::FIRST_SEEN_AT];
+        let columns: Vec<&str> = names.into_iter().chain(cursor_name).collect();
+        let mut batches = self.read_batches(&table.row_schema, Some(&columns))?;
+        let mut position = 0;
+        while let Some(batch) = batches.try_next().await? {
+            let column = |name: &str| batch.column_by_name(name).and_then(TimeColumn::new);
+            let times = names.map(column);
+            // A part that was written before the manifest had the column does not have it.
+            let cursors = cursor_name.and_then(|name| batch.column_by_name(name)).and_then(CursorColumn::new);
+            for row in 0..batch.num_rows() {
+                let [synced_at, first_seen_at] =
+                    times.each_ref().map(|time| time.as_ref().and_then(|time| time.value(row)).unwrap_or_default());
+                let cursor = cursors.as_ref().and_then(|cursors| cursors.value(row));
+                visit(position, StoredTimes { synced_at, first_seen_at, cursor });
+                position += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What says how new a stored row is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoredTimes {
+    /// When the row was read, in microseconds since 1970.
+    pub(crate) synced_at: i64,
+    /// When the key was first read, in microseconds since 1970.
+    pub(crate) first_seen_at: i64,
+    /// The cursor of the row, if the table has a column for it.
+    pub(crate) cursor: Option<i64>,
 }
 
 /// The columns of a record batch that a scan reads.

@@ -15,7 +15,7 @@ pub fn first_moment(day: i32) -> i64 {
 }
 
 /// A column of timestamps or days.
-pub(super) enum TimeColumn<'c> {
+pub(in crate::merge) enum TimeColumn<'c> {
     Timestamps(&'c PrimitiveArray<TimestampMicrosecondType>),
     Days(&'c PrimitiveArray<Date32Type>),
 }

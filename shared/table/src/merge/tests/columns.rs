@@ -82,7 +82,7 @@ async fn a_column_that_another_run_widened_is_not_narrowed() {
     let store = Local::new(root.path().to_owned());
     let table = table(&store, &older, Format::Parquet);
     let mut buffer = table.buffer();
-    buffer.push(Mapper::new(&older.resources[0]).map(record(3, json!(3))).remove(0).unwrap());
+    buffer.push(Mapper::new(&older.resources[0]).map(record(3, json!(3))).remove(0).unwrap(), Utc::now());
     let error = table.merge(&mut buffer, &mut Merged::default()).await.unwrap_err();
     assert!(error.to_string().contains("columns.n"), "{error}");
     // The run with the newer manifest continues, and both values are as before.

@@ -27,7 +27,7 @@ async fn merge_with_refusals(root: &Path, manifest: &Manifest, records: &[Value]
     let table = table(&store, manifest, Format::Parquet);
     let mut buffer = table.buffer();
     let mapper = Mapper::new(&manifest.resources[0]);
-    records.iter().flat_map(|record| mapper.map(record.clone())).for_each(|row| buffer.push(row.unwrap()));
+    records.iter().flat_map(|record| mapper.map(record.clone())).for_each(|row| buffer.push(row.unwrap(), Utc::now()));
     let mut merged = Merged::default();
     let error = table.merge(&mut buffer, &mut merged).await.unwrap_err();
     assert!(error.to_string().contains("the test refuses it"), "{error}");

@@ -60,7 +60,9 @@ async fn a_version_is_kept_once_after_a_crash_between_the_two_writes() {
         let table = table(&store, &manifest, Format::Parquet);
         let mut buffer = table.buffer();
         let mapper = Mapper::new(resource);
-        [thing(1, 2), thing(3, 1)].into_iter().for_each(|record| buffer.push(mapper.map(record).remove(0).unwrap()));
+        [thing(1, 2), thing(3, 1)]
+            .into_iter()
+            .for_each(|record| buffer.push(mapper.map(record).remove(0).unwrap(), Utc::now()));
         let batch = buffer.take_batch(yesterday).unwrap().unwrap();
         let mut versions = Vec::new();
         for (partition, rows) in &batch.partitions {
@@ -86,7 +88,7 @@ async fn a_document_of_open_runs_with_another_version_is_refused() {
     store.put(key, r#"{"version": 2, "open": {}}"#.into(), Precondition::Absent).await.unwrap();
     let table = table(&store, &manifest, Format::Parquet);
     let mut buffer = table.buffer();
-    buffer.push(Mapper::new(&manifest.resources[0]).map(thing(1, 1)).remove(0).unwrap());
+    buffer.push(Mapper::new(&manifest.resources[0]).map(thing(1, 1)).remove(0).unwrap(), Utc::now());
     let mut merged = Merged::default();
     let error = table.merge(&mut buffer, &mut merged).await.unwrap_err();
     assert!(matches!(&error, Error::Store(StoreError { kind: ErrorKind::Unreadable, .. })), "{error:?}");
@@ -117,7 +119,7 @@ async fn a_closed_run_is_removed_from_the_open_runs() {
         assert_eq!(open_runs().await, 2, "a run that recorded nothing changes nothing");
         let mut buffer = table.buffer();
         let id = i64::from(covered_since.is_some());
-        buffer.push(Mapper::new(&manifest.resources[0]).map(thing(id, 1)).remove(0).unwrap());
+        buffer.push(Mapper::new(&manifest.resources[0]).map(thing(id, 1)).remove(0).unwrap(), Utc::now());
         table.merge(&mut buffer, &mut Merged::default()).await.unwrap();
         assert_eq!(open_runs().await, 3);
         table.close(covered_since).await.unwrap();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use chrono::{DateTime, Utc};
 use lake::ErrorKind;
 
+use super::history::{recorded_versions, with_history};
 use super::removal::retain_in;
 use super::store::{Interposed, refusal};
 use super::*;
@@ -115,5 +116,68 @@ async fn two_runs_that_remove_the_same_rows_write_different_bytes() {
         };
         assert_eq!(without(1).await, without(1).await);
         assert_ne!(without(1).await, without(2).await);
+    }
+}
+
+/// Merges `record`, which was read at the minute `read_at`.
+async fn merge_read_at(root: &Path, manifest: &Manifest, record: Value, read_at: i64) -> Merged {
+    let store = Local::new(root.to_owned());
+    let table = table(&store, manifest, Format::Parquet);
+    let mut buffer = table.buffer();
+    let read_at = DateTime::from_timestamp(1_795_000_000 + read_at * 60, 0).unwrap();
+    buffer.push(Mapper::new(&manifest.resources[0]).map(record).remove(0).unwrap(), read_at);
+    let mut merged = Merged::default();
+    table.merge(&mut buffer, &mut merged).await.unwrap();
+    merged
+}
+
+/// A run reads version 1 and waits. Another run reads and stores version 2. Then the first run stores what it read.
+#[tokio::test]
+async fn a_version_that_was_read_earlier_replaces_none_that_was_read_later() {
+    let mut manifest = with_history();
+    manifest.resources[0].vanished = None;
+    let root = tempfile::tempdir().unwrap();
+    let counts = async |version, read_at| {
+        let merged = merge_read_at(root.path(), &manifest, thing(1, version), read_at).await;
+        (merged.new, merged.changed, merged.unchanged)
+    };
+    assert_eq!(counts(0, 0).await, (1, 0, 0));
+    assert_eq!(counts(2, 7).await, (0, 1, 0));
+    assert_eq!(counts(1, 3).await, (0, 0, 1), "an older version is no change");
+    assert_eq!(counts(2, 9).await, (0, 0, 1));
+    assert_eq!(counts(3, 9).await, (0, 1, 0), "a later page of the same run");
+    assert_eq!(stored_versions(root.path(), &manifest, Format::Parquet).await, BTreeMap::from([(1, 3)]));
+    let recorded: Vec<i64> =
+        recorded_versions(root.path(), &manifest).await.into_iter().map(|(_, version, _)| version).collect();
+    assert_eq!(recorded, [0, 2, 3], "the history has no version that was not stored");
+}
+
+/// The clock of the run that read the newer version is five minutes slow.
+#[tokio::test]
+async fn a_newer_cursor_wins_over_a_later_clock() {
+    let mut manifest = manifest("merge", "[]", ", changed: {path: updated_at, data_type: timestamp}");
+    let incremental = "
+client: {base_url: 'https://x'}
+resources:
+  - {name: other, endpoint: {paginator: single_page, incremental: {cursor_path: updated_at}}}";
+    let other = Manifest::parse("other.yaml", incremental).unwrap_or_else(|faults| panic!("{faults}"));
+    manifest.resources[0].endpoint.incremental.clone_from(&other.resources[0].endpoint.incremental);
+    let root = tempfile::tempdir().unwrap();
+    let version = |version: i64, minute: u32| {
+        let mut record = thing(1, version);
+        record["updated_at"] = json!(format!("2026-11-18T05:{minute:02}:00Z"));
+        record
+    };
+    for (record, read_at, expected) in [
+        (version(1, 10), 10, 1),
+        (version(2, 13), 8, 2),
+        (version(1, 10), 10, 2),
+        (version(2, 13), 13, 2),
+        // Half an hour later, the API has an older cursor: it was corrected.
+        (version(3, 9), 45, 3),
+    ] {
+        merge_read_at(root.path(), &manifest, record, read_at).await;
+        let stored = stored_versions(root.path(), &manifest, Format::Parquet).await;
+        assert_eq!(stored, BTreeMap::from([(1, expected)]), "after minute {read_at}");
     }
 }

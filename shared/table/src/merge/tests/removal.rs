@@ -164,7 +164,7 @@ async fn rows_written_since_the_run_began_stay() {
         let mut buffer = table.buffer();
         let mapper = Mapper::new(&manifest.resources[0]);
         for record in things([8, 9], 2).into_iter().chain(things([20], 1)) {
-            buffer.push(mapper.map(record).remove(0).unwrap());
+            buffer.push(mapper.map(record).remove(0).unwrap(), begin);
         }
         // A part keeps the time to the microsecond.
         let batch = buffer.take_batch(begin).unwrap().unwrap();

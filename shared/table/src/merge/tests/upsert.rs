@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow_array::types::TimestampMicrosecondType;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
 use super::*;
@@ -132,7 +132,7 @@ async fn the_same_rows_written_again_are_another_version() {
         let batches = [1, 2].map(|version| {
             let mut buffer = table.buffer();
             let rows = Mapper::new(&manifest.resources[0]).map(thing(1, version));
-            rows.into_iter().for_each(|row| buffer.push(row.unwrap()));
+            rows.into_iter().for_each(|row| buffer.push(row.unwrap(), Utc::now()));
             buffer.take_batch(DateTime::UNIX_EPOCH).unwrap().unwrap()
         });
         let mut seen = Vec::new();

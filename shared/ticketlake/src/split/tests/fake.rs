@@ -256,7 +256,14 @@ impl FakeSource {
         let total = (found.len() as u64).min(self.total_limit.unwrap_or(u64::MAX));
         let served = size.min(self.limit - number * size);
         let records = found.iter().skip((number * size) as usize).take(served as usize).map(|item| item.record());
-        Ok(Page { records: records.collect(), total: Some(total), request: String::new(), position: None, room: None })
+        Ok(Page {
+            records: records.collect(),
+            total: Some(total),
+            request: String::new(),
+            read_at: manifest::time::Instant::default(),
+            position: None,
+            room: None,
+        })
     }
 
     fn store(&self, page: &Page) {

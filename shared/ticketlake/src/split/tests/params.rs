@@ -242,7 +242,7 @@ async fn stored_values_are_asked_for() {
     let mut buffer = table.buffer();
     for (id, country) in ["GB", "DE", "FR"].iter().enumerate() {
         let row = mapper.map(json!({"id": id.to_string(), "country": {"countryCode": country}})).remove(0);
-        buffer.push(row.unwrap());
+        buffer.push(row.unwrap(), manifest::time::Instant::default());
     }
     table.merge(&mut buffer, &mut Merged::default()).await.unwrap();
     let fake = FakeSource::new(items);
