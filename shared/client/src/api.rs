@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use manifest::time::{Clock, Instant};
-use manifest::{Action, Auth, Endpoint, Manifest};
+use manifest::{Action, Auth, Endpoint, KeyPlacement, Manifest};
 use reqwest::header::HeaderMap;
 
 use crate::actions::action_for;
@@ -113,6 +113,16 @@ impl<'a> Api<'a> {
     /// The address that paths are appended to.
     pub(crate) fn base_url(&self) -> &str {
         &self.manifest.client.base_url
+    }
+
+    /// The names of the query parameters that can hold the key of `endpoint`.
+    pub(crate) fn key_params<'e>(&'e self, endpoint: &'e Endpoint) -> Vec<&'e str> {
+        let methods = endpoint.auth.as_deref().unwrap_or(&self.manifest.client.auth);
+        let param = |method: &'e Auth| match method {
+            Auth::ApiKey { placement: KeyPlacement::Query(name), .. } => Some(name.as_str()),
+            _ => None,
+        };
+        methods.iter().filter_map(param).collect()
     }
 
     /// The source's name, for errors.

@@ -37,6 +37,8 @@ pub struct Endpoint {
     pub depth_limit: Option<u64>,
     /// The total at which the API stops counting: this total means this many records or more.
     pub total_limit: Option<u64>,
+    /// The members of a response that do not say whether there are more records, although their names suggest it.
+    pub ignore_hints: Vec<JsonPath>,
     /// How a run continues where the runs before it ended.
     pub incremental: Option<Incremental>,
     /// The conditions that a user may add with `--param`, by name.
@@ -132,6 +134,21 @@ pub enum Paginator {
         /// What ends the pages. The total is a number of pages.
         end: RangeEnd,
     },
+}
+
+impl Paginator {
+    /// Returns the places in a body to which the paginator gives a meaning.
+    pub fn paths(&self) -> Vec<&JsonPath> {
+        match self {
+            Self::JsonLink { next_url_path } => vec![next_url_path],
+            Self::Cursor { cursor_path, has_more_path, .. } => [cursor_path].into_iter().chain(has_more_path).collect(),
+            Self::Offset { end, .. } | Self::PageNumber { end, .. } => {
+                let total = end.total.as_ref().map(|total| &total.path);
+                total.into_iter().chain(&end.has_more_path).collect()
+            }
+            Self::Auto | Self::SinglePage | Self::HeaderLink { .. } | Self::HeaderCursor { .. } => Vec::new(),
+        }
+    }
 }
 
 /// What ends the pages by offset or by page number: the first of these that says so.

@@ -153,6 +153,8 @@ impl Query {
     }
 
     /// Returns the same query within the time window `window`. An open end is not sent.
+    ///
+    /// The request reaches [`TimeParams::overlap_seconds`] beyond the window on each side.
     #[must_use]
     pub fn within(&self, time: &TimeParams, window: TimeRange) -> Self {
         let mut query = self.clone();
@@ -160,7 +162,10 @@ impl Query {
             return query;
         }
         let format = |seconds: i64| time::from_seconds(seconds).map(time::format_seconds);
-        let (from, to) = (window.from.and_then(format), window.to.and_then(format));
+        let overlap = time.overlap_seconds();
+        let first = window.from.map(|first| first.saturating_sub(overlap));
+        let last = window.to.map(|last| last.saturating_add(overlap));
+        let (from, to) = (first.and_then(format), last.and_then(format));
         query.label = window.to_string();
         match &time.ends {
             TimeEnds::Pair { start_param, end_param } => {

@@ -10,6 +10,9 @@ use crate::split::Slices;
 /// enough for a part to be written anew.
 pub const PART_BYTES: usize = 32 << 20;
 
+/// The greatest share of records that may be rejected, if the manifest gives none.
+pub const REJECTED_MAX: f64 = 0.01;
+
 /// One list of an API, and the table that it fills.
 #[derive(Clone, Debug)]
 pub struct Resource {
@@ -27,6 +30,8 @@ pub struct Resource {
     pub columns: Vec<Column>,
     /// Whether further columns are found in the records, because the manifest declares none.
     pub infer_columns: bool,
+    /// The greatest share of records that may be rejected, from 0 to 1.
+    pub rejected_max: f64,
     /// The levels of partitions, the outermost folder first. If it is empty, the table has one partition.
     pub partition: Vec<PartitionField>,
     /// Whether every version of a row is kept, not only the latest.

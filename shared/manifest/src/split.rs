@@ -21,19 +21,31 @@ pub struct Slices {
     pub sample: BTreeMap<String, String>,
 }
 
-/// The query parameters that bound a query in time. Both ends belong to the time window.
+/// The query parameters that bound a query in time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimeParams {
     /// The parameters that take the ends of the time window.
     pub ends: TimeEnds,
     /// Where a record holds its time. From it the width of the next time window is estimated.
     pub path: Option<JsonPath>,
+    /// Whether both ends belong to the time window and the API compares whole seconds.
+    pub whole_seconds: bool,
 }
 
 impl TimeParams {
+    /// The number of seconds by which a query reaches beyond its window on each side. APIs include the ends of a window or exclude them, and
+    /// some compare parts of a second: consecutive windows overlap, so that no record lies between them.
+    pub fn overlap_seconds(&self) -> i64 {
+        i64::from(!self.whole_seconds)
+    }
+
     /// The query parameters `start_param` and `end_param`, one for each end.
     pub fn pair(start_param: &str, end_param: &str) -> Self {
-        Self { ends: TimeEnds::Pair { start_param: start_param.into(), end_param: end_param.into() }, path: None }
+        Self {
+            ends: TimeEnds::Pair { start_param: start_param.into(), end_param: end_param.into() },
+            path: None,
+            whole_seconds: false,
+        }
     }
 }
 

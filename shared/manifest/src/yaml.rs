@@ -171,17 +171,32 @@ impl<'y> Node<'y> {
 
     /// Reads a number greater than 0; any other value is a fault.
     pub(super) fn positive(&self) -> Option<f64> {
-        let number = match self.yaml.data {
-            #[expect(clippy::cast_precision_loss, reason = "rates and periods are far below 2^53")]
-            YamlData::Value(Scalar::Integer(number)) => number as f64,
-            YamlData::Value(Scalar::FloatingPoint(number)) => number.into_inner(),
-            _ => f64::NAN,
-        };
-        if number.is_finite() && number > 0.0 {
-            return Some(number);
+        let number = self.number().filter(|number| *number > 0.0);
+        if number.is_none() {
+            self.fault(format!("must be a number greater than 0, is {}", self.describe()));
         }
-        self.fault(format!("must be a number greater than 0, is {}", self.describe()));
-        None
+        number
+    }
+
+    /// Reads a number from 0 to 1; any other value is a fault.
+    pub(super) fn share(&self) -> Option<f64> {
+        let number = self.number().filter(|number| (0.0..=1.0).contains(number));
+        if number.is_none() {
+            self.fault(format!("must be a number from 0 to 1, is {}", self.describe()));
+        }
+        number
+    }
+
+    /// Returns the finite number that this is.
+    fn number(&self) -> Option<f64> {
+        match self.yaml.data {
+            #[expect(clippy::cast_precision_loss, reason = "rates and periods are far below 2^53")]
+            YamlData::Value(Scalar::Integer(number)) => Some(number as f64),
+            YamlData::Value(Scalar::FloatingPoint(number)) => {
+                Some(number.into_inner()).filter(|number| number.is_finite())
+            }
+            _ => None,
+        }
     }
 
     /// Reads true or false; any other value is a fault.

@@ -14,6 +14,7 @@ use client::limits::QuotaLeft;
 use manifest::Fault;
 
 use crate::error::Error;
+use crate::evidence::Proof;
 use crate::plan::due::RefreshReport;
 
 /// How a run ended.
@@ -82,6 +83,8 @@ pub struct Report {
     /// The counts of queries.
     #[serde(rename = "slices")]
     pub queries: QueryCounts,
+    /// The complete queries: those that a total proves, and the others with the reasons.
+    pub proof: Proof,
     /// The duration in milliseconds.
     pub elapsed_ms: u64,
     /// The counts of the resources inside the records (`harvest`), by their names.
@@ -245,6 +248,7 @@ impl Report {
             sum.queries.planned += report.queries.planned;
             sum.queries.complete += report.queries.complete;
             sum.queries.resumed += report.queries.resumed;
+            sum.proof += &report.proof;
             if let Some(total) = report.total {
                 *sum.total.get_or_insert_default() += total;
             }

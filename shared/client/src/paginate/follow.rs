@@ -82,11 +82,11 @@ impl<'p> FollowPages<'p> {
             let detail = "names a next page that was read already: the API would be read in circles";
             return Ok(PageEvent::DeadEnd(page, detail.into()));
         }
-        // A link may repeat the key that the request carried, which must not be stored with a query.
-        let is_token = matches!(self.paginator, Paginator::Cursor { .. } | Paginator::HeaderCursor { .. });
-        self.position = is_token.then(|| Position::PageToken(next.clone()));
-        Ok(match advance(query, &mut self.call, self.paginator, next) {
-            Ok(()) => PageEvent::Page(page),
+        Ok(match advance(query, &mut self.call, self.paginator, next.clone()) {
+            Ok(()) => {
+                self.position = self.position_of(query, next);
+                PageEvent::Page(page)
+            }
             Err(reason) => PageEvent::DeadEnd(page, reason),
         })
     }
@@ -100,18 +100,46 @@ impl<'p> FollowPages<'p> {
         query.page(call, before, &|headers, read| link_facts(self.paginator, headers, read.body)).await
     }
 
+    /// The position of the page that `next` leads to. `None` if it cannot be stored, since it may hold the key.
+    fn position_of(&self, query: &QueryReader<'p>, next: Value) -> Option<Position> {
+        if !matches!(self.paginator, Paginator::JsonLink { .. } | Paginator::HeaderLink { .. }) {
+            return Some(Position::PageToken(next));
+        }
+        // A link may repeat the key that the request carried.
+        let Call { target, params, .. } = &self.call;
+        let key_params = query.reader.api.key_params(query.endpoint());
+        if target.contains('?') && key_params.iter().any(|name| target.contains(&format!("{name}="))) {
+            return None;
+        }
+        let mut params = params.clone();
+        params.retain(|name, _| !key_params.contains(&name.as_str()));
+        Some(Position::Link { target: target.clone(), params })
+    }
+
     /// Reads the page at which an earlier run stopped. A page token that the API has forgotten meanwhile is no error: then the query is read
     /// from its beginning.
     async fn resume(&mut self, query: &QueryReader<'p>) {
-        let Some(Resumption { position: Position::PageToken(token), before }) = self.resumption.clone() else { return };
+        // The resumption stays until its page was read, since the wait for it can be dropped.
+        let Some(Resumption { position, before }) = self.resumption.clone() else { return };
         let mut call = query.call();
-        if advance(query, &mut call, self.paginator, token.clone()).is_ok()
-            && let Ok(Some(read)) = self.page_of(query, &call, before).await
-        {
+        let is_valid = match &position {
+            Position::PageToken(token) => advance(query, &mut call, self.paginator, token.clone()).is_ok(),
+            Position::Link { target, params } => {
+                // The link is resolved again, so that a stored address leads to no other host.
+                let resolved = link::resolve(query.reader.api.base_url(), &call, target);
+                resolved.is_ok_and(|(target, of_target)| {
+                    call.target = target;
+                    call.params = of_target.into_iter().chain(params.clone()).collect();
+                    true
+                })
+            }
+            Position::Offset(_) | Position::PageNumber { .. } => false,
+        };
+        if is_valid && let Ok(Some(read)) = self.page_of(query, &call, before).await {
             self.call = call;
             self.records = before;
             self.read_page = Some(read);
-            self.position = Some(Position::PageToken(token));
+            self.position = Some(position);
         }
         self.resumption = None;
     }

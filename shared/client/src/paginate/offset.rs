@@ -1,11 +1,18 @@
 //! By offset: the number of records before a page.
 
+use std::sync::atomic::Ordering;
+
 use manifest::{Paginator, ParamLocation, RangeEnd};
 
 use super::facts::range_facts;
-use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, edges};
+use super::page::{End, Overlap, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
+
+/// The least number of records on a page for which consecutive pages overlap by one record. It costs at most 2 % of the requests then.
+const MIN_OVERLAPPED_LIMIT: u64 = 50;
+/// The limits at which APIs stop counting are multiples of this number.
+const ROUND: u64 = 1000;
 
 /// The fields of the manifest's `offset` paginator.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +65,9 @@ impl<'p> OffsetParams<'p> {
 
 /// A query read by offset. The offset advances by the records that came, since a server may give fewer than asked for. The query ends at an
 /// empty page, or where the response says.
+///
+/// Without a total, a record that is removed while the pages are read moves the others, and one of them is on no page. Each page is
+/// therefore requested from the last record of the page before on: another record in its place shows the move.
 #[derive(Debug)]
 pub(super) struct OffsetPages<'p> {
     params: OffsetParams<'p>,
@@ -68,6 +78,10 @@ pub(super) struct OffsetPages<'p> {
     previous: Option<PageEdges>,
     /// Pages that came.
     pages: u64,
+    /// Whether a response had a total.
+    has_total: bool,
+    /// Whether the total was reached, and the next page is requested to see whether it is empty.
+    checks_total: bool,
 }
 
 impl<'p> OffsetPages<'p> {
@@ -78,7 +92,7 @@ impl<'p> OffsetPages<'p> {
             _ => params.first_offset,
         };
         let first_page = if offset == params.first_offset { first_page } else { None };
-        Self { params, offset, first_page, previous: None, pages: 0 }
+        Self { params, offset, first_page, previous: None, pages: 0, has_total: false, checks_total: false }
     }
 
     pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
@@ -86,28 +100,42 @@ impl<'p> OffsetPages<'p> {
         if let Some(end) = self.end_before_next(query) {
             return Ok(PageEvent::End(end));
         }
-        let read = match self.first_page.take() {
-            Some(read) => Some(read),
-            None => self.params.page_at(query, self.offset, self.params.limit).await?,
-        };
-        let Some(PageWithFacts { mut page, facts }) = read else {
+        let Some(PageWithFacts { mut page, facts }) = self.read(query).await? else {
             return Ok(PageEvent::End(QueryReader::ignored(self.pages)));
         };
         let api_total = facts.count.or(page.total);
         let left_out = self.params.first_offset - base;
         page.total = page.total.or(facts.count).map(|total| total.saturating_sub(left_out));
         let Some(edges) = edges(&page) else {
-            return Ok(PageEvent::End(end_after_empty_page(end, facts.has_more)));
+            if self.checks_total {
+                query.reader.has_proven_total.store(true, Ordering::Relaxed);
+            }
+            return Ok(PageEvent::LastPage(page, end_after_empty_page(end, facts.has_more)));
         };
         if self.previous.as_ref() == Some(&edges) {
+            if self.checks_total {
+                // The API takes no notice of the offset, and gave all records in one response.
+                return Ok(PageEvent::LastPage(page, End::Reached));
+            }
             return Err(query.repeated_page(&page));
         }
         self.previous = Some(edges);
         self.pages += 1;
         page.position = Some(Position::Offset(self.offset));
         self.offset += page.records.len() as u64;
-        if facts.has_more == Some(false) || api_total.is_some_and(|total| self.offset - base >= total) {
+        self.has_total |= api_total.is_some();
+        if facts.has_more == Some(false) {
             return Ok(PageEvent::LastPage(page, End::Reached));
+        }
+        if let Some(total) = api_total.filter(|_| !self.checks_total) {
+            let is_reached = self.offset - base >= total;
+            self.checks_total = is_reached && self.is_doubtful(query, total, &page);
+            if is_reached && !self.checks_total {
+                return Ok(PageEvent::LastPage(page, End::Reached));
+            }
+            if !is_reached {
+                query.reader.has_proven_total.store(true, Ordering::Relaxed);
+            }
         }
         if query.leaves_range(&page) {
             return Ok(PageEvent::LastPage(page, End::LeftRange));
@@ -115,16 +143,59 @@ impl<'p> OffsetPages<'p> {
         Ok(PageEvent::Page(page))
     }
 
+    /// Reads the next page, from the last record of the page before on if that is to be checked.
+    async fn read(&mut self, query: &QueryReader<'p>) -> Result<Option<PageWithFacts>, Stop> {
+        if let Some(read) = self.first_page.take() {
+            return Ok(Some(read));
+        }
+        let overlaps = !self.has_total
+            && self.previous.is_some()
+            && self.params.limit >= MIN_OVERLAPPED_LIMIT
+            && !query.reader.rounds_offsets.load(Ordering::Relaxed);
+        if !overlaps {
+            return self.params.page_at(query, self.offset, self.params.limit).await;
+        }
+        let Some(mut read) = self.params.page_at(query, self.offset - 1, self.params.limit).await? else {
+            return Ok(None);
+        };
+        let first = self.previous.as_ref().map(|(first, ..)| first);
+        if read.page.records.first().is_some_and(|record| Some(record) == first) {
+            query.reader.rounds_offsets.store(true, Ordering::Relaxed);
+            return self.params.page_at(query, self.offset, self.params.limit).await;
+        }
+        read.page.overlap =
+            if read.page.records.is_empty() { Overlap::Missing } else { Overlap::Record(read.page.records.remove(0)) };
+        Ok(Some(read))
+    }
+
+    /// Whether the total that was reached with `page` may count something else than the records of the query: those of a page, or those up
+    /// to where the API stops counting.
+    fn is_doubtful(&self, query: &QueryReader<'p>, total: u64, page: &Page) -> bool {
+        let endpoint = query.endpoint();
+        if is_round(total) && endpoint.total_limit.is_none() {
+            return true;
+        }
+        // The place of the paginator's total is often dlt's default, and a full page suggests that there are others.
+        let is_page_count = self.pages == 1 && total == page.records.len() as u64;
+        let is_full = page.records.len() as u64 >= self.params.limit;
+        is_page_count && (is_full || endpoint.total.is_none()) && !query.reader.has_proven_total.load(Ordering::Relaxed)
+    }
+
     /// How the query ends before its next page, if it does.
     fn end_before_next(&self, query: &QueryReader<'p>) -> Option<End> {
         let before = self.offset.saturating_sub(self.params.base());
         if query.endpoint().depth_limit.is_some_and(|depth_limit| before >= depth_limit) {
-            return Some(End::TooDeep);
+            return Some(if self.checks_total { End::Reached } else { End::TooDeep });
         }
         let maximum = self.params.end.maximum?;
         (self.offset >= maximum)
             .then(|| End::Stopped(format!("`maximum_offset: {maximum}` ends the reading where there is more")))
     }
+}
+
+/// Whether a total can be the number at which an API stops counting, such as Elasticsearch's 10,000.
+pub(super) fn is_round(total: u64) -> bool {
+    total >= ROUND && total.is_multiple_of(ROUND)
 }
 
 /// Returns how a query ends at an empty page.

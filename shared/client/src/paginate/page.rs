@@ -1,11 +1,14 @@
 //! Pages, their positions in a query, and how a query ends.
 
+use std::collections::BTreeMap;
+
 use manifest::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::facts::Facts;
+use super::hints::Hints;
 use crate::record::Record;
 
 /// One page of a query.
@@ -21,8 +24,25 @@ pub struct Page {
     pub read_at: Instant,
     /// The page's position, from which the query can be resumed; `None` if only the page before leads to it.
     pub position: Option<Position>,
+    /// What the response says about further records.
+    pub hints: Hints,
+    /// The last record of the page before, if it was requested again to check that no record has moved.
+    pub overlap: Overlap,
     /// The page's place among those that are read ahead. It is given back when the page is dropped, and another page can be read then.
     pub room: Option<OwnedSemaphorePermit>,
+}
+
+/// The check of two consecutive pages: the second one is requested from the last record of the first one on. That record is not among the
+/// records of the page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Overlap {
+    /// The last record of the page before was not requested again.
+    #[default]
+    Unchecked,
+    /// The record that came in the place of the last record of the page before.
+    Record(Record),
+    /// No record came, so that there are fewer records before the page than there were.
+    Missing,
 }
 
 /// Where a page starts in its query.
@@ -40,12 +60,19 @@ pub enum Position {
     },
     /// The page token as it is sent.
     PageToken(Value),
+    /// The link to the page, without the key.
+    Link {
+        /// The address, without the query parameters that `params` has.
+        target: String,
+        /// The query parameters.
+        params: BTreeMap<String, String>,
+    },
 }
 
 /// Where to go on with a query that an earlier run read in part.
 ///
-/// A page token that the API no longer knows is no error: the query is read from its beginning then, and its first page has no position. A
-/// query that was resumed by offset or page number and has no page at all is to be read from its beginning too: the records moved.
+/// A link or page token that the API no longer knows is no error: the query is read from its beginning then, and its first page has no
+/// position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumption {
     /// The position of the first page to read.

@@ -1,16 +1,20 @@
 //! By page number.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::stream::{self, LocalBoxStream};
 use futures::{StreamExt, TryStreamExt};
 use manifest::{Paginator, ParamLocation, RangeEnd};
 
 use super::facts::range_facts;
-use super::offset::end_after_empty_page;
-use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, edges};
+use super::offset::{end_after_empty_page, is_round};
+use super::page::{End, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
+
+/// The number of pages without records in a row after which a query ends, although the API says that there are more pages.
+const MAX_EMPTY_PAGES: u64 = 3;
 
 /// The fields of the manifest's `page_number` paginator.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,12 @@ pub(super) struct NumberPages<'p> {
     bounds: Option<Bounds>,
     /// The number of pages, as the last response gives it: totals drift while a query is read.
     page_count: Option<u64>,
+    /// Whether `page_count` was reached, and the next page is requested to see whether it is empty.
+    checks_count: bool,
+    /// The records that came; `None` for a query that was resumed.
+    records: Option<u64>,
+    /// The pages without records since the last one that had any.
+    empty_pages: u64,
     has_more: Option<bool>,
     /// The pages that are read ahead, in order.
     batch: Option<LocalBoxStream<'p, Result<Option<PageWithFacts>, Stop>>>,
@@ -112,6 +122,9 @@ impl<'p> NumberPages<'p> {
             previous: None,
             bounds: None,
             page_count: None,
+            checks_count: false,
+            records: start.is_none().then_some(0),
+            empty_pages: 0,
             has_more: None,
             batch: None,
         }
@@ -131,7 +144,10 @@ impl<'p> NumberPages<'p> {
                 self.batch = None;
             }
             if let Some(end) = self.end_before_next(bounds) {
-                return Ok(PageEvent::End(end));
+                if end != End::Reached || !self.is_doubtful(query, bounds) {
+                    return Ok(PageEvent::End(end));
+                }
+                self.checks_count = true;
             }
             self.batch = Some(self.read_ahead(query, bounds));
         };
@@ -140,16 +156,30 @@ impl<'p> NumberPages<'p> {
         };
         page.position = Some(self.position());
         self.next += 1;
-        self.page_count = facts.count.or(self.page_count);
+        if !self.checks_count {
+            self.page_count = facts.count.or(self.page_count);
+        }
         self.has_more = facts.has_more;
+        self.records = self.records.map(|records| records + page.records.len() as u64);
         match edges(&page) {
-            None if self.page_count.is_none_or(|count| self.next >= count) => {
-                return Ok(PageEvent::End(end_after_empty_page(self.params.end, facts.has_more)));
+            None => {
+                self.empty_pages += 1;
+                if let Some(end) = self.end_at_empty_page(query, &mut page, facts.has_more) {
+                    return Ok(PageEvent::LastPage(page, end));
+                }
             }
-            // An empty page before the last one is not the end.
-            None => {}
+            edges if edges == self.previous && self.checks_count => {
+                return Ok(PageEvent::LastPage(page, End::Reached));
+            }
             edges if edges == self.previous => return Err(query.repeated_page(&page)),
-            edges => self.previous = edges,
+            edges => {
+                self.empty_pages = 0;
+                self.previous = edges;
+                if self.checks_count {
+                    // There are more pages than the count, so it counts something else.
+                    self.page_count = None;
+                }
+            }
         }
         Ok(if query.leaves_range(&page) { PageEvent::LastPage(page, End::LeftRange) } else { PageEvent::Page(page) })
     }
@@ -165,10 +195,16 @@ impl<'p> NumberPages<'p> {
         page.position = Some(self.position());
         self.previous = edges(&page);
         if self.previous.is_none() {
-            // The empty page is handed over, since its response may have a total.
-            return Ok(PageEvent::LastPage(page, end_after_empty_page(self.params.end, facts.has_more)));
+            let end = match facts.count.filter(|count| *count > self.next + 1) {
+                Some(count) => {
+                    End::Stopped(format!("a page has no records, and the answer says that there are {count} pages"))
+                }
+                None => end_after_empty_page(self.params.end, facts.has_more),
+            };
+            return Ok(PageEvent::LastPage(page, end));
         }
         let records = page.records.len() as u64;
+        self.records = self.records.map(|before| before + records);
         let base_page = self.params.base_page;
         self.bounds = Some(Bounds {
             depth: query.endpoint().depth_limit.map(|limit| (limit / records).max(1)),
@@ -178,6 +214,39 @@ impl<'p> NumberPages<'p> {
         self.has_more = facts.has_more;
         self.next += 1;
         Ok(if query.leaves_range(&page) { PageEvent::LastPage(page, End::LeftRange) } else { PageEvent::Page(page) })
+    }
+
+    /// How the query ends at a page without records, if it does. A page without records before the last one is not the end.
+    fn end_at_empty_page(&mut self, query: &QueryReader<'p>, page: &mut Page, has_more: Option<bool>) -> Option<End> {
+        let Some(count) = self.page_count.filter(|count| self.next < *count) else {
+            if self.checks_count {
+                query.reader.has_proven_total.store(true, Ordering::Relaxed);
+            }
+            return Some(end_after_empty_page(self.params.end, has_more));
+        };
+        if self.is_default_count() && self.records == Some(count) {
+            // The default place has the number of records, not of pages.
+            page.total = page.total.or(Some(count));
+            return Some(End::Reached);
+        }
+        (self.empty_pages >= MAX_EMPTY_PAGES).then(|| {
+            End::Stopped(format!(
+                "{MAX_EMPTY_PAGES} pages in a row have no records, and the answer says that there are {count} pages"
+            ))
+        })
+    }
+
+    /// Whether the number of pages is at dlt's default place, where some APIs have another number.
+    fn is_default_count(&self) -> bool {
+        self.params.end.total.as_ref().is_some_and(|total| !total.required)
+    }
+
+    /// Whether the number of pages that were read may be another number: that of the records of a page, or one that the API counts to.
+    fn is_doubtful(&self, query: &QueryReader<'p>, bounds: Bounds) -> bool {
+        let is_served = [bounds.depth, bounds.maximum].into_iter().flatten().all(|end| self.next < end);
+        let is_round = query.endpoint().total_limit.is_none() && self.records.is_some_and(is_round);
+        let is_unproven = self.is_default_count() && !query.reader.has_proven_total.load(Ordering::Relaxed);
+        !self.checks_count && is_served && (is_round || is_unproven)
     }
 
     /// How the query ends before its next page, if it does.
@@ -204,7 +273,7 @@ impl<'p> NumberPages<'p> {
         query: &QueryReader<'p>,
         bounds: Bounds,
     ) -> LocalBoxStream<'p, Result<Option<PageWithFacts>, Stop>> {
-        let known_end = self.page_count.unwrap_or(self.next + 1);
+        let known_end = self.page_count.filter(|count| *count > self.next).unwrap_or(self.next + 1);
         let end = [bounds.depth, bounds.maximum].into_iter().flatten().fold(known_end, u64::min);
         let may_end_early = self.params.end.has_more_path.is_some()
             || query.endpoint().incremental.as_ref().is_some_and(|incremental| incremental.row_order.is_some());

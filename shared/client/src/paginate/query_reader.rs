@@ -8,13 +8,22 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::facts::{BodyRead, Facts, FindFacts, count_at, count_in_header};
-use super::page::{End, Page, PageWithFacts};
+use super::hints::{Hints, KnownPlaces};
+use super::page::{End, Overlap, Page, PageWithFacts};
 use super::reader::Reader;
 use crate::api::Received;
 use crate::call::Call;
 use crate::error::{Error, Stop};
 use crate::record::{self, Record};
 use crate::records;
+
+/// The content of a response.
+struct PageContent {
+    records: Vec<Record>,
+    total: Option<u64>,
+    facts: Facts,
+    hints: Hints,
+}
 
 /// One query of a reader: builds its requests and reads its responses, in whatever order a paginator asks for pages.
 #[derive(Clone, Debug)]
@@ -58,20 +67,22 @@ impl<'p> QueryReader<'p> {
     ) -> Result<Option<PageWithFacts>, Stop> {
         let read = |headers: &HeaderMap, body: &Bytes| self.read(headers, body, before, find_facts);
         let response = self.reader.api.send(call, read).await?;
-        Ok(response.map(|Received { value: (records, total, facts), request, sent_at }| {
-            let page = Page { records, total, request, read_at: sent_at, position: None, room: None };
+        Ok(response.map(|Received { value, request, sent_at }| {
+            let PageContent { records, total, facts, hints } = value;
+            let overlap = Overlap::Unchecked;
+            let page = Page { records, total, request, read_at: sent_at, position: None, hints, overlap, room: None };
             PageWithFacts { page, facts }
         }))
     }
 
-    /// Reads records, total and facts in a response.
+    /// Reads the content of a response.
     fn read(
         &self,
         headers: &HeaderMap,
         body: &Bytes,
         before: u64,
         find_facts: &FindFacts<'_>,
-    ) -> Result<(Vec<Record>, Option<u64>, Facts), String> {
+    ) -> Result<PageContent, String> {
         let known_selector = self.endpoint().data_selector.as_ref().or_else(|| self.reader.detected_selector.get());
         let no_json = |error| format!("no JSON: {error}");
         let (body, texts) = match known_selector {
@@ -89,10 +100,23 @@ impl<'p> QueryReader<'p> {
             Some(Total::Header(name)) => count_in_header(headers, name)?,
             None => None,
         };
+        let hints = self.hints(headers, &body, &selector);
         // Past the end, which a shrinking result can leave behind a reader, Ticketmaster sends no list at all.
         let may_be_absent = total == Some(0) || facts.count.is_some_and(|count| count <= before);
         let values = records::take(body, &selector, may_be_absent)?.into_iter().map(Record::Value);
-        Ok((texts.into_iter().chain(values).collect(), total, facts))
+        Ok(PageContent { records: texts.into_iter().chain(values).collect(), total, facts, hints })
+    }
+
+    /// Finds what a response says about further records beside the places that the manifest names.
+    fn hints(&self, headers: &HeaderMap, body: &Value, selector: &JsonPath) -> Hints {
+        let paginator = self.reader.paginator();
+        let mut named: Vec<&JsonPath> = self.endpoint().ignore_hints.iter().collect();
+        named.extend(paginator.into_iter().flat_map(Paginator::paths));
+        if let Some(Total::Path(path)) = &self.endpoint().total {
+            named.push(path);
+        }
+        let follows_header_link = matches!(paginator, Some(Paginator::HeaderLink { .. }));
+        Hints::find(headers, body, &KnownPlaces { selector, named: &named, follows_header_link })
     }
 
     /// Finds where the records are, in the first response, if the manifest does not say.

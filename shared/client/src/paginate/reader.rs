@@ -19,6 +19,10 @@ pub struct Reader<'r> {
     pub(super) detected_selector: OnceLock<JsonPath>,
     /// The paginator, if the manifest says `auto` and a response has shown it.
     pub(super) detected_paginator: OnceLock<Paginator>,
+    /// Whether a response has shown that the paginator's total counts more than the records of a page.
+    pub(super) has_proven_total: AtomicBool,
+    /// Whether a response has shown that the API rounds offsets to whole pages.
+    pub(super) rounds_offsets: AtomicBool,
     /// Whether the log says already that a first page was the only one.
     pub(super) has_reported_single_page: AtomicBool,
     /// Permits for pages that are read ahead: they are on their way, or wait for the pages before them or to be stored. A page of events has
@@ -35,6 +39,8 @@ impl<'r> Reader<'r> {
             resource: &resource.name,
             detected_selector: OnceLock::new(),
             detected_paginator: OnceLock::new(),
+            has_proven_total: AtomicBool::new(false),
+            rounds_offsets: AtomicBool::new(false),
             has_reported_single_page: AtomicBool::new(false),
             read_ahead: Arc::new(Semaphore::new(api.in_flight())),
         }

@@ -76,6 +76,12 @@ pub static ENDPOINT: Mapping = Mapping {
             "The total at which the API stops counting: this total means this many records or more.",
         ),
         Key::ours(
+            "ignore_hints",
+            List(&Path),
+            "The members of a response that do not say whether there are more records, although their names suggest it: for example a \
+             `total` that counts all records, whatever the conditions of the query.",
+        ),
+        Key::ours(
             "filters",
             MapOf(&Is(&FILTER)),
             "The conditions that a user may add with `--param NAME=VALUE`, by name. Every other name is refused.",

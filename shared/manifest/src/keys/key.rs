@@ -93,6 +93,8 @@ pub enum Type {
     IntegerFrom(u64),
     /// A number greater than 0, with or without a fraction.
     PositiveNumber,
+    /// A number from 0 to 1.
+    Share,
     /// A text, a number, true or false.
     Scalar,
     /// Any value that JSON has.

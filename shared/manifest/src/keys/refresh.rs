@@ -3,7 +3,7 @@
 use super::key::DefaultValue::Integer as Number;
 use super::key::Type::{Integer, List, MapOf, Mapping as Is, Name, Scalar, Text};
 use super::key::{Key, Mapping, Type};
-use super::slices::{END_PARAM, RANGE_PARAM, START_PARAM, TIME_PATH};
+use super::slices::{END_PARAM, RANGE_PARAM, START_PARAM, TIME_PATH, WHOLE_SECONDS};
 
 /// A number of days, at most about ten years.
 const DAYS: Type = Integer { min: 1, max: 3660 };
@@ -40,6 +40,7 @@ pub static ANNOUNCED: Mapping = Mapping {
         END_PARAM,
         RANGE_PARAM,
         TIME_PATH,
+        WHOLE_SECONDS,
         Key::ours(
             "lag",
             Integer { min: 0, max: 366 * 86_400 },

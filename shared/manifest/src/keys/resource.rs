@@ -3,7 +3,7 @@
 use super::endpoint::ENDPOINT;
 use super::key::DefaultValue::{Boolean as Flag, Described, Integer as Number, Text as Literal};
 use super::key::Type::{
-    AnyOf, Boolean, Integer, List, MapOf, Mapping as Is, Merged, Name, NonEmptyList, OneOf, Path, Text,
+    AnyOf, Boolean, Integer, List, MapOf, Mapping as Is, Merged, Name, NonEmptyList, OneOf, Path, Share, Text,
 };
 use super::key::{Key, Mapping, Type};
 use super::refresh::{REFRESH, VANISHED};
@@ -47,6 +47,7 @@ pub static RESOURCE: Mapping = Mapping {
             "The fields of the parent's record that each row keeps, as columns `_<parent>_<field>`. A query for several parent records \
              (`batch`) cannot tell them.",
         ),
+        Key::ours("expect", Is(&EXPECT), "What a run expects of the records. A run that finds otherwise is `incomplete`."),
         Key::ours(
             "partition",
             List(&Is(&PARTITION_FIELD)),
@@ -145,6 +146,20 @@ const DATA_TYPE_NAMES: [&str; DataType::ALL.len()] = {
         index += 1;
     }
     names
+};
+
+/// What a run expects of the records.
+pub static EXPECT: Mapping = Mapping {
+    name: "expect",
+    title: "`expect`",
+    description: "What a run expects of the records. A run that finds otherwise is `incomplete`.",
+    keys: &[Key::ours(
+        "rejected_max",
+        Share,
+        "The greatest share of records that cannot become a row. The rejected records are kept under `_rejected`. A run whose records are \
+         all rejected is `incomplete` in any case.",
+    )
+    .or(Described("`0.01`"))],
 };
 
 /// One level of partitions.

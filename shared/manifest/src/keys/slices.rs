@@ -55,6 +55,14 @@ pub(super) const RANGE_PARAM: Key = Key::ours(
     "The one query parameter that takes both ends as `from,to`, with `*` for an open end, in place of `start_param` and `end_param`.",
 );
 
+pub(super) const WHOLE_SECONDS: Key = Key::ours(
+    "whole_seconds",
+    Boolean,
+    "Whether both ends belong to the time window and the API compares whole seconds. Otherwise, each query reaches one second beyond its \
+     window on each side, so that no record lies between two windows.",
+)
+.or(Flag(false));
+
 pub(super) const TIME_PATH: Key =
     Key::ours("path", Path, "Where a record holds its time. From it the width of the next time window is estimated.")
         .nullable();
@@ -64,7 +72,7 @@ pub static TIME: Mapping = Mapping {
     name: "time",
     title: "`time`",
     description: "The query parameters that bound a query in time. The ends are written in RFC 3339, in UTC and to the second, and both belong to the time window.",
-    keys: &[START_PARAM, END_PARAM, RANGE_PARAM, TIME_PATH],
+    keys: &[START_PARAM, END_PARAM, RANGE_PARAM, TIME_PATH, WHOLE_SECONDS],
 };
 
 /// A query for records that no time window finds.

@@ -108,6 +108,7 @@ pub(super) fn endpoint(
         total: total(&fields),
         depth_limit: fields.integer("depth_limit"),
         total_limit: fields.integer("total_limit"),
+        ignore_hints: fields.list("ignore_hints").iter().filter_map(Node::json_path).collect(),
         incremental: cursor,
         filters,
         response_actions: response_actions(&fields),

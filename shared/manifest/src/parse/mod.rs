@@ -21,9 +21,9 @@ use crate::fault::{Faults, nearest};
 use crate::keys::MANIFEST;
 use crate::keys::client::CLIENT;
 use crate::keys::endpoint::ENDPOINT;
-use crate::keys::resource::RESOURCE;
+use crate::keys::resource::{EXPECT, RESOURCE};
 use crate::path::JsonPath;
-use crate::resource::{Parent, RECORD_KEY, Resource, WriteDisposition};
+use crate::resource::{Parent, RECORD_KEY, REJECTED_MAX, Resource, WriteDisposition};
 use crate::source::Manifest;
 use crate::yaml::{Document, Fields, Node};
 
@@ -161,6 +161,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         write_disposition: disposition.disposition,
         columns,
         infer_columns,
+        rejected_max: rejected_max(&fields),
         partition,
         part_bytes: table::part_bytes(&fields),
         history: history || disposition.history,
@@ -173,6 +174,12 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         selected: !disposition.skip && fields.boolean("selected")?,
         notes,
     })
+}
+
+/// Reads the greatest share of records that may be rejected.
+fn rejected_max(fields: &Fields<'_>) -> f64 {
+    let expect = fields.get("expect").and_then(|node| node.fields(&EXPECT));
+    expect.and_then(|expect| expect.get("rejected_max")?.share()).unwrap_or(REJECTED_MAX)
 }
 
 /// Reads the names of the columns that identify a record. If there are none, a hash of the whole record does.

@@ -51,7 +51,8 @@ pub(super) fn time_params(fields: &Fields<'_>) -> Option<TimeParams> {
         Some(node) => TimeEnds::Range { param: node.text()? },
         None => TimeEnds::Pair { start_param: fields.text("start_param")?, end_param: fields.text("end_param")? },
     };
-    Some(TimeParams { ends, path: fields.json_path("path") })
+    let whole_seconds = fields.boolean("whole_seconds").unwrap_or_default();
+    Some(TimeParams { ends, path: fields.json_path("path"), whole_seconds })
 }
 
 fn undated(node: &Node<'_>) -> Option<Undated> {

@@ -4,6 +4,7 @@
 
 mod harvest;
 mod infer_columns;
+mod received;
 mod removal;
 mod retention;
 mod sample;
@@ -23,6 +24,7 @@ use table::merge::key_hash;
 use table::rejected::RejectedRecord;
 
 use self::harvest::Harvested;
+use self::received::{PageIdentities, RecordIdentity, overlap_key};
 use self::retention::Retention;
 use self::sample::Sample;
 use self::siblings::Siblings;
@@ -30,7 +32,7 @@ pub use self::table_ingest::IngestCounts;
 use self::table_ingest::TableIngest;
 use crate::context::{RunContext, resource};
 use crate::error::Error;
-use crate::evidence::PageRecords;
+use crate::evidence::{PageRecords, ReceivedRecord, RecordVersion};
 
 /// The number of bytes of buffered rows at which they are merged. They reserve a third more, and the rest of a run takes 60 MB.
 const FLUSH_BYTES: usize = 10 << 20;
@@ -54,6 +56,8 @@ pub struct Ingest<'i> {
     /// The pages that wait until the columns are inferred. `None` if the columns are known.
     sample: Option<Sample>,
     siblings: Option<Siblings>,
+    /// How records are identified for the evidence.
+    identity: RecordIdentity,
     /// The hashes of all keys that were received. `None` if no row is removed or marked at the end.
     seen: Option<HashSet<u64>>,
     retention: Retention,
@@ -94,6 +98,7 @@ impl<'i> Ingest<'i> {
             harvests: Vec::new(),
             sample: ctx.resource.infer_columns.then(Sample::default),
             siblings: Siblings::new(ctx.resource),
+            identity: RecordIdentity::new(ctx.resource),
             seen: (ctx.resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
             retention: Retention::new(ctx, ctx.resource),
             discarded: false,
@@ -125,8 +130,8 @@ impl<'i> Ingest<'i> {
 
     /// Maps a page and buffers its rows. They are merged when they reach a size.
     async fn store_page(&mut self, page: Page, query: &Query) -> Result<IngestedPage, Error> {
-        let mut records = PageRecords::default();
-        let exploded = !self.target.resource.explode.is_empty();
+        let mut records = self.begin_page(&page, query);
+        let mut identities = self.identity.begin_page();
         let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
         let source = PageSource { request: &page.request, query, id, read_at: page.read_at };
         for record in page.records {
@@ -135,13 +140,18 @@ impl<'i> Ingest<'i> {
             for harvest in &mut self.harvests {
                 harvest.ingest_from(&record, &page.request, page.read_at).await?;
             }
-            // A record that becomes several rows counts once, without a key.
-            records.unkeyed += u64::from(exploded);
+            let text_hash = self.identity.text_hash(&record);
+            self.add_exploded(text_hash, &mut identities, &mut records);
             for row in self.target.mapper.map(record) {
                 match row {
-                    Ok(row) => self.store_row(row, &source, &mut records)?,
+                    Ok(row) => {
+                        let received = identities.of_row(&row, text_hash);
+                        self.store_row(row, received, &source, &mut records)?;
+                    }
                     Err(rejection) => {
-                        records.unkeyed += u64::from(!exploded);
+                        if !self.identity.is_exploded() {
+                            records.records.push(identities.of_rejection(&rejection));
+                        }
                         self.target.reject(&rejection, &page.request).await?;
                     }
                 }
@@ -156,19 +166,39 @@ impl<'i> Ingest<'i> {
         Ok(IngestedPage { records, flushed })
     }
 
+    /// Returns the records of a page, without any record so far.
+    fn begin_page(&self, page: &Page, query: &Query) -> PageRecords {
+        let complete = |record| with_parent_fields(record, query);
+        let overlap = overlap_key(&page.overlap, &self.target.mapper, self.identity, complete);
+        PageRecords { overlap, ..PageRecords::default() }
+    }
+
+    /// Adds a record that becomes several rows. It counts once.
+    fn add_exploded(&self, text_hash: Option<u64>, identities: &mut PageIdentities, records: &mut PageRecords) {
+        if let Some(text_hash) = text_hash.filter(|_| self.identity.is_exploded()) {
+            records.records.push(identities.of_text(text_hash));
+        }
+    }
+
     /// Returns the records of a page without storing them.
     fn records_of(&self, page: &Page, query: &Query) -> Result<PageRecords, Error> {
-        let mut records = PageRecords::default();
-        let exploded = !self.target.resource.explode.is_empty();
+        let mut records = self.begin_page(page, query);
+        let mut identities = self.identity.begin_page();
         for record in &page.records {
-            records.unkeyed += u64::from(exploded);
-            for row in self.target.mapper.map(with_parent_fields(record.value().into_owned(), query)) {
+            let record = with_parent_fields(record.value().into_owned(), query);
+            let text_hash = self.identity.text_hash(&record);
+            self.add_exploded(text_hash, &mut identities, &mut records);
+            for row in self.target.mapper.map(record) {
                 match row {
                     Ok(row) => {
                         let class = self.classify(&row, &page.request, query)?;
-                        self.observe(&row, &class, &mut records);
+                        let received = identities.of_row(&row, text_hash);
+                        self.observe(&row, received, &class, &mut records);
                     }
-                    Err(_) => records.unkeyed += u64::from(!exploded),
+                    Err(rejection) if !self.identity.is_exploded() => {
+                        records.records.push(identities.of_rejection(&rejection));
+                    }
+                    Err(_) => {}
                 }
             }
         }
@@ -176,9 +206,20 @@ impl<'i> Ingest<'i> {
     }
 
     /// Counts a row and buffers it.
-    fn store_row(&mut self, row: Row, source: &PageSource<'_>, records: &mut PageRecords) -> Result<(), Error> {
+    fn store_row(
+        &mut self,
+        row: Row,
+        received: ReceivedRecord,
+        source: &PageSource<'_>,
+        records: &mut PageRecords,
+    ) -> Result<(), Error> {
         let class = self.classify(&row, source.request, source.query)?;
-        self.observe(&row, &class, records);
+        let version = received.version;
+        self.observe(&row, received, &class, records);
+        // A record that is not stored is in the API all the same, so that its stored row stays.
+        if let Some(seen) = &mut self.seen {
+            seen.insert(key_hash(&row.key));
+        }
         match class {
             RowClass::Wanted => {}
             RowClass::Beyond => return Ok(()),
@@ -188,15 +229,12 @@ impl<'i> Ingest<'i> {
             }
         }
         if let Some(conflict) =
-            self.siblings.as_mut().and_then(|siblings| siblings.conflict(&row, source.query, source.id))
+            self.siblings.as_mut().and_then(|siblings| siblings.conflict((&row.key, version), source.query, source.id))
         {
             // The buffered rows belong to a table with a wrong key. If they were stored, a table with another key could not replace it.
             self.target.buffer = self.target.table.buffer();
             self.discarded = true;
             return Err(self.decode_error(source.request, conflict));
-        }
-        if let Some(seen) = &mut self.seen {
-            seen.insert(key_hash(&row.key));
         }
         if self.retention.is_expired(&row) {
             self.target.excluded += 1;
@@ -227,17 +265,26 @@ impl<'i> Ingest<'i> {
         }
     }
 
-    /// Adds the key and the cursor of a row to `records`.
-    fn observe(&self, row: &Row, class: &RowClass, records: &mut PageRecords) {
-        if !matches!(class, RowClass::Wanted) {
-            records.unkeyed += 1;
-            return;
+    /// Adds a record that became `row` to `records`.
+    fn observe(&self, row: &Row, received: ReceivedRecord, class: &RowClass, records: &mut PageRecords) {
+        if !self.identity.is_exploded() {
+            records.records.push(received);
         }
-        if let (Some(incremental), Some(cursor)) = (&self.target.resource.endpoint.incremental, row.cursor) {
+        let incremental = self.target.resource.endpoint.incremental.as_ref();
+        if let (Some(incremental), Some(cursor), RowClass::Wanted) = (incremental, row.cursor, class) {
             records.newest = Some(cursor.furthest(records.newest, incremental));
         }
-        if self.target.resource.explode.is_empty() {
-            records.keys.push(key_hash(&row.key));
+    }
+
+    /// Returns whether the records of one query are compared with those of the others.
+    pub fn remembers_siblings(&self) -> bool {
+        self.siblings.is_some()
+    }
+
+    /// Remembers the records that an earlier run received from `query`.
+    pub fn remember_siblings(&mut self, query: QueryId, records: impl Iterator<Item = (u64, RecordVersion)>) {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.remember(query, records);
         }
     }
 

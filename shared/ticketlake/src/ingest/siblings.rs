@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use manifest::{Parent, Query, QueryId, RECORD_KEY, Resource};
-use table::map::Row;
 use table::merge::key_hash;
+
+use crate::evidence::RecordVersion;
 
 /// The query and the content that each key was seen with, for a resource whose key says nothing about the parent.
 #[derive(Debug)]
 pub(super) struct Siblings {
     parent: Parent,
-    /// The query and the fingerprint of the row, by the hash of the key.
-    seen: HashMap<u64, (QueryId, i64)>,
+    /// The query and the version of the record, by the hash of the key.
+    seen: HashMap<u64, (QueryId, RecordVersion)>,
 }
 
 impl Siblings {
@@ -24,11 +25,21 @@ impl Siblings {
         is_ambiguous.then(|| Self { parent: parent.clone(), seen: HashMap::new() })
     }
 
-    /// Returns a message if another parent has another record with the key of `row`. `id` is the id of `query`. The same record under two
-    /// parents is one record.
-    pub(super) fn conflict(&mut self, row: &Row, query: &Query, id: QueryId) -> Option<String> {
-        let (seen_in, seen) = *self.seen.entry(key_hash(&row.key)).or_insert((id, row.fingerprint));
-        if seen_in == id || seen == row.fingerprint {
+    /// Remembers the records that an earlier run received from `query`.
+    pub(super) fn remember(&mut self, query: QueryId, records: impl Iterator<Item = (u64, RecordVersion)>) {
+        self.seen.extend(records.map(|(key, version)| (key, (query, version))));
+    }
+
+    /// Returns a message if another parent has another record with this key. `id` is the id of `query`. The same record under two parents is
+    /// one record.
+    pub(super) fn conflict(
+        &mut self,
+        (key, version): (&str, RecordVersion),
+        query: &Query,
+        id: QueryId,
+    ) -> Option<String> {
+        let (seen_in, seen) = *self.seen.entry(key_hash(key)).or_insert((id, version));
+        if seen_in == id || seen == version {
             return None;
         }
         let parent = &self.parent;
@@ -36,7 +47,7 @@ impl Siblings {
         let column = parent.column(field);
         Some(format!(
             "the key {} belongs to another record of another parent too ({}): it is unique only within `{}`, and one of the two would be lost. Set `include_from_parent: [{field}]` and `primary_key: [{column}, …]`",
-            row.key, query.label, parent.resource
+            key, query.label, parent.resource
         ))
     }
 }

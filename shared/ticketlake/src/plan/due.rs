@@ -58,12 +58,12 @@ impl<'r> DueRefresh<'r> {
             return None;
         }
         let marks = progress.refresh_marks();
-        let interrupted = progress.checkpoint(full_request(request).id(), now);
+        let interrupted = progress.checkpoint(full_request(request).id(), resource, now);
         let began = interrupted.as_ref().and_then(Checkpoint::begin);
         if let Some(reason) = full_reason(policy, request, &marks, began, now) {
             return Some(Self { policy, changes: None, near_days: None, began: began.unwrap_or(now), reason });
         }
-        let checkpoint = progress.checkpoint(request.id(), now);
+        let checkpoint = progress.checkpoint(request.id(), resource, now);
         let began = checkpoint.and_then(|checkpoint| checkpoint.begin()).unwrap_or(now);
         Some(Self::changes(policy, &marks, began))
     }

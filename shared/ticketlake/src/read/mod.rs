@@ -3,27 +3,37 @@
 //! Each page is ingested while the next one is requested. The verdict on the evidence of a query says whether the query is complete, is
 //! read again, or is incomplete.
 
+mod by_params;
+mod by_time;
+mod open_query;
 mod pages;
 pub mod parents;
-mod split;
+mod split_reading;
+mod unsplit;
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use client::{Api, End, Pages, Position, Reader};
+use client::{Api, Reader};
 use futures::{TryStreamExt, stream};
-use manifest::{Cursor, Query, WriteDisposition};
+use manifest::{Cursor, QueryId, WriteDisposition};
 use tokio::sync::Mutex;
 
+use self::open_query::OpenQuery;
 pub use self::pages::read_pages;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
-use crate::evidence::{Evidence, PageRecords, Verdict};
+use crate::evidence::{Evidence, Proof, ProvenQuery, Verdict};
 use crate::ingest::Ingest;
-use crate::plan::{Plan, PlannedQuery};
+use crate::plan::Plan;
 use crate::report::{IncompleteQuery, QueryCounts};
-use crate::split::params::{MAX_READS, StoredValues};
+use crate::split::params::StoredValues;
 use crate::state::{Calendars, Checkpoint, Progress, Watermarks};
+
+/// The number of records in a checkpoint for which it is saved less often by one flush. A record takes 16 bytes in it, and a flush has about
+/// 10 MB of rows.
+const RECORDS_FOR_A_FLUSH: u64 = 200_000;
 
 /// The number of failed queries in a row after which the API counts as down. Each request was tried several times by then.
 const MAX_FAILURES: u32 = 5;
@@ -33,6 +43,8 @@ const MAX_FAILURES: u32 = 5;
 pub struct ReadOutcome {
     /// The number of queries that were read, and those that are incomplete.
     pub queries: QueryCounts,
+    /// The complete queries: those that a total proves, and the others.
+    pub proof: Proof,
     /// The sum of the totals. `None` if the API gives none.
     pub total: Option<u64>,
     /// The furthest cursor of all records.
@@ -116,6 +128,8 @@ pub async fn read_plan<'i>(
         earlier: checkpoint.clone(),
         sink: Mutex::new(sink),
         checkpoint: RefCell::new(checkpoint),
+        open: RefCell::default(),
+        unsaved_flushes: Cell::new(0),
         calendars: RefCell::new(calendars),
         outcome: RefCell::new(outcome),
         failures: Cell::new(0),
@@ -128,11 +142,12 @@ pub async fn read_plan<'i>(
         Ok(()) => reading.sink.lock().await.ingest.infer_columns().await.map(|_| ()).map_err(Stop::Error),
         Err(stop) => Err(stop),
     };
+    let checkpoint = reading.snapshot();
     let mut outcome = reading.outcome.into_inner();
     if let Err(stop) = finished {
         outcome.stopped = Some(stop);
     }
-    FinishedRead { outcome, checkpoint: reading.checkpoint.into_inner(), calendars: reading.calendars.into_inner() }
+    FinishedRead { outcome, checkpoint, calendars: reading.calendars.into_inner() }
 }
 
 /// The read of a plan.
@@ -147,16 +162,14 @@ struct PlanReading<'p, 's, 'i> {
     earlier: Checkpoint,
     sink: Mutex<Sink<'s, 'i>>,
     checkpoint: RefCell<Checkpoint>,
+    /// The queries that are read and can be resumed.
+    open: RefCell<BTreeMap<QueryId, Rc<RefCell<OpenQuery>>>>,
+    /// The number of flushes since the checkpoint was saved.
+    unsaved_flushes: Cell<u64>,
     calendars: RefCell<Calendars<'i>>,
     outcome: RefCell<ReadOutcome>,
     /// The number of failed queries since the last one that succeeded.
     failures: Cell<u32>,
-}
-
-/// One read of a query.
-struct ReadQuery {
-    evidence: Evidence,
-    end: Result<End, Stop>,
 }
 
 impl PlanReading<'_, '_, '_> {
@@ -174,8 +187,10 @@ impl PlanReading<'_, '_, '_> {
         };
         let limit = self.ctx.resource.endpoint.depth_limit;
         match (planned.time, limit) {
-            _ if self.earlier.is_finished(planned.query.id()) => {
-                self.outcome.borrow_mut().queries.resumed += 1;
+            _ if let Some(finished) = self.earlier.finished(planned.query.id()) => {
+                let mut outcome = self.outcome.borrow_mut();
+                outcome.queries.resumed += 1;
+                outcome.proof.add(finished.proof);
                 Ok(())
             }
             (Some(time), Some(limit)) => self.split_by_time(planned, time, limit).await,
@@ -184,126 +199,48 @@ impl PlanReading<'_, '_, '_> {
         }
     }
 
-    /// Reads a query that is not split.
-    async fn read_unsplit(&self, index: usize, planned: PlannedQuery<'_>) -> Result<(), Stop> {
-        let query = Arc::new(planned.query);
-        let id = query.id();
-        let mut resumption = self.earlier.progress(id).map(crate::state::QueryProgress::resumption);
-        for read in 1..=MAX_READS {
-            let pages = self.reader.pages(&query, resumption.take());
-            let ReadQuery { evidence, end } = self.read(&query, pages, true, &|_| {}).await?;
-            let end = match end {
-                Ok(end) => end,
-                Err(stop) => return self.record_stop(&query.label, &evidence, stop),
-            };
-            self.failures.set(0);
-            match evidence.verdict(&end) {
-                Verdict::Short(_) if read < MAX_READS => {
-                    tracing::warn!(query = query.label, "records are missing; reading the query again");
-                    self.checkpoint.borrow_mut().clear_progress(id);
-                }
-                Verdict::Complete => {
-                    self.record_complete(&query.label, &evidence);
-                    self.checkpoint.borrow_mut().finish(id);
-                    if let Some(newest) = evidence.newest() {
-                        let reached = self.plan.parent_watermarks(index, newest, self.watermarks);
-                        self.outcome.borrow_mut().parent_watermarks.extend(reached);
-                    }
-                    return Ok(());
-                }
-                verdict => {
-                    self.checkpoint.borrow_mut().clear_progress(id);
-                    self.record_incomplete(&query.label, &evidence, self.reason(verdict));
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the pages of `query` and ingests each while the next one is requested. If `resumable`, the progress of the query is kept in the
-    /// checkpoint. The outer error is one of ingesting.
-    async fn read(
-        &self,
-        query: &Arc<Query>,
-        mut pages: Pages<'_>,
-        resumable: bool,
-        observe: &dyn Fn(&client::Page),
-    ) -> Result<ReadQuery, Stop> {
-        let mut evidence = None;
-        let mut next = pages.next().await;
-        let end = loop {
-            let page = match next {
-                Ok(Some(page)) => page,
-                Ok(None) => break Ok(pages.end().cloned().unwrap_or(End::Reached)),
-                Err(stop) => break Err(stop.into()),
-            };
-            observe(&page);
-            let ingest = self.ingest_page(query, page, resumable, &mut evidence);
-            let (following, ingested) = futures::join!(pages.next(), ingest);
-            ingested?;
-            next = following;
-        };
-        Ok(ReadQuery { evidence: evidence.unwrap_or_default(), end })
-    }
-
-    /// Ingests one page and adds it to the evidence.
-    async fn ingest_page(
-        &self,
-        query: &Arc<Query>,
-        mut page: client::Page,
-        resumable: bool,
-        evidence: &mut Option<Evidence>,
-    ) -> Result<(), Stop> {
-        let id = query.id();
-        let position = page.position.take();
-        let evidence = evidence.get_or_insert_with(|| self.begin_evidence(id, position.as_ref()));
-        let progress = position.filter(|_| resumable).map(|position| evidence.progress_at(position));
-        let total = page.total;
-        // The lock is held until the checkpoint is saved, so that the checkpoint names stored rows only.
-        let mut sink = self.sink.lock().await;
-        let ingested =
-            sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().parent_watermarks.clear());
-        let ingested = ingested.map_err(Stop::Error)?;
-        self.add_page(evidence, total, &ingested.records);
-        if let Some(progress) = progress {
-            self.checkpoint.borrow_mut().set_progress(id, progress);
-        }
-        // A read that replaces a table is not resumed, so it needs no checkpoint.
-        if ingested.flushed && self.ctx.resource.write_disposition != WriteDisposition::Replace {
-            let checkpoint = self.checkpoint.borrow().clone();
-            sink.progress.save_checkpoint(&checkpoint).await.map_err(Stop::Error)?;
-        }
-        Ok(())
-    }
-
-    /// Returns the evidence at the start of a query whose first page is at `position`: that of an earlier run, if it stopped there.
-    fn begin_evidence(&self, id: manifest::QueryId, position: Option<&Position>) -> Evidence {
-        let progress = self.earlier.progress(id).filter(|progress| Some(&progress.position) == position);
-        progress.map(Evidence::resumed).unwrap_or_default()
-    }
-
-    /// Adds a page to the evidence of its query, and its furthest cursor to the outcome.
-    fn add_page(&self, evidence: &mut Evidence, total: Option<u64>, records: &PageRecords) {
-        let incremental = self.ctx.resource.endpoint.incremental.as_ref();
-        let furthest = |cursor: Cursor, other: Option<Cursor>| match incremental {
+    /// Returns the furthest of two cursors.
+    fn furthest(&self, cursor: Cursor, other: Option<Cursor>) -> Cursor {
+        match &self.ctx.resource.endpoint.incremental {
             Some(incremental) => cursor.furthest(other, incremental),
             None => cursor,
-        };
-        evidence.add_page(total, records, furthest);
-        if let Some(newest) = records.newest {
-            let mut outcome = self.outcome.borrow_mut();
-            outcome.newest = Some(furthest(newest, outcome.newest));
         }
     }
 
-    /// Records that a query is complete.
-    fn record_complete(&self, label: &str, evidence: &Evidence) {
+    /// Returns the checkpoint with the progress of the queries that are being read.
+    fn snapshot(&self) -> Checkpoint {
+        let mut checkpoint = self.checkpoint.borrow().clone();
+        for (id, open) in &*self.open.borrow() {
+            match open.borrow().progress() {
+                Some(progress) => checkpoint.set_progress(*id, progress),
+                None => checkpoint.clear_progress(*id),
+            }
+        }
+        checkpoint
+    }
+
+    /// Saves the checkpoint. All rows that were ingested so far are stored. A checkpoint with many records is saved less often.
+    async fn save_checkpoint(&self, sink: &mut Sink<'_, '_>) -> Result<(), Stop> {
+        // A read that replaces a table is not resumed, so it needs no checkpoint.
+        if self.ctx.resource.write_disposition == WriteDisposition::Replace {
+            return Ok(());
+        }
+        let records: u64 = self.open.borrow().values().map(|open| open.borrow().evidence().distinct()).sum();
+        self.unsaved_flushes.set(self.unsaved_flushes.get() + 1);
+        if self.unsaved_flushes.get() <= records / RECORDS_FOR_A_FLUSH {
+            return Ok(());
+        }
+        self.unsaved_flushes.set(0);
+        sink.progress.save_checkpoint(&self.snapshot()).await.map_err(Stop::Error)
+    }
+
+    /// Records that a query of the plan is complete.
+    fn record_complete(&self, label: &str, total: Option<u64>, proof: ProvenQuery) {
         let mut outcome = self.outcome.borrow_mut();
-        outcome.add_total(evidence.total());
+        outcome.add_total(total);
         outcome.queries.complete += 1;
-        let (total, received) = (evidence.total(), evidence.distinct());
-        tracing::debug!(query = label, total, received, "the query is complete");
+        outcome.proof.add(proof);
+        tracing::debug!(query = label, total, received = proof.records, unproven = ?proof.unproven, "the query is complete");
     }
 
     /// Records that a query is incomplete.
@@ -337,14 +274,23 @@ impl PlanReading<'_, '_, '_> {
 
     /// Returns the reason why a query with this verdict is incomplete.
     fn reason(&self, verdict: Verdict) -> String {
-        match verdict {
-            Verdict::Complete => String::new(),
-            Verdict::Short(reason) => reason.to_owned(),
-            Verdict::TooDeep => format!(
-                "the API serves at most {} records of one query; narrow it with `from` and `to` or `params`",
-                self.ctx.resource.endpoint.depth_limit.unwrap_or_default()
-            ),
-            Verdict::Stopped(reason) => reason,
-        }
+        incomplete_reason(verdict, self.ctx.resource.endpoint.depth_limit)
+    }
+}
+
+/// Returns the reason why a query with this verdict is incomplete. `depth_limit` is the number of records that the API serves of one query.
+pub fn incomplete_reason(verdict: Verdict, depth_limit: Option<u64>) -> String {
+    match verdict {
+        Verdict::Proven | Verdict::Unproven(_) => String::new(),
+        Verdict::Short(reason) => reason.to_owned(),
+        Verdict::Moved => "records changed their places in every read, so that some may be on no page".to_owned(),
+        Verdict::Conflicting { records, example } => format!(
+            "{records} records have a key that another record has with other content, for example `{example}`: one row would stand for several; check `primary_key`"
+        ),
+        Verdict::TooDeep => format!(
+            "the API serves at most {} records of one query; narrow it with `from` and `to` or `params`",
+            depth_limit.unwrap_or_default()
+        ),
+        Verdict::Suspicious(reason) | Verdict::Stopped(reason) => reason,
     }
 }

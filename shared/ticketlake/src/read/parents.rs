@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use client::{Api, End, Pages, Reader};
+use client::{Api, End, Overlap, Pages, Reader};
 use futures::FutureExt;
 use manifest::template::param_text;
-use manifest::{JsonPath, Parent, Query, Resource};
+use manifest::{Column, JsonPath, Parent, Query, RECORD_KEY, Resource};
 use serde_json::{Map, Value};
+use table::map::join_key;
+use table::merge::key_hash;
 
-use super::read_pages;
+use super::incomplete_reason;
 use crate::context::{RunContext, resource};
 use crate::error::{Error, Stop};
-use crate::evidence::{Evidence, PageRecords, Verdict};
+use crate::evidence::{Evidence, OverlapKey, PageRecords, ReceivedRecord, RecordVersion, Verdict};
 use crate::plan::{ParentRecord, Plan, values};
 use crate::report::IncompleteQuery;
-use crate::split::params::MAX_READS;
 use crate::state::Watermarks;
 
 /// The records of a parent resource, and its incomplete queries.
@@ -64,7 +65,7 @@ async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Re
         plan = plan.with_parents(grandparents.records, &Watermarks::default(), ctx.now());
     }
     let reader = Reader::new(api, declared);
-    let mut collector = Collector::new(parent)?;
+    let mut collector = Collector::new(parent, declared)?;
     for index in 0..plan.len() {
         match plan.query(index) {
             Ok(planned) => {
@@ -103,77 +104,115 @@ struct Collector<'p> {
     records: Vec<ParentRecord>,
     /// The number of records without a field that a placeholder needs.
     unusable: u64,
+    /// The number of records that the API serves of one query of the parent.
+    depth_limit: Option<u64>,
+    /// The places of the parent's own key. There are none if it has none: then a record is identified by its text.
+    identity: Vec<JsonPath>,
 }
 
 impl<'p> Collector<'p> {
-    fn new(parent: &'p Parent) -> Result<Self, Error> {
+    fn new(parent: &'p Parent, declared: &Resource) -> Result<Self, Error> {
         let path = |field: &'p String| {
             let path = JsonPath::parse(field).map_err(|reason| Error::configuration("include_from_parent", reason))?;
             Ok((field.as_str(), path))
         };
         let paths = parent.fields.iter().chain(&parent.include).map(path).collect::<Result<_, Error>>()?;
-        Ok(Self { parent, paths, seen: HashSet::new(), records: Vec::new(), unusable: 0 })
+        let is_key = |column: &&Column| declared.primary_key.contains(&column.name) && column.name != RECORD_KEY;
+        let identity = declared.columns.iter().filter(is_key).map(|column| column.path.clone()).collect();
+        Ok(Self {
+            parent,
+            paths,
+            seen: HashSet::new(),
+            records: Vec::new(),
+            unusable: 0,
+            depth_limit: declared.endpoint.depth_limit,
+            identity,
+        })
     }
 
-    /// Reads `query` until it is complete, at most [`MAX_READS`] times. Returns it if it is incomplete.
+    /// Reads `query`, and again if records can be missing. Returns it if it is incomplete.
     async fn read_query(&mut self, reader: &Reader<'_>, query: &Arc<Query>) -> Result<Option<IncompleteQuery>, Stop> {
-        let mut evidence = Evidence::default();
-        let mut verdict = Verdict::Complete;
-        for _ in 0..MAX_READS {
+        let mut reads = 0;
+        let (evidence, verdict) = loop {
             let mut pages = reader.pages(query, None);
-            let end;
-            (evidence, end) = self.read_once(&mut pages).await?;
-            verdict = evidence.verdict(&end);
-            if !matches!(verdict, Verdict::Short(_)) {
-                break;
+            let (evidence, verdict) = self.read_once(&mut pages).await?;
+            reads += 1;
+            if !verdict.is_read_again(reads) {
+                break (evidence, verdict);
             }
-        }
-        let reason = match verdict {
-            Verdict::Complete => return Ok(None),
-            Verdict::Short(reason) => reason.to_owned(),
-            Verdict::TooDeep => {
-                format!("`{}` has more records than the API serves for one query", self.parent.resource)
-            }
-            Verdict::Stopped(reason) => reason,
         };
+        if verdict.is_complete() {
+            return Ok(None);
+        }
         let label = format!("{}: {}", self.parent.resource, query.label);
         let (total, received) = (evidence.total(), evidence.distinct());
+        let reason = incomplete_reason(verdict, self.depth_limit);
         Ok(Some(IncompleteQuery { query: label, total, received, reason }))
     }
 
     /// Reads the pages of a query once.
-    async fn read_once(&mut self, pages: &mut Pages<'_>) -> Result<(Evidence, End), Stop> {
+    async fn read_once(&mut self, pages: &mut Pages<'_>) -> Result<(Evidence, Verdict), Stop> {
         let mut evidence = Evidence::default();
-        let end = read_pages(pages, async |page| {
+        while let Some(page) = pages.next().await? {
             let mut records = PageRecords::default();
             page.records.iter().for_each(|record| self.add_record(&record.value(), &mut records));
-            evidence.add_page(page.total, &records, |cursor, _| cursor);
-            Ok(())
+            if let Overlap::Record(record) = &page.overlap {
+                records.overlap = OverlapKey::Key(self.identity_of(&record.value()));
+            }
+            evidence.add_page(page.total, &records, &page.hints, |cursor, _| cursor);
+            if evidence.is_in_circles() {
+                let verdict = evidence.circle_verdict();
+                return Ok((evidence, verdict));
+            }
+        }
+        let verdict = evidence.verdict(pages.end().unwrap_or(&End::Reached));
+        Ok((evidence, verdict))
+    }
+
+    /// Returns the hash that identifies a record. Several records of the parent can have the same values for their children's placeholders.
+    fn identity_of(&self, record: &Value) -> u64 {
+        let values: Option<Vec<String>> = self
+            .identity
+            .iter()
+            .map(|path| Some(param_text(path.first(record).filter(|value| !value.is_null())?)))
+            .collect();
+        match values.filter(|values| !values.is_empty()) {
+            Some(values) => key_hash(&join_key(values)),
+            None => key_hash(&record.to_string()),
+        }
+    }
+
+    /// Returns the key of a record: the values of the fields that placeholders use. `None` if one of them is missing.
+    fn key(&self, record: &Value) -> Option<String> {
+        let value = |field: &String| {
+            let (_, path) = self.paths.iter().find(|(name, _)| name == field)?;
+            path.first(record).filter(|value| !value.is_null())
+        };
+        let values: Vec<&Value> = self.parent.fields.iter().map(value).collect::<Option<_>>()?;
+        Some(match values.as_slice() {
+            [value] => param_text(value),
+            values => Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(),
         })
-        .await?;
-        Ok((evidence, end))
     }
 
     /// Adds a record, unless its key was added before.
     fn add_record(&mut self, record: &Value, records: &mut PageRecords) {
-        let fields: Map<String, Value> = self
-            .paths
-            .iter()
-            .filter_map(|(name, path)| Some(((*name).to_owned(), path.first(record)?.clone())))
-            .collect();
-        let key_values: Option<Vec<&Value>> =
-            self.parent.fields.iter().map(|field| fields.get(field).filter(|value| !value.is_null())).collect();
-        let key = match key_values.as_deref() {
-            Some([value]) => param_text(value),
-            Some(values) => Value::from_iter(values.iter().map(|value| (*value).clone())).to_string(),
-            None => {
-                self.unusable += 1;
-                records.unkeyed += 1;
-                return;
-            }
+        let key = self.key(record);
+        records.records.push(ReceivedRecord {
+            key: self.identity_of(record),
+            version: RecordVersion::default(),
+            name: String::new(),
+        });
+        let Some(key) = key else {
+            self.unusable += 1;
+            return;
         };
-        records.keys.push(table::merge::key_hash(&key));
         if self.seen.insert(key.clone()) {
+            let fields: Map<String, Value> = self
+                .paths
+                .iter()
+                .filter_map(|(name, path)| Some(((*name).to_owned(), path.first(record)?.clone())))
+                .collect();
             self.records.push(ParentRecord { key, fields });
         }
     }

@@ -4,6 +4,7 @@ use client::Requests;
 use client::limits::QuotaLeft;
 use serde_json::Value;
 
+use crate::evidence::Proof;
 use crate::ingest::IngestCounts;
 use crate::plan::due::RefreshReport;
 use crate::report::{QueryCounts, Report, Status};
@@ -14,6 +15,7 @@ pub(super) struct RunOutcome {
     pub(super) status: Status,
     pub(super) counts: IngestCounts,
     pub(super) queries: QueryCounts,
+    pub(super) proof: Proof,
     pub(super) total: Option<u64>,
     pub(super) requests: Requests,
     pub(super) quota: Vec<QuotaLeft>,
@@ -35,6 +37,7 @@ impl RunOutcome {
             records: self.counts.records,
             requests: self.requests,
             quota: self.quota,
+            proof: self.proof,
             total: self.total,
             objects: self.counts.objects,
             bytes_written: self.counts.bytes_written,

@@ -16,6 +16,7 @@ use super::vanished::{self, VanishedCheck};
 use super::{estimate, lookup};
 use crate::context::{Clients, RunContext, RunOptions, resource};
 use crate::error::{Error, Stop};
+use crate::evidence::StoredEvidence;
 use crate::ingest::Ingest;
 use crate::plan::{DueRefresh, Estimate, Plan};
 use crate::read::parents::read_parents;
@@ -201,6 +202,10 @@ async fn read_into(
     let begin = checkpoint.begin().unwrap_or(now);
     let previous = progress.previous();
     let mut ingest = Ingest::new(ctx, layout).await?;
+    for (id, finished) in checkpoint.all_finished() {
+        let records = finished.evidence.iter().flat_map(StoredEvidence::records);
+        ingest.remember_siblings(id, records);
+    }
     let vanished_window = vanished_window(ctx, &plan, due.as_ref());
     if vanished_window.is_some() {
         outcome.warnings.extend(remember_keys(ctx, &mut checkpoint, &mut ingest).await?);
@@ -294,6 +299,7 @@ async fn store_rows(
     outcome.quota = api.quota_left();
     outcome.warnings.append(&mut read.warnings);
     outcome.total = read.total;
+    outcome.proof = std::mem::take(&mut read.proof);
     if stored.is_err() {
         outcome.queries = std::mem::take(&mut read.queries);
     }
@@ -310,8 +316,10 @@ fn resume(
 ) -> Checkpoint {
     let id = due.map_or_else(|| original.id(), |due| due.request_id(original));
     // A read that removes the unseen rows at its end must be one run.
-    let earlier = progress.checkpoint(id, now).filter(|_| ctx.resource.write_disposition != WriteDisposition::Replace);
-    let checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(id, now));
+    let earlier = progress
+        .checkpoint(id, ctx.resource, now)
+        .filter(|_| ctx.resource.write_disposition != WriteDisposition::Replace);
+    let checkpoint = earlier.unwrap_or_else(|| Checkpoint::new(id, ctx.resource, now));
     if !checkpoint.is_empty() {
         tracing::info!(began = checkpoint.began, "resuming an interrupted read");
     }

@@ -16,7 +16,7 @@ use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, Verdict};
 use crate::ingest::Ingest;
-use crate::read::read_pages;
+use crate::read::{incomplete_reason, read_pages};
 use crate::report::IncompleteQuery;
 use crate::state::{Checkpoint, SeenKeys};
 
@@ -122,16 +122,16 @@ impl VanishedCheck<'_> {
     ) -> Result<Option<IncompleteQuery>, Stop> {
         let mut evidence = Evidence::default();
         let end = read_pages(&mut reader.pages(query, None), async |page| {
-            let total = page.total;
+            let (total, hints) = (page.total, page.hints.clone());
             let ingested = ingest.page(page, query).boxed_local().await?;
-            evidence.add_page(total, &ingested.records, |cursor, _| cursor);
+            evidence.add_page(total, &ingested.records, &hints, |cursor, _| cursor);
             Ok(())
         })
         .await?;
         let reason = match evidence.verdict(&end) {
-            Verdict::Complete if end == client::End::Reached => return Ok(None),
-            Verdict::Short(reason) => reason.to_owned(),
-            _ => "received fewer records than the total".to_owned(),
+            Verdict::Proven | Verdict::Unproven(_) if end == client::End::Reached => return Ok(None),
+            Verdict::Proven | Verdict::Unproven(_) => "received fewer records than the total".to_owned(),
+            verdict => incomplete_reason(verdict, self.ctx.resource.endpoint.depth_limit),
         };
         let (total, received) = (evidence.total(), evidence.distinct());
         Ok(Some(IncompleteQuery { query: query.label.clone(), total, received, reason }))

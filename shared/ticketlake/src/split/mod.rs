@@ -37,7 +37,7 @@ pub trait SplitSource {
     fn subquery_finished(&self, parent: QueryId, part: FinishedSubquery);
 
     /// Records that a subquery was read by an earlier run and is not read again.
-    fn subquery_resumed(&self);
+    fn subquery_resumed(&self, part: &FinishedSubquery);
 
     /// Returns the greatest number of requests at the same time.
     fn in_flight(&self) -> usize;

@@ -7,13 +7,15 @@ mod calendar;
 mod calendars;
 mod checkpoint;
 mod marks;
+mod packed_keys;
 mod progress;
 mod quota;
 mod seen_keys;
+mod window_records;
 
 pub use self::calendar::{BIN_SECONDS, Calendar, Recorder};
 pub use self::calendars::Calendars;
-pub use self::checkpoint::{Checkpoint, FinishedSubquery, QueryProgress};
+pub use self::checkpoint::{Checkpoint, FinishedQuery, FinishedSubquery, QueryProgress};
 pub use self::marks::RefreshMarks;
 pub use self::progress::{PreviousRun, Progress, Watermarks};
 pub use self::quota::StoredQuota;

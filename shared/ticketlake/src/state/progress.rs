@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lake::{Document, JsonContent, Store};
 use manifest::time::Instant;
-use manifest::{Cursor, Incremental};
+use manifest::{Cursor, Incremental, Resource};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
@@ -37,7 +37,7 @@ struct StoredProgress {
 
 impl JsonContent for StoredProgress {
     const NAME: &'static str = "progress";
-    const VERSION: u64 = 1;
+    const VERSION: u64 = 2;
 }
 
 /// The size of a complete run, for the estimate of the next one and for its warning if it receives no records.
@@ -109,9 +109,9 @@ impl<'s> Progress<'s> {
         self.stored().map(|stored| stored.refresh.clone()).unwrap_or_default()
     }
 
-    /// Returns the checkpoint of `request`, if a read can resume from it at `now`.
-    pub fn checkpoint(&self, request: RequestId, now: Instant) -> Option<Checkpoint> {
-        self.stored()?.checkpoints.iter().find(|checkpoint| checkpoint.can_resume(request, now)).cloned()
+    /// Returns the checkpoint of `request` for `resource`, if a read can resume from it at `now`.
+    pub fn checkpoint(&self, request: RequestId, resource: &Resource, now: Instant) -> Option<Checkpoint> {
+        self.stored()?.checkpoints.iter().find(|checkpoint| checkpoint.can_resume(request, resource, now)).cloned()
     }
 
     /// Moves the watermark to `newest`, and those of parent records as `parents` says. No watermark moves back.

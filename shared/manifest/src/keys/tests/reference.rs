@@ -99,6 +99,7 @@ fn value(value_type: &Type) -> String {
         Type::IntegerFrom(min) => format!("whole number, at least {min}"),
         Type::Integer { min, max } => format!("whole number, {min} to {max}"),
         Type::PositiveNumber => "number above 0".into(),
+        Type::Share => "number from 0 to 1".into(),
         Type::Scalar => "text, number, `true` or `false`".into(),
         Type::Json => "any value".into(),
         Type::Null => "`null`".into(),

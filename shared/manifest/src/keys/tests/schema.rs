@@ -122,6 +122,7 @@ fn type_schema(value_type: &Type) -> Value {
         Type::IntegerFrom(min) => json!({"type": "integer", "minimum": min}),
         Type::Integer { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
         Type::PositiveNumber => json!({"type": "number", "exclusiveMinimum": 0}),
+        Type::Share => json!({"type": "number", "minimum": 0, "maximum": 1}),
         Type::Scalar => json!({"type": ["string", "number", "boolean"]}),
         Type::Json => json!({}),
         Type::Null => json!({"type": "null"}),

@@ -12,8 +12,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use manifest::{Paginator, Query};
 
 use super::received::ReceivedRecords;
-use super::{FirstAnswer, MAX_READS, ParamSplitter, SplitSource};
+use super::{FirstAnswer, ParamSplitter, SplitSource};
 use crate::error::Stop;
+use crate::evidence::MAX_READS;
 
 /// One read of the pages in one order.
 #[derive(Default)]

@@ -24,8 +24,6 @@ use super::{FirstAnswer, SplitSource};
 use crate::error::{Error, Stop};
 use crate::state::{Checkpoint, FinishedSubquery};
 
-/// The greatest number of times that a query is read before it is incomplete.
-pub const MAX_READS: u32 = 3;
 /// The number of subqueries that are read at the same time.
 const SUBQUERIES_AT_A_TIME: usize = 2;
 /// The greatest number of incomplete subqueries that a message names.
@@ -64,6 +62,8 @@ pub struct SplitResult {
 pub enum SplitProof {
     /// All records were received.
     Complete,
+    /// The total is only a lower bound. All subqueries are complete: one for each value, and one for the records without these values.
+    ByValues,
     /// The total is only a lower bound, and no subquery is short.
     NoExactTotal,
     /// Records are missing, for this reason.
@@ -116,7 +116,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     ) -> Result<(), Stop> {
         let QueryResult { total, received, proof } = self.read_query(&query, first, false).boxed_local().await?;
         match proof {
-            SplitProof::Complete => {
+            SplitProof::Complete | SplitProof::ByValues => {
                 let part = FinishedSubquery { param: param.to_owned(), values: values.to_vec(), keys: received.keys() };
                 self.source.subquery_finished(level.query.id(), part);
             }
@@ -237,13 +237,10 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
                 SplitWay::Values { param, groups, rest } => {
                     self.read_values(&level, param, groups, rank > 0).await?;
                     if let (Some(rest), 0) = (rest, rank) {
-                        // Each record has one of the values or none of them, so that all were received, whatever the total.
                         self.read_values(&level, param, vec![rest], false).await?;
-                        if level.short.borrow().is_empty() && !level.unproven.get() {
+                        if level.is_total_inexact && level.short.borrow().is_empty() && !level.unproven.get() {
                             let received = level.received.into_inner();
-                            let total = if level.is_total_inexact { received.len() } else { level.total };
-                            let total = total.min(received.len());
-                            return Ok(QueryResult { total, received, proof: SplitProof::Complete });
+                            return Ok(QueryResult { total: received.len(), received, proof: SplitProof::ByValues });
                         }
                     }
                 }
@@ -300,7 +297,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
     /// Adds the keys of the subqueries that an earlier run read.
     fn add_earlier_subqueries(&self, level: &SplitQuery<'_>) {
         for part in self.earlier.subqueries(level.query.id()) {
-            self.source.subquery_resumed();
+            self.source.subquery_resumed(part);
             level.received.borrow_mut().add_keys(&part.keys);
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use table::map::join_key;
+use table::merge::key_hash;
 use xxhash_rust::xxh3::xxh3_64;
 
 use client::Record;
@@ -53,8 +55,8 @@ impl ReceivedRecords {
             let parts: Vec<String> =
                 columns.iter().filter_map(|column| column.path.first(record)).map(param_text).collect();
             // A record without a key is identified by its text.
-            let text = if parts.is_empty() { record.to_string() } else { parts.join("\u{1f}") };
-            let key = xxh3_64(text.as_bytes());
+            let text = if parts.is_empty() { record.to_string() } else { join_key(parts) };
+            let key = key_hash(&text);
             self.0.insert(key, SplitValues::new(&resource.slices.then, record));
             key
         };

@@ -197,7 +197,7 @@ impl FakeSource {
             requests: Cell::new(0),
             stored: RefCell::default(),
             asked: RefCell::default(),
-            checkpoint: RefCell::new(Checkpoint::new(RequestId::default(), manifest::time::Instant::default())),
+            checkpoint: RefCell::new(empty_checkpoint()),
             resumed: Cell::new(0),
         }
     }
@@ -262,6 +262,8 @@ impl FakeSource {
             request: String::new(),
             read_at: manifest::time::Instant::default(),
             position: None,
+            hints: client::Hints::default(),
+            overlap: client::Overlap::Unchecked,
             room: None,
         })
     }
@@ -338,11 +340,18 @@ impl SplitSource for FakeSource {
         self.checkpoint.borrow_mut().finish_subquery(parent, part);
     }
 
-    fn subquery_resumed(&self) {
+    fn subquery_resumed(&self, _: &FinishedSubquery) {
         self.resumed.set(self.resumed.get() + 1);
     }
 
     fn in_flight(&self) -> usize {
         2
     }
+}
+
+/// The checkpoint of a read that begins.
+fn empty_checkpoint() -> Checkpoint {
+    let manifest = manifest::built_in::find("ticketmaster").unwrap().unwrap();
+    let resource = manifest.resource("events").unwrap();
+    Checkpoint::new(RequestId::default(), resource, manifest::time::Instant::default())
 }

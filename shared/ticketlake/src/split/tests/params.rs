@@ -6,10 +6,11 @@ use serde_json::json;
 use table::map::Mapper;
 use table::merge::{Merged, Table};
 
-use super::super::params::{MAX_READS, SplitProof};
+use super::super::params::SplitProof;
 use super::fake::Change;
 use super::*;
 use crate::error::Error;
+use crate::evidence::MAX_READS;
 
 const BY_COUNTRY: &str = "{then: [{param: countryCode, path: country.countryCode}]}";
 const BY_SOURCE_TOO: &str =
@@ -33,7 +34,7 @@ fn reason(result: &SplitResult) -> &str {
 }
 
 fn is_complete(result: &SplitResult) -> bool {
-    matches!(result.proof, SplitProof::Complete)
+    matches!(result.proof, SplitProof::Complete | SplitProof::ByValues)
 }
 
 #[tokio::test]
@@ -199,7 +200,7 @@ async fn nothing_is_complete_while_a_record_is_not_stored() {
         let result = read(manifest, name, &fake).await.unwrap();
         let lost = fake.lost(|_| true);
         match &result.proof {
-            SplitProof::Complete => {
+            SplitProof::Complete | SplitProof::ByValues => {
                 assert_eq!(lost, Vec::<String>::new(), "seed {seed}, {name}: {result:?}");
                 complete += 1;
             }

@@ -1,6 +1,7 @@
 //! Splitting by time: windows cover a range, and a run goes on where another one stopped.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use futures::{TryStreamExt, stream};
 use manifest::TimeParams;
@@ -48,13 +49,13 @@ async fn sweep(fake: &FakeSource, base: &Query, time: &TimeParams, range: TimeRa
                     assert_eq!(window.from, window.to);
                     (query, window, first)
                 }
-                OpenWindow::Ignored(query) => panic!("{} is ignored", query.label),
+                OpenWindow::Ignored(window) => panic!("{window} is ignored"),
                 OpenWindow::Failed(_, stop) => return Err(stop),
             };
             match splitter.read(&query, first).await?.proof {
                 SplitProof::Short(reason) => sweep.borrow_mut().short.push((window, reason)),
                 _ => {
-                    fake.checkpoint.borrow_mut().cover(id, window);
+                    fake.checkpoint.borrow_mut().cover(id, window, &HashSet::new());
                     sweep.borrow_mut().finished.push(window);
                 }
             }

@@ -14,8 +14,15 @@ const MAX_REST_SAMPLE: usize = 2;
 const MAX_DEEP_WINDOWS: u32 = 8;
 
 impl WindowSplitter {
-    /// Returns the last second of the next window, which begins at `at`.
+    /// Returns the last second of the next window, which begins at `at`. Records lie close behind the chosen ends. Where a query reaches
+    /// beyond its window, it ends before them.
     pub(super) fn next_end(&self, at: i64) -> i64 {
+        let end = self.chosen_end(at);
+        if end < self.max_end { (end - 2 * self.overlap).max(at) } else { end }
+    }
+
+    /// Returns the last second of the next window of a query that reaches no further than its window.
+    fn chosen_end(&self, at: i64) -> i64 {
         if self.deep_windows > MAX_DEEP_WINDOWS {
             return at + (self.max_end - at) / 2;
         }

@@ -34,6 +34,8 @@ pub enum WindowFit {
 #[derive(Clone, Debug)]
 pub struct WindowSplitter {
     range: TimeRange,
+    /// The number of seconds by which a query reaches beyond its window on each side.
+    pub(super) overlap: i64,
     /// The greatest number of records that the API serves for one query.
     pub(super) limit: f64,
     /// The number of records on a full page.
@@ -66,6 +68,7 @@ impl WindowSplitter {
         let (first, last) = seconds(range);
         Self {
             range,
+            overlap: 0,
             limit: limit.max(1) as f64,
             page_size: page_size.max(1) as f64,
             forecast: None,
@@ -79,6 +82,12 @@ impl WindowSplitter {
             now: None,
             lacks_starts: false,
         }
+    }
+
+    /// Sets the number of seconds by which a query reaches beyond its window on each side.
+    pub fn with_overlap(mut self, seconds: i64) -> Self {
+        self.overlap = seconds;
+        self
     }
 
     /// Sets the present, in seconds since 1970. Records that do not say when they start are expected around it.
@@ -101,6 +110,11 @@ impl WindowSplitter {
     /// Returns the calendar of this run, and outside of it that of the earlier run. `None` if this run has read nothing.
     pub fn calendar(&self) -> Option<Calendar> {
         self.recorder.calendar(self.earlier_calendar.as_ref())
+    }
+
+    /// Returns the range that is split.
+    pub fn range(&self) -> TimeRange {
+        self.range
     }
 
     /// Returns the first second of the range.

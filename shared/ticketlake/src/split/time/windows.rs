@@ -1,6 +1,6 @@
 //! The windows of a query that is split by time, each with its first page.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use client::Record;
@@ -19,6 +19,8 @@ pub struct Windows<'w, S> {
     query: &'w Query,
     time: &'w TimeParams,
     splitter: RefCell<WindowSplitter>,
+    /// The total of the whole range, if its first page was requested.
+    total: Cell<Option<u64>>,
 }
 
 /// A window whose first page was requested.
@@ -29,7 +31,7 @@ pub enum OpenWindow<F> {
     /// The window is one second that has more records than can be read.
     Moment(Arc<Query>, TimeRange, F),
     /// The manifest ignores the answer.
-    Ignored(Arc<Query>),
+    Ignored(TimeRange),
     /// The request failed.
     Failed(Arc<Query>, Stop),
 }
@@ -37,7 +39,7 @@ pub enum OpenWindow<F> {
 impl<'w, S: SplitSource> Windows<'w, S> {
     /// Creates the windows of `query`, which `splitter` splits by the parameters `time`.
     pub fn new(source: &'w S, query: &'w Query, time: &'w TimeParams, splitter: WindowSplitter) -> Self {
-        Self { source, query, time, splitter: RefCell::new(splitter) }
+        Self { source, query, time, splitter: RefCell::new(splitter), total: Cell::new(None) }
     }
 
     /// Requests the first pages of windows until a window fits or is one second long. `None` if everything is covered.
@@ -51,10 +53,13 @@ impl<'w, S: SplitSource> Windows<'w, S> {
                     self.splitter.borrow_mut().skip(window);
                     return Some(match outcome {
                         Err(stop) => OpenWindow::Failed(query, stop),
-                        Ok(_) => OpenWindow::Ignored(query),
+                        Ok(_) => OpenWindow::Ignored(window),
                     });
                 }
             };
+            if window == self.splitter.borrow().range() {
+                self.total.set(first.total());
+            }
             let total = first.records_of_query();
             let starts = self.starts(first.records());
             match self.splitter.borrow_mut().add_first_page(window, total, &starts) {
@@ -63,6 +68,11 @@ impl<'w, S: SplitSource> Windows<'w, S> {
                 WindowFit::Fits => return Some(OpenWindow::Fits(query, window, first)),
             }
         }
+    }
+
+    /// Returns the total of the whole range. `None` if the first window was a part of it, or if the API gives no total.
+    pub fn total(&self) -> Option<u64> {
+        self.total.get()
     }
 
     /// Adds the starts of all records of `window`.

@@ -1,0 +1,97 @@
+//! Reads the queries of a plan that are split by their parameters.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use client::FirstPage;
+use manifest::Query;
+
+use super::PlanReading;
+use super::split_reading::SplitReading;
+use crate::error::Stop;
+use crate::evidence::{Evidence, ProvenQuery, Unproven};
+use crate::plan::PlannedQuery;
+use crate::report::IncompleteQuery;
+use crate::split::SplitSource;
+use crate::split::params::{ParamSplitter, SplitProof, SplitResult};
+use crate::state::FinishedQuery;
+
+/// A query that was read by subqueries and is complete.
+pub(super) struct SubqueryRead {
+    pub(super) proof: ProvenQuery,
+    /// The hashes of the keys of its records.
+    pub(super) keys: HashSet<u64>,
+}
+
+impl PlanReading<'_, '_, '_> {
+    /// Reads a query, by subqueries if it is too deep.
+    pub(super) async fn split_by_params(&self, planned: PlannedQuery<'_>) -> Result<(), Stop> {
+        let query = Arc::new(planned.query);
+        match SplitReading::new(self).first_page(&query).await {
+            Ok(Some(first)) => {
+                if let Some(SubqueryRead { proof, .. }) = self.read_subqueries(&query, first).await? {
+                    self.finish_split(&query, proof);
+                }
+                Ok(())
+            }
+            Ok(None) => {
+                self.failures.set(0);
+                self.finish_split(&query, ProvenQuery { records: 0, unproven: Some(Unproven::Ignored) });
+                Ok(())
+            }
+            Err(stop) => self.record_stop(&query.label, &Evidence::default(), stop),
+        }
+    }
+
+    /// Records that a query that was split is complete.
+    fn finish_split(&self, query: &Query, proof: ProvenQuery) {
+        self.record_complete(&query.label, None, proof);
+        self.checkpoint.borrow_mut().finish(query.id(), FinishedQuery { proof, evidence: None });
+    }
+
+    /// Reads `query`, by subqueries if it is too deep. Returns `None` if it is incomplete.
+    pub(super) async fn read_subqueries(
+        &self,
+        query: &Arc<Query>,
+        first: FirstPage,
+    ) -> Result<Option<SubqueryRead>, Stop> {
+        let limit = self.ctx.resource.endpoint.depth_limit.unwrap_or_default();
+        let source = SplitReading::new(self);
+        let splitter = ParamSplitter {
+            source: &source,
+            resource: self.ctx.resource,
+            stored: self.stored,
+            earlier: &self.earlier,
+            limit,
+            page_size: self.reader.page_size().unwrap_or(limit),
+        };
+        let SplitResult { total, received, proof } = match splitter.read(query, first).await {
+            Ok(result) => result,
+            Err(stop) => return self.record_stop(&query.label, &Evidence::default(), stop).map(|()| None),
+        };
+        self.failures.set(0);
+        self.outcome.borrow_mut().add_total(Some(total));
+        let unproven = match proof {
+            SplitProof::Complete => None,
+            SplitProof::ByValues | SplitProof::NoExactTotal => Some(Unproven::TotalIsLowerBound),
+            SplitProof::Short(reason) => {
+                self.record_incomplete_split(query, (total, received), reason);
+                return Ok(None);
+            }
+        };
+        match source.into_keys() {
+            Ok(keys) => Ok(Some(SubqueryRead { proof: ProvenQuery { records: received, unproven }, keys })),
+            Err(verdict) => {
+                self.record_incomplete_split(query, (total, received), self.reason(verdict));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Records that a query that was split is incomplete: it has `total` records, and `received` were received.
+    pub(super) fn record_incomplete_split(&self, query: &Query, (total, received): (u64, u64), reason: String) {
+        tracing::warn!(query = query.label, total, received, "{reason}");
+        let incomplete = IncompleteQuery { query: query.label.clone(), total: Some(total), received, reason };
+        self.outcome.borrow_mut().queries.incomplete.push(incomplete);
+    }
+}
