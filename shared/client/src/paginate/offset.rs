@@ -80,8 +80,19 @@ pub(super) struct OffsetPages<'p> {
     pages: u64,
     /// Whether a response had a total.
     has_total: bool,
-    /// Whether the total was reached, and the next page is requested to see whether it is empty.
-    checks_total: bool,
+    /// What is known about the total.
+    total: TotalState,
+}
+
+/// What is known about the total of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TotalState {
+    /// It has not been reached.
+    Open,
+    /// It was reached, and the next page is requested to see whether it is empty.
+    Checked,
+    /// There were records beyond it, so it counts something else.
+    Wrong,
 }
 
 impl<'p> OffsetPages<'p> {
@@ -92,7 +103,7 @@ impl<'p> OffsetPages<'p> {
             _ => params.first_offset,
         };
         let first_page = if offset == params.first_offset { first_page } else { None };
-        Self { params, offset, first_page, previous: None, pages: 0, has_total: false, checks_total: false }
+        Self { params, offset, first_page, previous: None, pages: 0, has_total: false, total: TotalState::Open }
     }
 
     pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
@@ -103,17 +114,22 @@ impl<'p> OffsetPages<'p> {
         let Some(PageWithFacts { mut page, facts }) = self.read(query).await? else {
             return Ok(PageEvent::End(QueryReader::ignored(self.pages)));
         };
-        let api_total = facts.count.or(page.total);
+        let edges = edges(&page);
+        if self.total == TotalState::Checked && edges.is_some() && edges != self.previous {
+            self.total = TotalState::Wrong;
+        }
+        let api_total = facts.count.or(page.total).filter(|_| self.total != TotalState::Wrong);
         let left_out = self.params.first_offset - base;
-        page.total = page.total.or(facts.count).map(|total| total.saturating_sub(left_out));
-        let Some(edges) = edges(&page) else {
-            if self.checks_total {
+        page.total = page.total.or(facts.count).filter(|_| self.total != TotalState::Wrong);
+        page.total = page.total.map(|total| total.saturating_sub(left_out));
+        let Some(edges) = edges else {
+            if self.total == TotalState::Checked {
                 query.reader.has_proven_total.store(true, Ordering::Relaxed);
             }
             return Ok(PageEvent::LastPage(page, end_after_empty_page(end, facts.has_more)));
         };
         if self.previous.as_ref() == Some(&edges) {
-            if self.checks_total {
+            if self.total == TotalState::Checked {
                 // The API takes no notice of the offset, and gave all records in one response.
                 return Ok(PageEvent::LastPage(page, End::Reached));
             }
@@ -127,14 +143,13 @@ impl<'p> OffsetPages<'p> {
         if facts.has_more == Some(false) {
             return Ok(PageEvent::LastPage(page, End::Reached));
         }
-        if let Some(total) = api_total.filter(|_| !self.checks_total) {
-            let is_reached = self.offset - base >= total;
-            self.checks_total = is_reached && self.is_doubtful(query, total, &page);
-            if is_reached && !self.checks_total {
-                return Ok(PageEvent::LastPage(page, End::Reached));
-            }
-            if !is_reached {
+        if let Some(total) = api_total {
+            if self.offset - base < total {
                 query.reader.has_proven_total.store(true, Ordering::Relaxed);
+            } else if self.is_doubtful(query, total, &page) {
+                self.total = TotalState::Checked;
+            } else {
+                return Ok(PageEvent::LastPage(page, End::Reached));
             }
         }
         if query.leaves_range(&page) {
@@ -185,7 +200,7 @@ impl<'p> OffsetPages<'p> {
     fn end_before_next(&self, query: &QueryReader<'p>) -> Option<End> {
         let before = self.offset.saturating_sub(self.params.base());
         if query.endpoint().depth_limit.is_some_and(|depth_limit| before >= depth_limit) {
-            return Some(if self.checks_total { End::Reached } else { End::TooDeep });
+            return Some(if self.total == TotalState::Checked { End::Reached } else { End::TooDeep });
         }
         let maximum = self.params.end.maximum?;
         (self.offset >= maximum)

@@ -138,6 +138,11 @@ impl Evidence {
         self.received
     }
 
+    /// Returns the number of pages received.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
     /// Returns the total at which the API stops counting.
     pub fn total_limit(&self) -> Option<u64> {
         self.total_limit

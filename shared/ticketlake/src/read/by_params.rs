@@ -55,7 +55,7 @@ impl PlanReading<'_, '_, '_> {
         query: &Arc<Query>,
         first: FirstPage,
     ) -> Result<Option<SubqueryRead>, Stop> {
-        let limit = self.ctx.resource.endpoint.depth_limit.unwrap_or_default();
+        let limit = self.served_limit().unwrap_or_default();
         let source = SplitReading::new(self);
         let splitter = ParamSplitter {
             source: &source,

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use client::{Api, Reader};
 use futures::{TryStreamExt, stream};
-use manifest::{Cursor, QueryId, WriteDisposition};
+use manifest::{Cursor, Paginator, QueryId, WriteDisposition};
 use tokio::sync::Mutex;
 
 use self::open_query::OpenQuery;
@@ -185,8 +185,7 @@ impl PlanReading<'_, '_, '_> {
                 return Ok(());
             }
         };
-        let limit = self.ctx.resource.endpoint.depth_limit;
-        match (planned.time, limit) {
+        match (planned.time, self.served_limit()) {
             _ if let Some(finished) = self.earlier.finished(planned.query.id()) => {
                 let mut outcome = self.outcome.borrow_mut();
                 outcome.queries.resumed += 1;
@@ -197,6 +196,16 @@ impl PlanReading<'_, '_, '_> {
             (None, Some(_)) if self.plan.splits_by_params() => self.split_by_params(planned).await,
             _ => self.read_unsplit(index, planned).await,
         }
+    }
+
+    /// Returns the number of records that can be read of one query, if the API limits it. By page number these are whole pages.
+    fn served_limit(&self) -> Option<u64> {
+        let limit = self.ctx.resource.endpoint.depth_limit?;
+        let by_number = matches!(self.ctx.resource.endpoint.paginator, Paginator::PageNumber { .. });
+        Some(match self.reader.page_size() {
+            Some(size) if by_number && size > 0 => (limit / size).max(1) * size,
+            _ => limit,
+        })
     }
 
     /// Returns the furthest of two cursors.

@@ -58,6 +58,11 @@ impl OpenQuery {
         Some(QueryProgress { position, before: self.before, evidence: self.evidence.to_stored() })
     }
 
+    /// Returns whether no page was received.
+    pub(super) fn is_empty(&self) -> bool {
+        self.evidence.pages() == 0
+    }
+
     /// Returns whether the query was resumed, and no page has shown yet that the list has not changed.
     pub(super) fn is_unchecked(&self) -> bool {
         self.unchecked.is_some()
@@ -74,11 +79,12 @@ impl OpenQuery {
         newest: impl Fn(Cursor, Option<Cursor>) -> Cursor,
     ) -> Addition {
         if let Some(resumed_from) = self.unchecked.take() {
+            let Some(first) = records.records.first() else { return Addition::Moved };
             if page.position.as_ref() != Some(&resumed_from) {
                 // The API has forgotten the position, and the query is read from its beginning.
                 let limit = self.evidence.total_limit();
                 *self = Self::new(None, limit);
-            } else if records.records.first().is_none_or(|first| !self.evidence.has(first.key)) {
+            } else if !self.evidence.has(first.key) {
                 return Addition::Moved;
             }
         }

@@ -10,7 +10,7 @@ use manifest::Query;
 use super::PlanReading;
 use super::open_query::{Addition, OpenQuery, PageFacts};
 use crate::error::Stop;
-use crate::evidence::{ProvenQuery, Verdict};
+use crate::evidence::{ProvenQuery, Unproven, Verdict};
 use crate::plan::PlannedQuery;
 use crate::state::{FinishedQuery, QueryProgress};
 
@@ -102,6 +102,10 @@ impl PlanReading<'_, '_, '_> {
             return Ok(ReadEnd::Judged(Verdict::Moved));
         }
         let end = pages.end().cloned().unwrap_or(End::Reached);
+        if open.borrow().is_empty() && end == End::Reached {
+            // The first response is one that the manifest ignores.
+            return Ok(ReadEnd::Judged(Verdict::Unproven(Unproven::Ignored)));
+        }
         Ok(ReadEnd::Judged(open.borrow().evidence().verdict(&end)))
     }
 

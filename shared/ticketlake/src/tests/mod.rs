@@ -11,6 +11,7 @@ mod dispositions;
 mod failures;
 mod incremental;
 mod paginators;
+mod proof;
 mod resume;
 mod speed;
 mod vocabulary;
