@@ -5,6 +5,7 @@
 mod api;
 mod mine;
 mod rows;
+mod simulation;
 
 mod auth;
 mod dispositions;

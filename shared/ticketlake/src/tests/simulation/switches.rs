@@ -1,0 +1,42 @@
+//! What scenarios may have. A switch is off while the engine is known to break the law with it.
+
+/// Totals that are capped, wrong, or those of one page.
+pub(super) const ODD_TOTALS: bool = false;
+/// Totals that the manifest does not name.
+pub(super) const UNDECLARED_TOTALS: bool = false;
+/// Manifests without a paginator.
+pub(super) const UNDECLARED: bool = false;
+/// Fields that say whether there is more.
+pub(super) const HINTS: bool = false;
+/// Queries that are deeper than the API serves.
+pub(super) const SPLITS: bool = false;
+/// Records without the date that a query is split by.
+pub(super) const UNDATED: bool = false;
+/// Times between two whole seconds.
+pub(super) const SUB_SECONDS: bool = false;
+/// Windows of a split whose bounds are exclusive, or compared by second or day.
+pub(super) const ODD_WINDOW_BOUNDS: bool = false;
+/// Filters by the cursor whose bounds are exclusive, or compared by second or day.
+pub(super) const ODD_CURSOR_BOUNDS: bool = false;
+/// APIs that answer a forgotten page token with an empty page.
+pub(super) const EMPTY_FOR_FORGOTTEN: bool = false;
+/// Records without a key.
+pub(super) const REJECTIONS: bool = false;
+/// Two records with one key.
+pub(super) const TWINS: bool = false;
+/// Runs with another filter, another page size, or against a sandbox.
+pub(super) const CORRECTIONS: bool = false;
+/// The same for resources with a cursor.
+pub(super) const CORRECTIONS_WITH_CURSOR: bool = false;
+/// Runs with `--from` and `--to`.
+pub(super) const RANGES: bool = false;
+/// Runs whose clock is wrong.
+pub(super) const CLOCKS: bool = false;
+/// Limits of depth that are no multiple of the page size.
+pub(super) const UNEVEN_DEPTHS: bool = false;
+/// Pages that the API leaves empty although it has records.
+pub(super) const EMPTY_PAGES: bool = false;
+/// Whether the law holds for a reading over several runs while the API changes.
+pub(super) const RESUMED_DRIFT: bool = false;
+/// Whether no row may be removed by a reading that nothing proves.
+pub(super) const UNPROVEN_REMOVAL: bool = false;
