@@ -39,7 +39,7 @@ use play::{Tally, play};
 use shrink::shrink;
 
 /// The scenarios that every test run plays.
-const DEFAULT_SCENARIOS: u64 = 3_000;
+const DEFAULT_SCENARIOS: u64 = 1_000;
 
 /// The threads that play them.
 const THREADS: u32 = 2;
