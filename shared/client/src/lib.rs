@@ -44,6 +44,6 @@ pub use api::Api;
 pub use budget::{Budget, Requests};
 pub use error::{Error, Stop};
 pub use http::Http;
-pub use paginate::{End, FirstPage, Hints, Overlap, Page, Pages, Position, Reader, Resumption};
+pub use paginate::{End, FirstPage, Hints, Page, Pages, Position, Reader, Resumption};
 pub use record::Record;
 pub use transport::{HttpRequest, HttpResponse, Transport};

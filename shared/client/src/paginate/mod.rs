@@ -21,6 +21,6 @@ mod reader;
 mod tests;
 
 pub use self::hints::Hints;
-pub use self::page::{End, FirstPage, Overlap, Page, Position, Resumption};
+pub use self::page::{End, FirstPage, Page, Position, Resumption};
 pub use self::pages::Pages;
 pub use self::reader::Reader;

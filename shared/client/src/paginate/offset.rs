@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use manifest::{Paginator, ParamLocation, RangeEnd};
 
 use super::facts::range_facts;
-use super::page::{End, Overlap, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
+use super::page::{End, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
 
@@ -178,8 +178,10 @@ impl<'p> OffsetPages<'p> {
             query.reader.rounds_offsets.store(true, Ordering::Relaxed);
             return self.params.page_at(query, self.offset, self.params.limit).await;
         }
-        read.page.overlap =
-            if read.page.records.is_empty() { Overlap::Missing } else { Overlap::Record(read.page.records.remove(0)) };
+        // Without any record, some were removed after the last page was read, and none was skipped.
+        if !read.page.records.is_empty() {
+            read.page.overlap = Some(read.page.records.remove(0));
+        }
         Ok(Some(read))
     }
 

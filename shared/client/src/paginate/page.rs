@@ -26,23 +26,11 @@ pub struct Page {
     pub position: Option<Position>,
     /// What the response says about further records.
     pub hints: Hints,
-    /// The last record of the page before, if it was requested again to check that no record has moved.
-    pub overlap: Overlap,
+    /// The record that came in the place of the last one of the page before, if it was requested again to check that no record has moved. It
+    /// is not among the records of the page.
+    pub overlap: Option<Record>,
     /// The page's place among those that are read ahead. It is given back when the page is dropped, and another page can be read then.
     pub room: Option<OwnedSemaphorePermit>,
-}
-
-/// The check of two consecutive pages: the second one is requested from the last record of the first one on. That record is not among the
-/// records of the page.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Overlap {
-    /// The last record of the page before was not requested again.
-    #[default]
-    Unchecked,
-    /// The record that came in the place of the last record of the page before.
-    Record(Record),
-    /// No record came, so that there are fewer records before the page than there were.
-    Missing,
 }
 
 /// Where a page starts in its query.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::facts::{BodyRead, Facts, FindFacts, count_at, count_in_header};
 use super::hints::{Hints, KnownPlaces};
-use super::page::{End, Overlap, Page, PageWithFacts};
+use super::page::{End, Page, PageWithFacts};
 use super::reader::Reader;
 use crate::api::Received;
 use crate::call::Call;
@@ -69,8 +69,8 @@ impl<'p> QueryReader<'p> {
         let response = self.reader.api.send(call, read).await?;
         Ok(response.map(|Received { value, request, sent_at }| {
             let PageContent { records, total, facts, hints } = value;
-            let overlap = Overlap::Unchecked;
-            let page = Page { records, total, request, read_at: sent_at, position: None, hints, overlap, room: None };
+            let (position, overlap, room) = (None, None, None);
+            let page = Page { records, total, request, read_at: sent_at, position, hints, overlap, room };
             PageWithFacts { page, facts }
         }))
     }

@@ -9,7 +9,7 @@ use client::Hints;
 use manifest::Cursor;
 use serde::{Deserialize, Serialize};
 
-use super::page_records::{OverlapKey, PageRecords, ReceivedRecord, RecordVersion};
+use super::page_records::{PageRecords, ReceivedRecord, RecordVersion};
 use super::verdict::MAX_BARREN_PAGES;
 
 /// What reading one query has observed so far.
@@ -85,11 +85,7 @@ impl Evidence {
     ) {
         self.shrank |= matches!((self.total, total), (Some(before), Some(now)) if now < before);
         self.total = total.or(self.total);
-        self.moved |= match page.overlap {
-            OverlapKey::Unchecked => false,
-            OverlapKey::Key(key) => self.last_key != Some(key),
-            OverlapKey::Missing => true,
-        };
+        self.moved |= page.overlap.is_some() && page.overlap != self.last_key;
         self.pages += 1;
         let brings_news = page.records.iter().fold(false, |news, record| self.add_record(record) || news);
         if brings_news {

@@ -17,7 +17,7 @@ mod split;
 mod verdict;
 
 pub use self::gathered::{Evidence, StoredEvidence};
-pub use self::page_records::{OverlapKey, PageRecords, ReceivedRecord, RecordVersion};
+pub use self::page_records::{PageRecords, ReceivedRecord, RecordVersion};
 pub use self::proof::{Proof, ProvenQuery};
 pub use self::split::SplitEvidence;
 pub use self::verdict::{MAX_READS, Unproven, Verdict};

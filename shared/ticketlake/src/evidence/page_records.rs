@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct PageRecords {
     /// The records.
     pub records: Vec<ReceivedRecord>,
-    /// The record that came in the place of the last one of the page before.
-    pub overlap: OverlapKey,
+    /// The hash of the key of the record that came in the place of the last one of the page before. `None` if that was not requested again.
+    pub overlap: Option<u64>,
     /// The furthest cursor of the records that were stored.
     pub newest: Option<Cursor>,
 }
@@ -24,18 +24,6 @@ pub struct ReceivedRecord {
     pub version: RecordVersion,
     /// The key as text, for messages.
     pub name: String,
-}
-
-/// The key of the record that came in the place of the last one of the page before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OverlapKey {
-    /// The record was not requested again.
-    #[default]
-    Unchecked,
-    /// The hash of the key of the record that came.
-    Key(u64),
-    /// No record came.
-    Missing,
 }
 
 /// Tells versions of a record apart: 16 bits of a hash of its cursor, and 16 bits of a hash of its content. Two versions that differ are

@@ -143,7 +143,7 @@ mod tests {
     use client::Hints;
     use proptest::prelude::*;
 
-    use super::super::{OverlapKey, PageRecords, ReceivedRecord, RecordVersion};
+    use super::super::{PageRecords, ReceivedRecord, RecordVersion};
     use super::*;
 
     /// A page with this total and the records with these keys, each with this content.
@@ -219,12 +219,7 @@ mod tests {
 
     #[test]
     fn another_record_in_the_place_of_the_last_one_shows_a_move() {
-        for (overlap, has_moved) in [
-            (OverlapKey::Unchecked, false),
-            (OverlapKey::Key(2), false),
-            (OverlapKey::Key(1), true),
-            (OverlapKey::Missing, true),
-        ] {
+        for (overlap, has_moved) in [(None, false), (Some(2), false), (Some(1), true)] {
             let (total, first) = keyed(None, &[1, 2]);
             let mut second = keyed(None, &[3]).1;
             second.overlap = overlap;

@@ -23,6 +23,7 @@ use table::map::Row;
 use table::merge::key_hash;
 use table::rejected::RejectedRecord;
 
+pub use self::harvest::HarvestConflicts;
 use self::harvest::Harvested;
 use self::received::{PageIdentities, RecordIdentity, overlap_key};
 use self::retention::Retention;
@@ -169,7 +170,7 @@ impl<'i> Ingest<'i> {
     /// Returns the records of a page, without any record so far.
     fn begin_page(&self, page: &Page, query: &Query) -> PageRecords {
         let complete = |record| with_parent_fields(record, query);
-        let overlap = overlap_key(&page.overlap, &self.target.mapper, self.identity, complete);
+        let overlap = overlap_key(page.overlap.as_ref(), &self.target.mapper, self.identity, complete);
         PageRecords { overlap, ..PageRecords::default() }
     }
 
@@ -373,6 +374,7 @@ impl<'i> Ingest<'i> {
         let mut counts = self.target.counts();
         for harvest in &self.harvests {
             let within = harvest.counts();
+            counts.conflicts.extend(harvest.conflicts());
             counts.harvested.push((harvest.resource().to_owned(), within.records));
             counts.objects += within.objects;
             counts.bytes_written += within.bytes_written;

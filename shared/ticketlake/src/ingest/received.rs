@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use client::Overlap;
+use client::Record;
 use manifest::{RECORD_KEY, Resource};
 use serde_json::Value;
 use table::map::{Mapper, Rejection, Row};
 use table::merge::key_hash;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::evidence::{OverlapKey, ReceivedRecord, RecordVersion};
+use crate::evidence::{ReceivedRecord, RecordVersion};
 
 /// How the records of a resource are identified.
 #[derive(Clone, Copy, Debug)]
@@ -90,25 +90,21 @@ impl PageIdentities {
     }
 }
 
-/// Returns the key of the record that came in the place of the last one of the page before. `identity` identifies a record.
+/// Returns the hash of the key of `overlap`, the record that came in the place of the last one of the page before. `identity` identifies a
+/// record, and `complete` adds the fields of its parent.
 pub(super) fn overlap_key(
-    overlap: &Overlap,
+    overlap: Option<&Record>,
     mapper: &Mapper,
     identity: RecordIdentity,
     complete: impl Fn(Value) -> Value,
-) -> OverlapKey {
-    let record = match overlap {
-        Overlap::Unchecked => return OverlapKey::Unchecked,
-        Overlap::Missing => return OverlapKey::Missing,
-        Overlap::Record(record) => complete(record.value().into_owned()),
-    };
+) -> Option<u64> {
+    let record = complete(overlap?.value().into_owned());
     let mut page = identity.begin_page();
     if let Some(text_hash) = identity.text_hash(&record).filter(|_| identity.is_exploded()) {
-        return OverlapKey::Key(page.of_text(text_hash).key);
+        return Some(page.of_text(text_hash).key);
     }
-    match mapper.map(record).into_iter().next() {
-        Some(Ok(row)) => OverlapKey::Key(page.of_row(&row, None).key),
-        Some(Err(rejection)) => OverlapKey::Key(page.of_rejection(&rejection).key),
-        None => OverlapKey::Unchecked,
-    }
+    Some(match mapper.map(record).into_iter().next()? {
+        Ok(row) => page.of_row(&row, None).key,
+        Err(rejection) => page.of_rejection(&rejection).key,
+    })
 }

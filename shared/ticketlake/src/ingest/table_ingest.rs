@@ -6,6 +6,7 @@ use table::map::{Mapper, Rejection};
 use table::merge::{Buffer, Merged, Table};
 use table::rejected::RejectedRecords;
 
+use super::harvest::HarvestConflicts;
 use crate::context::RunContext;
 use crate::error::Error;
 use crate::report::RecordCounts;
@@ -17,6 +18,8 @@ pub struct IngestCounts {
     pub records: RecordCounts,
     /// The counts of the resources inside the records (`harvest`), by their names.
     pub harvested: Vec<(String, RecordCounts)>,
+    /// The resources inside the records whose keys stand for several records.
+    pub conflicts: Vec<HarvestConflicts>,
     /// The number of objects written.
     pub objects: u64,
     /// The size of these objects in bytes.
@@ -102,6 +105,7 @@ impl<'i> TableIngest<'i> {
                 vanished: self.merged.vanished,
             },
             harvested: Vec::new(),
+            conflicts: Vec::new(),
             objects: self.merged.objects,
             bytes_written: self.merged.bytes_written,
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use client::{Api, End, Overlap, Pages, Reader};
+use client::{Api, End, Pages, Reader};
 use futures::FutureExt;
 use manifest::template::param_text;
 use manifest::{Column, JsonPath, Parent, Query, RECORD_KEY, Resource};
@@ -14,7 +14,7 @@ use table::merge::key_hash;
 use super::incomplete_reason;
 use crate::context::{RunContext, resource};
 use crate::error::{Error, Stop};
-use crate::evidence::{Evidence, OverlapKey, PageRecords, ReceivedRecord, RecordVersion, Verdict};
+use crate::evidence::{Evidence, PageRecords, ReceivedRecord, RecordVersion, Verdict};
 use crate::plan::{ParentRecord, Plan, values};
 use crate::report::IncompleteQuery;
 use crate::state::Watermarks;
@@ -156,9 +156,7 @@ impl<'p> Collector<'p> {
         while let Some(page) = pages.next().await? {
             let mut records = PageRecords::default();
             page.records.iter().for_each(|record| self.add_record(&record.value(), &mut records));
-            if let Overlap::Record(record) = &page.overlap {
-                records.overlap = OverlapKey::Key(self.identity_of(&record.value()));
-            }
+            records.overlap = page.overlap.as_ref().map(|record| self.identity_of(&record.value()));
             evidence.add_page(page.total, &records, &page.hints, |cursor, _| cursor);
             if evidence.is_in_circles() {
                 let verdict = evidence.circle_verdict();

@@ -6,12 +6,13 @@ use manifest::time::Instant;
 use manifest::{Cursor, WriteDisposition};
 use serde_json::Value;
 
+use super::expectations;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::ingest::Ingest;
 use crate::plan::{DueRefresh, Plan};
 use crate::read::ReadOutcome;
-use crate::report::{IncompleteQuery, QueryCounts, RecordCounts, Status};
+use crate::report::{QueryCounts, Status};
 use crate::request::Request;
 use crate::state::{Checkpoint, PreviousRun, Progress, SeenKeys};
 
@@ -57,7 +58,7 @@ impl FinishInput<'_> {
         checkpoint: Checkpoint,
     ) -> (FinishOutcome, Result<(), Error>) {
         let mut outcome = FinishOutcome::default();
-        self.read.queries.incomplete.extend(self.excess_of_rejections(ingest));
+        self.read.queries.incomplete.extend(expectations::unmet(self.ctx.resource, &ingest.counts()));
         let ended = self.update_table_and_state(ingest, progress, checkpoint, &mut outcome.warnings).await;
         let complete = self.read.is_complete();
         outcome.queries = std::mem::take(&mut self.read.queries);
@@ -75,24 +76,6 @@ impl FinishInput<'_> {
             }
         };
         (outcome, ended)
-    }
-
-    /// Returns the incomplete query that stands for the rejected records, if they are more than the manifest expects. A typo in the key or in
-    /// the selector rejects all records.
-    fn excess_of_rejections(&self, ingest: &Ingest<'_>) -> Option<IncompleteQuery> {
-        let RecordCounts { received, rejected, .. } = ingest.counts().records;
-        let allowed = self.ctx.resource.rejected_max;
-        #[expect(clippy::cast_precision_loss, reason = "numbers of records are far below 2^53")]
-        let share = rejected as f64 / received.max(1) as f64;
-        let is_excess = rejected > 0 && (share > allowed || rejected == received);
-        is_excess.then(|| IncompleteQuery {
-            query: "rejected records".into(),
-            total: Some(received),
-            received: received - rejected,
-            reason: format!(
-                "{rejected} of {received} records cannot become rows, more than `expect.rejected_max: {allowed}` allows; the reasons are under `_rejected`; check `primary_key`, `data_selector` and the columns"
-            ),
-        })
     }
 
     /// Removes and marks rows, then saves the progress. The progress must not be saved before the rows that it names.
@@ -187,8 +170,9 @@ impl FinishInput<'_> {
         // The next run reads changes from its own start on: an incomplete query must not keep the near window in the past.
         let begins_again = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
             || self.ctx.resource.write_disposition == WriteDisposition::Replace;
-        let has_excess = self.excess_of_rejections(ingest).is_some();
-        if complete || begins_again || has_excess || ingest.has_discarded() || checkpoint.is_empty() {
+        // Another run with the same manifest would find the same, and another manifest gives the records other keys.
+        let is_unexpected = !expectations::unmet(self.ctx.resource, &ingest.counts()).is_empty();
+        if complete || begins_again || is_unexpected || ingest.has_discarded() || checkpoint.is_empty() {
             return progress.drop_checkpoint(checkpoint.request).await;
         }
         self.save_checkpoint(ingest, progress, &mut checkpoint).await

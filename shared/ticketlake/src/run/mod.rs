@@ -4,6 +4,7 @@
 //! Each stage returns its results, and the report is built once, from all of them (`outcome`).
 
 mod estimate;
+mod expectations;
 mod finish;
 mod lookup;
 mod manifests;

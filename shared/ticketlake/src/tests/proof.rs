@@ -409,3 +409,35 @@ fn a_split_query_is_proven_over_several_runs() {
     assert_eq!(report["proof"]["proven"], json!({"queries": 1, "records": 200}));
     assert_eq!(mine.ids("events").len(), 200);
 }
+
+#[test]
+fn a_harvested_key_of_several_records_is_a_conflict() {
+    let serve = |key: fn(usize, usize) -> usize| {
+        stub(move |_| {
+            let tickets =
+                |event: usize| (0..3).map(|n| json!({"id": key(event, n), "seat": event * 3 + n})).collect::<Value>();
+            Response::json(&(0..10).map(|event| json!({"id": event, "tickets": tickets(event)})).collect())
+        })
+    };
+    let of = |stub: &Stub| {
+        json!({
+            "client": {"base_url": stub.base_url},
+            "resource_defaults": {
+                "primary_key": "id", "write_disposition": "merge",
+                "columns": {"id": {"data_type": "bigint"}, "seat": {"data_type": "bigint"}},
+                "endpoint": {"data_selector": "$", "paginator": "single_page"},
+            },
+            "resources": [
+                {"name": "events", "harvest": [{"resource": "tickets", "path": "tickets[*]"}]},
+                {"name": "tickets"},
+            ],
+        })
+    };
+    let unique = serve(|event, n| event * 3 + n);
+    assert_eq!(Mine::json(&of(&unique)).reading("events").complete()["harvested"]["tickets"]["new"], 30);
+    let within_the_event = serve(|_, n| n);
+    let words = ["harvested records of `tickets`", "27 of 30 records have a key that another record has"];
+    ended(&Mine::json(&of(&within_the_event)).reading("events"), 4, &words);
+    let within_nothing = serve(|_, _| 7);
+    ended(&Mine::json(&of(&within_nothing)).reading("events"), 4, &["29 of 30 records have a key"]);
+}

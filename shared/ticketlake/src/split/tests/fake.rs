@@ -263,7 +263,7 @@ impl FakeSource {
             read_at: manifest::time::Instant::default(),
             position: None,
             hints: client::Hints::default(),
-            overlap: client::Overlap::Unchecked,
+            overlap: None,
             room: None,
         })
     }
