@@ -15,6 +15,7 @@ use crate::auth::{Authenticator, KeySource, Refusal};
 use crate::budget::{Budget, Requests};
 use crate::build::build_request;
 use crate::call::Call;
+use crate::date::DateListener;
 use crate::error::{Error, Stop};
 use crate::failure::Failure;
 use crate::limits::{QuotaLeft, RateLimiter, SharedQuota};
@@ -37,6 +38,8 @@ pub struct Connection<'a> {
     pub clock: &'a dyn Clock,
     /// The quota that runs share; `None`: requests are counted in this run alone.
     pub quota: Option<&'a dyn SharedQuota>,
+    /// Is told what the clock of the API says; `None`: nobody compares it.
+    pub dates: Option<&'a dyn DateListener>,
 }
 
 /// An API, for the length of a run.
@@ -75,9 +78,9 @@ enum Outcome<T> {
 impl<'a> Api<'a> {
     /// Creates the API of `manifest`, reached by `connection` within `budget`.
     pub fn new(connection: Connection<'a>, manifest: &'a Manifest, budget: Budget) -> Self {
-        let Connection { transport, secrets, clock, quota } = connection;
+        let Connection { transport, secrets, clock, quota, dates } = connection;
         let limiter = RateLimiter::new(&manifest.client.rate.windows, quota, clock);
-        let sender = Sender::new(transport, budget, limiter, clock);
+        let sender = Sender::new(transport, budget, limiter, clock).with_dates(dates);
         Self { manifest, secrets, sender, authenticators: Mutex::default() }
     }
 

@@ -14,6 +14,7 @@
 //! | `auth`, [`secret`], `redact` | keys: where they are read, when they are renewed, how they are removed from texts |
 //! | `sender`, [`retry`], [`limits`], [`budget`] | when a request may be sent, and when it is sent again |
 //! | [`transport`], [`http`] | how a request is sent |
+//! | [`date`] | what the clock of the API says |
 //! | [`record`], `records` | the records of a page, and where they are in a response |
 //! | [`error`], `failure` | what can go wrong in a run, and in one attempt |
 
@@ -23,6 +24,7 @@ mod auth;
 pub mod budget;
 mod build;
 mod call;
+pub mod date;
 mod encode;
 pub mod error;
 mod failure;
@@ -42,6 +44,7 @@ pub mod transport;
 
 pub use api::Api;
 pub use budget::{Budget, Requests};
+pub use date::DateListener;
 pub use error::{Error, Stop};
 pub use http::Http;
 pub use paginate::{End, FirstPage, Hints, Page, Pages, Position, Reader, Resumption};

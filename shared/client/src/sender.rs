@@ -11,6 +11,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 
 use crate::budget::{Budget, Requests};
+use crate::date::{DateListener, response_date};
 use crate::error::{Error, Stop};
 use crate::failure::Failure;
 use crate::limits::{MAX_WAIT, RateLimiter, RequestNumber};
@@ -27,6 +28,8 @@ pub(crate) struct Sender<'a> {
     budget: Budget,
     limiter: RateLimiter<'a>,
     clock: &'a dyn Clock,
+    /// Is told the time of the API with each of its responses.
+    dates: Option<&'a dyn DateListener>,
     in_flight: Semaphore,
     sent: AtomicU64,
     retried: AtomicU64,
@@ -81,10 +84,16 @@ impl<'a> Sender<'a> {
             in_flight: Semaphore::new(limiter.in_flight()),
             limiter,
             clock,
+            dates: None,
             sent: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
         }
+    }
+
+    /// Tells `dates` the time of the API with each of its responses.
+    pub(crate) fn with_dates(self, dates: Option<&'a dyn DateListener>) -> Self {
+        Self { dates, ..self }
     }
 
     /// The requests so far.
@@ -136,10 +145,16 @@ impl<'a> Sender<'a> {
     /// [`Stop::Limit`] if the request may not be sent in this run. [`Error::Setup`] if no request can be sent at all.
     pub(crate) async fn send_to_api(&self, request: UnsentRequest, attempt: u32) -> Result<Attempt, Stop> {
         let SentRequest { number, sent_at, result } = self.send(request, attempt).await?;
-        match &result {
-            Ok(HttpResponse { headers, .. }) => self.limiter.apply_headers(number, headers),
-            Err(TransportError::Body { headers, .. }) => self.limiter.apply_headers(number, headers),
-            Err(_) => {}
+        let headers = match &result {
+            Ok(HttpResponse { headers, .. }) => Some(headers),
+            Err(TransportError::Body { headers, .. }) => Some(headers.as_ref()),
+            Err(_) => None,
+        };
+        if let Some(headers) = headers {
+            self.limiter.apply_headers(number, headers);
+            if let (Some(dates), Some(date)) = (self.dates, response_date(headers)) {
+                dates.observe(date);
+            }
         }
         outcome(result, sent_at)
     }

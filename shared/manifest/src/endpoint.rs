@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::client::Auth;
-use crate::incremental::Incremental;
+use crate::incremental::{Incremental, RowOrder};
 use crate::path::JsonPath;
 use crate::template::Template;
 use crate::value_check::ValueCheck;
@@ -45,6 +45,29 @@ pub struct Endpoint {
     pub filters: BTreeMap<String, Filter>,
     /// What certain responses mean. The first entry that fits a response decides.
     pub response_actions: Vec<ResponseAction>,
+}
+
+impl Endpoint {
+    /// Returns whether a request holds the end of the range that a run reads.
+    pub fn sends_range_end(&self) -> bool {
+        let Some(incremental) = &self.incremental else { return false };
+        let body = self.body.iter().map(|body| match body {
+            BodyTemplate::Json(template) | BodyTemplate::Data(template) => template,
+        });
+        let mut templates =
+            std::iter::once(&self.path).chain(self.params.values()).chain(self.headers.values()).chain(body);
+        let has_end = |template: &Template| template.placeholders().iter().any(|name| name == "incremental.end_value");
+        incremental.end_param.is_some() || templates.any(has_end)
+    }
+
+    /// Returns whether reading can stop at the end of a range: the request holds it, or the records are in the order of the runs.
+    pub fn can_stop_at_range_end(&self) -> bool {
+        let order = self.incremental.as_ref().and_then(|incremental| {
+            let in_order = if incremental.descending { RowOrder::Desc } else { RowOrder::Asc };
+            incremental.row_order.filter(|order| *order == in_order)
+        });
+        order.is_some() || self.sends_range_end()
+    }
 }
 
 /// The HTTP method of a request for records.

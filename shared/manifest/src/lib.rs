@@ -52,7 +52,7 @@ pub use endpoint::{
 pub use fault::{Fault, Faults, nearest};
 pub use incremental::{CursorMissing, Incremental, RowOrder};
 pub use path::JsonPath;
-pub use query::{Body, Query, QueryId};
+pub use query::{Body, Query, QueryId, ScopeId};
 pub use rate::{Rate, RateWindow};
 pub use refresh::{Announced, Confirm, Near, Refresh, Vanished};
 pub use resource::{Harvest, Level, PART_BYTES, Parent, RECORD_KEY, Resource, WriteDisposition};

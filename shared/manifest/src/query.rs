@@ -7,10 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::cursor::Cursor;
-use crate::endpoint::Endpoint;
+use crate::cursor::{Cursor, CursorKind};
+use crate::endpoint::{BodyTemplate, Endpoint};
 use crate::incremental::{Incremental, RowOrder};
+use crate::resource::Resource;
+use crate::source::Manifest;
 use crate::split::{TimeEnds, TimeParams};
+use crate::template::Template;
 use crate::time::{self, TimeRange};
 
 /// The version of the data that a [`QueryId`] is a hash of. If that data changes, a new version gives every query another id, so that
@@ -68,6 +71,68 @@ impl QueryScope {
     }
 }
 
+/// The id of everything that decides which records a resource has, whatever the range of a query: a 128-bit hash. What was read in one
+/// scope says nothing about another: another base URL, a corrected path or another account.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeId(u128);
+
+impl ScopeId {
+    /// The scope of `resource` in the configured `manifest`. That of a resource with a parent includes the scope of the parent.
+    pub fn new(manifest: &Manifest, resource: &Resource) -> Self {
+        let endpoint = &resource.endpoint;
+        let parent = resource.parent.as_ref();
+        let parent_scope =
+            parent.and_then(|parent| manifest.resource(&parent.resource)).map(|parent| Self::new(manifest, parent));
+        let texts = |templates: &BTreeMap<String, Template>| -> BTreeMap<String, String> {
+            templates.iter().map(|(name, template)| (name.clone(), template.to_string())).collect()
+        };
+        let body = endpoint.body.as_ref().map(|body| match body {
+            BodyTemplate::Json(template) => ("json", template.to_string()),
+            BodyTemplate::Data(template) => ("data", template.to_string()),
+        });
+        let cursor = endpoint.incremental.as_ref().map(|incremental| {
+            json!({
+                "path": incremental.cursor_path,
+                "is_number": incremental.kind == CursorKind::Number,
+                "descending": incremental.descending,
+                "start_param": incremental.start_param,
+                "end_param": incremental.end_param,
+            })
+        });
+        let scope = json!({
+            "version": ID_VERSION,
+            "query": QueryScope::new(&manifest.client.base_url, endpoint, None).0.to_string(),
+            "path": endpoint.path.to_string(),
+            "params": texts(&endpoint.params),
+            "headers": [&manifest.client.headers, &texts(&endpoint.headers)],
+            "body": body,
+            "settings": manifest.values,
+            "cursor": cursor,
+            "parent": parent_scope,
+        });
+        Self(xxh3_128(scope.to_string().as_bytes()))
+    }
+}
+
+impl Serialize for ScopeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for ScopeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Debug for ScopeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// The body of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Body {
@@ -114,7 +179,7 @@ pub struct Query {
     pub parent_fields: Map<String, Value>,
     /// The first cursor of the range; `None` means that the range has no beginning.
     pub start: Option<Cursor>,
-    /// The last cursor of the range; `None` means that the range has no end.
+    /// The cursor before which the range ends; `None` means that the range has no end.
     pub end: Option<Cursor>,
 }
 
@@ -229,6 +294,30 @@ mod tests {
         ];
         let distinct: std::collections::BTreeSet<QueryId> = ids.into_iter().collect();
         assert_eq!(distinct.len(), ids.len());
+    }
+
+    #[test]
+    fn a_scope_depends_on_the_address_the_parameters_and_the_parent() {
+        let scope = |base_url: Option<&str>, change: fn(&mut Manifest)| {
+            let mut manifest = built_in::find("see_tickets").unwrap().unwrap();
+            if let Some(base_url) = base_url {
+                manifest.client.base_url = base_url.to_owned();
+            }
+            change(&mut manifest);
+            ScopeId::new(&manifest, manifest.resource("sales").unwrap())
+        };
+        let position =
+            |manifest: &Manifest, name: &str| manifest.resources.iter().position(|resource| resource.name == name);
+        let base = scope(None, |_| {});
+        assert_eq!(scope(None, |manifest| manifest.name = "other".into()), base);
+        assert_ne!(scope(Some("https://sandbox.example"), |_| {}), base);
+        for parent in ["sales", "events"] {
+            let mut manifest = built_in::find("see_tickets").unwrap().unwrap();
+            let index = position(&manifest, parent).unwrap();
+            let template = Template::parse("x".into(), &|_| Ok(())).unwrap();
+            manifest.resources[index].endpoint.params.insert("kind".into(), template);
+            assert_ne!(ScopeId::new(&manifest, manifest.resource("sales").unwrap()), base, "{parent}");
+        }
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use client::api::Connection;
+use client::limits::SharedQuota;
 use client::secret::Secrets;
 use client::{Budget, Transport};
 use lake::{Aws, Store};
 use manifest::time::{Clock, Instant};
 use manifest::{Manifest, Resource, Settings, nearest};
 
+use crate::clock::RunClock;
 use crate::error::Error;
 use crate::request::Request;
 
@@ -68,17 +71,30 @@ pub struct RunContext<'c> {
     pub deadline: Option<Instant>,
     /// The listener to the progress.
     pub listener: &'c dyn ProgressListener,
+    /// The clock for everything that is stored.
+    pub clock: &'c RunClock<'c>,
 }
 
 impl<'c> RunContext<'c> {
-    /// Returns the present time.
+    /// Returns the present time, for what is stored.
     pub fn now(&self) -> Instant {
-        self.clients.clock.now()
+        self.clock.now()
     }
 
-    /// Returns the clock.
+    /// Returns the clock for what is stored.
     pub fn clock(&self) -> &'c dyn Clock {
-        self.clients.clock.as_ref()
+        self.clock
+    }
+
+    /// Returns the connection to the API. Waits and deadlines are measured by the clock of the machine.
+    pub fn connection(&self, quota: &'c dyn SharedQuota) -> Connection<'c> {
+        Connection {
+            transport: self.clients.transport.as_ref(),
+            secrets: &self.clients.secrets,
+            clock: self.clients.clock.as_ref(),
+            quota: Some(quota),
+            dates: Some(self.clock),
+        }
     }
 
     /// Returns the limits of the run's requests.

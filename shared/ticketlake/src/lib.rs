@@ -25,11 +25,12 @@
 //! | [`evidence`] | the evidence of one query, and the verdict whether it is complete |
 //! | [`ingest`] | maps records to rows, and merges rows into parts |
 //! | [`state`] | the state of a resource between its runs |
-//! | [`report`], [`error`], [`context`], [`aws`] | the report; the errors; the values that all stages share; Secrets Manager |
+//! | [`report`], [`error`], [`context`], [`clock`], [`aws`] | the report; the errors; the values that all stages share; the clock of a run; Secrets Manager |
 
 pub mod app;
 pub mod aws;
 mod cli;
+pub mod clock;
 pub mod context;
 pub mod entry;
 pub mod error;

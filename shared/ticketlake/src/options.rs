@@ -76,7 +76,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "DATE|RFC3339",
-        help: "The first day or instant to read, instead of the watermark",
+        help: "The first day or instant to read, whatever was read before",
     },
     RequestOption {
         name: "to",
@@ -84,7 +84,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "DATE|RFC3339",
-        help: "The last day or instant to read",
+        help: "The last day to read, or the instant before which the range ends",
     },
     RequestOption {
         name: "full",
@@ -92,7 +92,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: None,
         value_name: "",
-        help: "Reads everything, and ignores the watermark",
+        help: "Reads everything, whatever was read before",
     },
     RequestOption {
         name: "params",
@@ -132,7 +132,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: Some("INITIAL_DAYS"),
         value_name: "N",
-        help: "The number of days before now from which a resource without a watermark is read; everything by default",
+        help: "The number of days before the start of the first run at which a resource begins; everything by default",
     },
     RequestOption {
         name: "retention_days",

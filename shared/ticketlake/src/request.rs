@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::NaiveTime;
 use client::retry::DEFAULT_ATTEMPTS;
 use lake::Location;
 use manifest::time::{self, Instant};
@@ -23,11 +24,11 @@ pub struct Request {
     pub resource: String,
     /// The location of the lake.
     pub lake: Location,
-    /// The first instant of the range. It replaces the watermark.
+    /// The first instant of the range. A range is read whatever was read before.
     pub from: Option<Instant>,
-    /// The last instant of the range.
+    /// The instant before which the range ends.
     pub to: Option<Instant>,
-    /// Whether everything is read, regardless of the watermark.
+    /// Whether everything is read, whatever was read before.
     pub full: bool,
     /// The conditions on the records, by their names in the manifest's `filters`.
     pub params: BTreeMap<String, String>,
@@ -37,7 +38,7 @@ pub struct Request {
     pub max_requests: Option<u64>,
     /// The greatest duration of reading. The rows are stored after it, and the run ends as `partial`.
     pub max_time: Option<Duration>,
-    /// The number of days before now from which a resource without a watermark is read.
+    /// The number of days before the start of the read at which a resource begins.
     pub initial_days: Option<i64>,
     /// The number of days that a row is kept after it is past. `None` keeps all rows.
     pub retention_days: Option<i64>,
@@ -223,9 +224,13 @@ fn check_range(draft: &Draft, faults: &mut Vec<Fault>) -> (Option<Instant>, Opti
     };
     let (from, to) = (instant("from", false), instant("to", true));
     if let (Some(from), Some(to)) = (from, to)
-        && from > to
+        && from >= to
     {
-        let message = format!("{} lies after `to`, {}", time::format_instant(from), time::format_instant(to));
+        let message = format!(
+            "the range from {} on and before {} (`to`) is empty",
+            time::format_instant(from),
+            time::format_instant(to)
+        );
         faults.push(Fault::new("from", message));
     }
     (from, to)
@@ -249,11 +254,12 @@ fn check_base_url(draft: &Draft, source: Option<&str>, settings: &Settings, faul
     Some(url)
 }
 
-/// Reads a day or an instant. A day is its first second, or its last second if it is the end of a range. An instant must have a time zone.
+/// Reads a day or an instant. A day is its midnight, or that of the next day if it is the end of a range, since a range ends before its end.
+/// An instant must have a time zone.
 fn read_instant(text: &str, last: bool) -> Option<Instant> {
     if let Some(day) = time::parse_day(text) {
-        let (hour, minute, second) = if last { (23, 59, 59) } else { (0, 0, 0) };
-        return day.and_hms_opt(hour, minute, second).map(|instant| instant.and_utc());
+        let day = if last { day.succ_opt()? } else { day };
+        return Some(day.and_time(NaiveTime::MIN).and_utc());
     }
     chrono::DateTime::parse_from_rfc3339(text).ok().map(|instant| instant.to_utc())
 }
@@ -301,11 +307,11 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_one_day_covers_all_its_seconds() {
+    fn a_range_of_one_day_ends_before_the_next_day() {
         let draft = Draft::new([("from", "2026-01-01"), ("to", "2026-01-01")]);
         let request = Request::check(&draft, Some("sales"), &settings()).unwrap();
         assert_eq!(request.from.map(time::format_instant).as_deref(), Some("2026-01-01T00:00:00Z"));
-        assert_eq!(request.to.map(time::format_instant).as_deref(), Some("2026-01-01T23:59:59Z"));
+        assert_eq!(request.to.map(time::format_instant).as_deref(), Some("2026-01-02T00:00:00Z"));
     }
 
     #[test]

@@ -66,8 +66,13 @@ impl Setup {
 
     pub(crate) fn api(&self) -> Api<'_> {
         let quota: &dyn SharedQuota = &self.quota;
-        let connection =
-            Connection { transport: &self.fake, secrets: &self.secrets, clock: &self.clock, quota: Some(quota) };
+        let connection = Connection {
+            transport: &self.fake,
+            secrets: &self.secrets,
+            clock: &self.clock,
+            quota: Some(quota),
+            dates: None,
+        };
         Api::new(connection, &self.manifest, self.budget)
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use client::Page;
 use manifest::time::Instant;
-use manifest::{CursorKind, CursorMissing, Query, QueryId, WriteDisposition};
+use manifest::{Cursor, CursorKind, CursorMissing, Incremental, Query, QueryId, WriteDisposition};
 use serde_json::Value;
 use table::Layout;
 use table::map::Row;
@@ -61,7 +61,9 @@ pub struct Ingest<'i> {
     identity: RecordIdentity,
     /// The hashes of all keys that were received. `None` if no row is removed or marked at the end.
     seen: Option<HashSet<u64>>,
-    retention: Retention,
+    retention: Retention<'i>,
+    /// The start of the read: that of its first run, if it is resumed.
+    begin: Instant,
     /// Whether buffered rows were discarded.
     discarded: bool,
 }
@@ -88,12 +90,13 @@ enum RowClass {
 }
 
 impl<'i> Ingest<'i> {
-    /// Creates the ingestion into the table of the run's resource, and into those of the resources inside its records (`harvest`).
+    /// Creates the ingestion into the table of the run's resource, and into those of the resources inside its records (`harvest`). The read
+    /// began at `begin`.
     ///
     /// # Errors
     ///
     /// The error of the store, or an error if a resource does not fit its stored table.
-    pub async fn new(ctx: &'i RunContext<'i>, layout: Layout<'i>) -> Result<Self, Error> {
+    pub async fn new(ctx: &'i RunContext<'i>, layout: Layout<'i>, begin: Instant) -> Result<Self, Error> {
         let mut ingest = Self {
             target: TableIngest::new(ctx, ctx.resource, layout),
             harvests: Vec::new(),
@@ -102,6 +105,7 @@ impl<'i> Ingest<'i> {
             identity: RecordIdentity::new(ctx.resource),
             seen: (ctx.resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
             retention: Retention::new(ctx, ctx.resource),
+            begin,
             discarded: false,
         };
         for harvest in &ctx.resource.harvest {
@@ -134,12 +138,13 @@ impl<'i> Ingest<'i> {
         let mut records = self.begin_page(&page, query);
         let mut identities = self.identity.begin_page();
         let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
-        let source = PageSource { request: &page.request, query, id, read_at: page.read_at };
+        let read_at = self.target.ctx.clock.stored_time(page.read_at);
+        let source = PageSource { request: &page.request, query, id, read_at };
         for record in page.records {
             self.target.received += 1;
             let record = with_parent_fields(record.into_value(), query);
             for harvest in &mut self.harvests {
-                harvest.ingest_from(&record, &page.request, page.read_at).await?;
+                harvest.ingest_from(&record, &page.request, read_at).await?;
             }
             let text_hash = self.identity.text_hash(&record);
             self.add_exploded(text_hash, &mut identities, &mut records);
@@ -192,9 +197,9 @@ impl<'i> Ingest<'i> {
             for row in self.target.mapper.map(record) {
                 match row {
                     Ok(row) => {
-                        let class = self.classify(&row, &page.request, query)?;
+                        self.classify(&row, &page.request, query)?;
                         let received = identities.of_row(&row, text_hash);
-                        self.observe(&row, received, &class, &mut records);
+                        self.observe(&row, received, &mut records);
                     }
                     Err(rejection) if !self.identity.is_exploded() => {
                         records.records.push(identities.of_rejection(&rejection));
@@ -216,7 +221,7 @@ impl<'i> Ingest<'i> {
     ) -> Result<(), Error> {
         let class = self.classify(&row, source.request, source.query)?;
         let version = received.version;
-        self.observe(&row, received, &class, records);
+        self.observe(&row, received, records);
         // A record that is not stored is in the API all the same, so that its stored row stays.
         if let Some(seen) = &mut self.seen {
             seen.insert(key_hash(&row.key));
@@ -267,12 +272,14 @@ impl<'i> Ingest<'i> {
     }
 
     /// Adds a record that became `row` to `records`.
-    fn observe(&self, row: &Row, received: ReceivedRecord, class: &RowClass, records: &mut PageRecords) {
+    fn observe(&self, row: &Row, received: ReceivedRecord, records: &mut PageRecords) {
         if !self.identity.is_exploded() {
             records.records.push(received);
         }
         let incremental = self.target.resource.endpoint.incremental.as_ref();
-        if let (Some(incremental), Some(cursor), RowClass::Wanted) = (incremental, row.cursor, class) {
+        if let (Some(incremental), Some(cursor)) = (incremental, row.cursor)
+            && !self.is_ahead(cursor, incremental)
+        {
             records.newest = Some(cursor.furthest(records.newest, incremental));
         }
     }
@@ -287,6 +294,13 @@ impl<'i> Ingest<'i> {
         if let Some(siblings) = &mut self.siblings {
             siblings.remember(query, records);
         }
+    }
+
+    /// Returns whether `cursor` lies after the start of the read. Such a cursor does not say how far the API's records reach: it is dated in
+    /// the future, or its record was made while the run reads.
+    fn is_ahead(&self, cursor: Cursor, incremental: &Incremental) -> bool {
+        let began = self.target.ctx.clock.api_time(self.begin);
+        !incremental.descending && cursor.instant().is_some_and(|instant| instant > began)
     }
 
     /// Returns an error about the content of a response.

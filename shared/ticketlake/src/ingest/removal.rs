@@ -39,13 +39,18 @@ impl Ingest<'_> {
         Ok(self.target.table.mark_vanished(vanished, begin, self.target.ctx.now(), &mut self.target.merged).await?)
     }
 
+    /// Returns whether the request asks for the removal of rows that are past.
+    pub fn has_retention(&self) -> bool {
+        self.retention.is_limited()
+    }
+
     /// Removes the rows that have been past for longer than the request says.
     ///
     /// # Errors
     ///
     /// The error of the store.
     pub async fn remove_expired_rows(&mut self) -> Result<(), Error> {
-        let Some(oldest) = self.retention.oldest else { return Ok(()) };
+        let Some(oldest) = self.retention.oldest() else { return Ok(()) };
         self.target.claim().await?;
         Ok(self.target.table.remove_expired_rows(oldest, self.target.ctx.now(), &mut self.target.merged).await?)
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resource_plan::Plan;
+use crate::state::Interval;
 use manifest::PartitionField;
 
 /// The expected size and cost of a run.
@@ -45,8 +46,8 @@ impl Plan<'_> {
             "lake": request.lake.to_string(),
             "format": request.format.name(),
             "request": format!("{} {address}", resource.endpoint.method.name()),
-            "from": self.start.map(|start| start.to_string()),
-            "to": self.end.map(|end| end.to_string()),
+            "from": self.ranges.first().and_then(Interval::start).map(|start| start.to_string()),
+            "to": self.ranges.last().and_then(Interval::end).map(|end| end.to_string()),
             "slices": queries,
             "estimate": estimate,
             "depth_limit": resource.endpoint.depth_limit,

@@ -57,7 +57,7 @@ impl<'r> DueRefresh<'r> {
         if request.from.is_some() || request.to.is_some() || !request.params.is_empty() {
             return None;
         }
-        let marks = progress.refresh_marks();
+        let marks = progress.refresh_marks(now);
         let interrupted = progress.checkpoint(full_request(request).id(), resource, now);
         let began = interrupted.as_ref().and_then(Checkpoint::begin);
         if let Some(reason) = full_reason(policy, request, &marks, began, now) {
@@ -104,7 +104,7 @@ impl<'r> DueRefresh<'r> {
         }
     }
 
-    /// Saves which parts of `plan` were read: all of them if the run is `complete`, else those that `checkpoint` has.
+    /// Saves which parts of the plan in `read` were read: all of them if the run is `complete`, else those that its checkpoint has.
     ///
     /// # Errors
     ///
@@ -113,12 +113,13 @@ impl<'r> DueRefresh<'r> {
         &self,
         progress: &mut Progress<'_>,
         complete: bool,
-        plan: &Plan<'_>,
-        checkpoint: &Checkpoint,
+        read: (&Plan<'_>, &Checkpoint),
+        now: Instant,
     ) -> Result<(), Error> {
+        let (plan, checkpoint) = read;
         let Some(changes) = self.changes else {
             return if complete {
-                progress.update_marks(|marks| marks.reach_full(self.policy, self.began)).await
+                progress.update_marks(now, |marks| marks.reach_full(self.policy, self.began)).await
             } else {
                 Ok(())
             };
@@ -127,7 +128,7 @@ impl<'r> DueRefresh<'r> {
         let announced = changes.announced.is_some() && has_read(QueryKind::Announced);
         let near_days = self.near_days.filter(|_| has_read(QueryKind::Near));
         progress
-            .update_marks(|marks| {
+            .update_marks(now, |marks| {
                 if announced {
                     marks.reach_announced(self.began);
                 }

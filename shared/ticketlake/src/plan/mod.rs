@@ -5,7 +5,8 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | `resource_plan`, `range`, `check` | [`Plan`], the range of cursor values that it covers, and what is wrong with a request |
+//! | `resource_plan`, `range`, `check` | [`Plan`], the range of cursors that it covers, and what is wrong with a request |
+//! | `proven_range` | [`RangeReading`]: which cursors a complete read of a range has proven to be read |
 //! | `queries`, `planned_query`, `filter` | the plan's queries: the endpoint's templates with their values, and the request's conditions |
 //! | `due`, `changes` | [`DueRefresh`]: the part of a resource that is due (the manifest's `refresh`) |
 //! | `parent_record`, `describe` | a record of the parent; the plan as `--check` prints it |
@@ -17,6 +18,7 @@ pub mod due;
 mod filter;
 mod parent_record;
 mod planned_query;
+mod proven_range;
 mod queries;
 mod range;
 mod resource_plan;
@@ -28,6 +30,8 @@ pub use self::due::DueRefresh;
 pub use self::filter::values;
 pub use self::parent_record::ParentRecord;
 pub use self::planned_query::{PlannedQuery, QueryKind, TimeSplit, Unsendable};
+pub use self::proven_range::RangeReading;
+pub use self::range::beginning;
 pub use self::resource_plan::Plan;
 
 #[cfg(test)]

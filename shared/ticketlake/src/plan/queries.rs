@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use manifest::query::join_params;
 use manifest::template::param_text;
 use manifest::time::TimeRange;
-use manifest::{Body, BodyTemplate, Cursor, Query, Template, Undated};
+use manifest::{Body, BodyTemplate, Cursor, Query, Template, TimeParams, Undated};
 use serde_json::{Map, Value};
 
 use super::filter;
@@ -13,6 +13,7 @@ use super::parent_record::ParentRecord;
 use super::planned_query::{PlannedQuery, QueryKind, TimeSplit, Unsendable};
 use super::range::seconds;
 use super::resource_plan::Plan;
+use crate::state::Interval;
 
 /// What distinguishes one query of a resource without a parent from the others.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,8 @@ struct Variant<'p> {
     undated: Option<&'p Undated>,
     /// How the query is split by time. `None` if it is not.
     time: Option<TimeSplit<'p>>,
+    /// The range of the query.
+    range: Interval,
 }
 
 impl<'p> Plan<'p> {
@@ -46,20 +49,15 @@ impl<'p> Plan<'p> {
     pub fn query(&self, index: usize) -> Result<PlannedQuery<'p>, Unsendable> {
         let batch = self.batches.get(index);
         let parents = batch.map_or(&[][..], |batch| &self.parents[batch.parents.clone()]);
-        let start = batch.map_or(self.start, |batch| batch.start);
         let variant = if self.resource.parent.is_some() { None } else { self.variants().get(index).copied() };
+        let range = batch.map(|batch| batch.range).or(variant.map(|variant| variant.range)).unwrap_or(self.wanted);
         let undated = variant.and_then(|variant| variant.undated);
         let kind = variant.map_or(QueryKind::Range, |variant| variant.kind);
         let time = match variant {
             Some(variant) => variant.time,
-            None => self
-                .resource
-                .slices
-                .time
-                .as_ref()
-                .map(|time| TimeSplit { time, window: TimeRange { from: seconds(start), to: seconds(self.end) } }),
+            None => self.resource.slices.time.as_ref().map(|time| time_split(time, &range)),
         };
-        let base = self.base_query(parents, start, undated)?;
+        let base = self.base_query(parents, &range, undated)?;
         let calendar = self.calendar(kind, base.id());
         let mut query = match time {
             Some(TimeSplit { time, window }) => base.within(time, window),
@@ -81,8 +79,16 @@ impl<'p> Plan<'p> {
     ///
     /// An error that names the value that cannot be sent.
     pub fn unbounded_query(&self) -> Result<Query, Unsendable> {
-        let unbounded = Self { start: None, end: None, changes: None, ..self.clone() };
+        let unbounded = Self { wanted: Interval::ALL, ranges: vec![Interval::ALL], changes: None, ..self.clone() };
         unbounded.query(0).map(|planned| planned.query)
+    }
+
+    /// Returns the range of the query number `index`. `None` if it reads records without a date.
+    pub(super) fn range_of(&self, index: usize) -> Option<Interval> {
+        if let Some(batch) = self.batches.get(index) {
+            return Some(batch.range);
+        }
+        self.variants().get(index).filter(|variant| variant.undated.is_none()).map(|variant| variant.range)
     }
 
     /// Returns the variants of the query of a resource without a parent.
@@ -91,14 +97,20 @@ impl<'p> Plan<'p> {
             return self.change_variants(changes.announced.map(|since| since.timestamp()), changes.near);
         }
         let slices = &self.resource.slices;
-        let dated = slices.time.as_ref().map(|time| self.time_split(time));
-        let mut variants = vec![Variant { kind: QueryKind::Range, undated: None, time: dated }];
+        let dated = self.ranges.iter().map(|range| Variant {
+            kind: QueryKind::Range,
+            undated: None,
+            time: slices.time.as_ref().map(|time| time_split(time, range)),
+            range: *range,
+        });
+        let mut variants: Vec<Variant<'p>> = dated.collect();
         // Records without a date may get one in the future, so they belong to a range without an end.
-        if self.end.is_none() {
+        if let Some(range) = self.ranges.last().filter(|range| range.end().is_none()) {
             variants.extend(slices.undated.iter().map(|undated| Variant {
                 kind: QueryKind::Range,
                 undated: Some(undated),
                 time: undated.time.as_ref().map(|time| TimeSplit { time, window: TimeRange::ALL }),
+                range: *range,
             }));
         }
         variants
@@ -111,31 +123,33 @@ impl<'p> Plan<'p> {
         if let (Some(declared), Some(since)) = (declared, announced) {
             let window = TimeRange { from: Some(since), to: None };
             let time = Some(TimeSplit { time: &declared.time, window });
-            variants.push(Variant { kind: QueryKind::Announced, undated: None, time });
+            let range = self.wanted;
+            variants.push(Variant { kind: QueryKind::Announced, undated: None, time, range });
             // A record without a date is in no query by dates, and so not in the one above.
             let undated = self.resource.slices.undated.iter();
             variants.extend(undated.map(|undated| Variant {
                 kind: QueryKind::Announced,
                 undated: Some(undated),
                 time,
+                range,
             }));
         }
         if let (Some(time), Some(window)) = (&self.resource.slices.time, near) {
             let time = Some(TimeSplit { time, window });
-            variants.push(Variant { kind: QueryKind::Near, undated: None, time });
+            variants.push(Variant { kind: QueryKind::Near, undated: None, time, range: self.wanted });
         }
         variants
     }
 
-    /// Returns the query for `parents` from `start` on, without the parameters that it is split by.
+    /// Returns the query for `parents` in `range`, without the parameters that it is split by.
     fn base_query(
         &self,
         parents: &[ParentRecord],
-        start: Option<Cursor>,
+        range: &Interval,
         undated: Option<&Undated>,
     ) -> Result<Query, Unsendable> {
-        let label = self.label(parents, start, undated);
-        let bind = |name: &str| self.value(name, parents, start);
+        let label = self.label(parents, range, undated);
+        let bind = |name: &str| self.value(name, parents, range);
         let endpoint = &self.resource.endpoint;
         let mut query = Query::new(self.scope, label);
         let unsendable = |reason| Unsendable { label: query.label.clone(), reason };
@@ -144,12 +158,12 @@ impl<'p> Plan<'p> {
         query.body = endpoint.body.as_ref().and_then(|body| render_body(body, &bind));
         query.headers = filter::render_all(&endpoint.headers, &bind);
         query.parent_fields = self.parent_fields(parents);
-        (query.start, query.end) = (start, self.end);
+        (query.start, query.end) = (range.start(), range.end());
         if let Some(incremental) = &endpoint.incremental {
-            for (param, cursor) in [(&incremental.start_param, start), (&incremental.end_param, self.end)] {
-                if let (Some(param), Some(cursor)) = (param, cursor) {
-                    query.params.insert(param.clone(), param_text(&cursor.format(incremental.format)));
-                }
+            let start = range.start().map(|start| start.format(incremental.format));
+            let end = range.end().map(|end| end.format_end(incremental));
+            for (param, value) in [(&incremental.start_param, start), (&incremental.end_param, end)] {
+                query.params.extend(param.clone().zip(value.as_ref().map(param_text)));
             }
         }
         self.add_filters(&mut query.params, &mut query.body);
@@ -160,7 +174,7 @@ impl<'p> Plan<'p> {
     }
 
     /// Returns the value of the placeholder `name`.
-    fn value(&self, name: &str, parents: &[ParentRecord], start: Option<Cursor>) -> Option<Value> {
+    fn value(&self, name: &str, parents: &[ParentRecord], range: &Interval) -> Option<Value> {
         if let Some(setting) = name.strip_prefix("settings.") {
             return self.manifest.values.get(setting).map(|value| value.as_str().into());
         }
@@ -173,22 +187,21 @@ impl<'p> Plan<'p> {
             };
         }
         let incremental = self.resource.endpoint.incremental.as_ref()?;
-        let cursor = match name {
-            "incremental.start_value" | "incremental.last_value" => start,
-            "incremental.initial_value" => incremental.initial_value,
-            "incremental.end_value" => self.end,
+        match name {
+            "incremental.start_value" | "incremental.last_value" => Some(range.start()?.format(incremental.format)),
+            "incremental.initial_value" => Some(incremental.initial_value?.format(incremental.format)),
+            "incremental.end_value" => Some(range.end()?.format_end(incremental)),
             _ => None,
-        };
-        Some(cursor?.format(incremental.format))
+        }
     }
 
     /// Returns the label of a query, for reports and logs.
-    fn label(&self, parents: &[ParentRecord], start: Option<Cursor>, undated: Option<&Undated>) -> String {
+    fn label(&self, parents: &[ParentRecord], range: &Interval, undated: Option<&Undated>) -> String {
         if let Some(undated) = undated {
             return join_params(&undated.params);
         }
         let edge = |cursor: Option<Cursor>| cursor.map_or_else(|| "..".to_owned(), |cursor| cursor.to_string());
-        let range = match (start, self.end) {
+        let range = match (range.start(), range.end()) {
             (None, None) => "all".to_owned(),
             (start, end) => format!("{}/{}", edge(start), edge(end)),
         };
@@ -215,6 +228,12 @@ impl<'p> Plan<'p> {
         let included = declared.include.iter();
         included.filter_map(|field| Some((declared.column(field), parent.fields.get(field)?.clone()))).collect()
     }
+}
+
+/// Returns the split by the parameters `time` over `range`.
+fn time_split<'p>(time: &'p TimeParams, range: &Interval) -> TimeSplit<'p> {
+    let (from, to) = seconds(range);
+    TimeSplit { time, window: TimeRange { from, to } }
 }
 
 /// Returns the body of the request. `None` if a placeholder has no value.

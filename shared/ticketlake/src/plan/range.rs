@@ -1,48 +1,49 @@
-//! The range of cursor values that a run reads.
+//! The range of cursors that a request asks for.
 
 use chrono::TimeDelta;
 use manifest::time::Instant;
-use manifest::{Cursor, Resource};
+use manifest::{Cursor, Fault, Resource};
 
 use crate::request::Request;
+use crate::state::{Bound, Interval};
 
-/// Returns the first and the last cursor value to read at `now`. `None` stands for no beginning or no end.
-pub(super) fn range(
-    request: &Request,
-    resource: &Resource,
-    watermark: Option<Cursor>,
-    now: Instant,
-) -> (Option<Cursor>, Option<Cursor>) {
+/// Returns the bound from which a resource is read if nothing was read before. The read begins at `begin`.
+pub fn beginning(request: &Request, resource: &Resource, begin: Instant) -> Bound {
+    let Some(incremental) = &resource.endpoint.incremental else { return Bound::Beginning };
+    let days = request.initial_days.filter(|_| !request.full).and_then(TimeDelta::try_days);
+    let first = days.and_then(|days| begin.checked_sub_signed(days)).map(Cursor::Instant).or(incremental.initial_value);
+    first.map_or(Bound::Beginning, |first| Bound::at(first, incremental))
+}
+
+/// Returns the interval that a request asks for, whatever was read before. The read begins at `begin`.
+///
+/// # Errors
+///
+/// A fault if there is no cursor in it.
+pub(super) fn wanted(request: &Request, resource: &Resource, begin: Instant) -> Result<Interval, Fault> {
     let incremental = resource.endpoint.incremental.as_ref();
-    let first = incremental.and_then(|incremental| {
-        let days = request.initial_days.filter(|_| !request.full).and_then(TimeDelta::try_days);
-        days.map(|days| Cursor::Instant(now - days)).or(incremental.initial_value)
-    });
-    let start = match (request.from, request.to) {
-        (Some(from), _) => Some(Cursor::Instant(from)),
-        // A range with an end only does not begin at the watermark, which may lie after that end.
-        (None, Some(_)) => first,
-        (None, None) => {
-            let watermark = watermark.filter(|_| !request.full);
-            let resumed = incremental.and_then(|incremental| Some(watermark?.minus_lag(incremental)));
-            resumed.or(first)
-        }
+    let bound = |cursor: Cursor| match incremental {
+        Some(incremental) => Bound::at(cursor, incremental),
+        None => Bound::ascending(cursor),
     };
-    let end = request.to.map(Cursor::Instant).or_else(|| incremental.and_then(|incremental| incremental.end_value));
-    (start, end)
+    let given = |instant: Option<Instant>| instant.map(|instant| bound(Cursor::Instant(instant)));
+    // If runs go backwards, they begin at the greatest cursor.
+    let (first, last) = match incremental {
+        Some(incremental) if incremental.descending => (given(request.to), given(request.from)),
+        Some(_) | None => (given(request.from), given(request.to)),
+    };
+    let end_value = incremental.and_then(|incremental| incremental.end_value).map(bound);
+    let from = first.unwrap_or_else(|| beginning(request, resource, begin));
+    let to = last.or(end_value).unwrap_or(Bound::End);
+    let text = |bound: Bound| bound.cursor().map(|cursor| cursor.to_string()).unwrap_or_default();
+    Interval::new(from, to).ok_or_else(|| {
+        Fault::new("to", format!("the range is empty: it begins at {} and ends at {}", text(from), text(to)))
+    })
 }
 
-/// Returns whether a range that begins at `start` leaves a gap after `watermark`.
-pub(super) fn has_gap(resource: &Resource, watermark: Option<Cursor>, start: Option<Cursor>) -> bool {
-    let Some(incremental) = &resource.endpoint.incremental else { return false };
-    match (watermark, start) {
-        (Some(watermark), Some(start)) if incremental.descending => start < watermark,
-        (Some(watermark), Some(start)) => start > watermark,
-        _ => false,
-    }
-}
-
-/// Returns a cursor that is a time in seconds since 1970. `None` for a number.
-pub(super) fn seconds(cursor: Option<Cursor>) -> Option<i64> {
-    cursor.and_then(Cursor::instant).map(|instant| instant.timestamp())
+/// Returns the whole seconds since 1970 in which the cursors of `interval` lie. Numbers have none.
+pub(super) fn seconds(interval: &Interval) -> (Option<i64>, Option<i64>) {
+    let instant = |cursor: Option<Cursor>| cursor.and_then(Cursor::instant);
+    let last = instant(interval.end()).map(|end| end - TimeDelta::nanoseconds(1));
+    (instant(interval.start()).map(|start| start.timestamp()), last.map(|last| last.timestamp()))
 }

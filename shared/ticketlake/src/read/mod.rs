@@ -29,7 +29,7 @@ use crate::ingest::Ingest;
 use crate::plan::Plan;
 use crate::report::{IncompleteQuery, QueryCounts};
 use crate::split::params::StoredValues;
-use crate::state::{Calendars, Checkpoint, Progress, Watermarks};
+use crate::state::{Calendars, Checkpoint, Progress};
 
 /// The number of records in a checkpoint for which it is saved less often by one flush. A record takes 16 bytes in it, and a flush has about
 /// 10 MB of rows.
@@ -37,6 +37,15 @@ const RECORDS_FOR_A_FLUSH: u64 = 200_000;
 
 /// The number of failed queries in a row after which the API counts as down. Each request was tried several times by then.
 const MAX_FAILURES: u32 = 5;
+
+/// A query of a plan that was read completely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadQuery {
+    /// The number of the query in the plan.
+    pub index: usize,
+    /// The furthest cursor of its records.
+    pub newest: Option<Cursor>,
+}
 
 /// The outcome of reading a plan.
 #[derive(Debug, Default)]
@@ -49,8 +58,8 @@ pub struct ReadOutcome {
     pub total: Option<u64>,
     /// The furthest cursor of all records.
     pub newest: Option<Cursor>,
-    /// The watermarks that the complete queries allow, by the key of the parent's record.
-    pub parent_watermarks: Vec<(String, Cursor)>,
+    /// The queries that were read completely, and that were not split.
+    pub finished: Vec<ReadQuery>,
     /// The warnings for the report.
     pub warnings: Vec<String>,
     /// The reason why reading stopped before its end.
@@ -81,13 +90,11 @@ pub struct Sink<'s, 'i> {
 
 /// The state at the start of a read.
 #[derive(Debug)]
-pub struct ReadState<'s, 'i> {
+pub struct ReadState<'i> {
     /// The checkpoint from which the read resumes. Everything that it names is stored.
     pub checkpoint: Checkpoint,
     /// The calendars of the queries.
     pub calendars: Calendars<'i>,
-    /// The watermarks of the children of each parent record.
-    pub watermarks: &'s Watermarks,
 }
 
 /// A read of a plan that has ended, complete or not.
@@ -107,9 +114,9 @@ pub async fn read_plan<'i>(
     api: &Api<'_>,
     plan: &Plan<'_>,
     sink: Sink<'_, 'i>,
-    state: ReadState<'_, 'i>,
+    state: ReadState<'i>,
 ) -> FinishedRead<'i> {
-    let ReadState { checkpoint, mut calendars, watermarks } = state;
+    let ReadState { checkpoint, mut calendars } = state;
     let splits_by_time = (0..plan.len()).any(|index| plan.query(index).is_ok_and(|planned| planned.time.is_some()));
     if ctx.resource.endpoint.depth_limit.is_some() && splits_by_time {
         calendars.load().await;
@@ -123,7 +130,6 @@ pub async fn read_plan<'i>(
         ctx,
         reader: Reader::new(api, ctx.resource),
         plan,
-        watermarks,
         stored: &stored,
         earlier: checkpoint.clone(),
         sink: Mutex::new(sink),
@@ -155,7 +161,6 @@ struct PlanReading<'p, 's, 'i> {
     ctx: &'p RunContext<'i>,
     reader: Reader<'p>,
     plan: &'p Plan<'p>,
-    watermarks: &'p Watermarks,
     /// The stored values of parameters that queries are split by.
     stored: &'p StoredValues<'p>,
     /// The checkpoint at the start of the read.
@@ -240,7 +245,7 @@ impl PlanReading<'_, '_, '_> {
             return Ok(());
         }
         self.unsaved_flushes.set(0);
-        sink.progress.save_checkpoint(&self.snapshot()).await.map_err(Stop::Error)
+        sink.progress.save_checkpoint(&self.snapshot(), self.ctx.now()).await.map_err(Stop::Error)
     }
 
     /// Records that a query of the plan is complete.

@@ -1,6 +1,6 @@
 //! Reads the records of a parent resource, with the fields that its children need.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use client::{Api, End, Pages, Reader};
@@ -17,7 +17,6 @@ use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, PageRecords, ReceivedRecord, RecordVersion, Verdict};
 use crate::plan::{ParentRecord, Plan, values};
 use crate::report::IncompleteQuery;
-use crate::state::Watermarks;
 
 /// The records of a parent resource, and its incomplete queries.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Re
     if let Some(grandparent) = &declared.parent {
         let grandparents = read_parent(ctx, api, grandparent).boxed_local().await?;
         parents.incomplete = grandparents.incomplete;
-        plan = plan.with_parents(grandparents.records, &Watermarks::default(), ctx.now());
+        plan = plan.with_parents(grandparents.records, &BTreeMap::new());
     }
     let reader = Reader::new(api, declared);
     let mut collector = Collector::new(parent, declared)?;

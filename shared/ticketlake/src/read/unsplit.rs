@@ -7,8 +7,8 @@ use std::sync::Arc;
 use client::{End, Page, Pages};
 use manifest::Query;
 
-use super::PlanReading;
 use super::open_query::{Addition, OpenQuery, PageFacts};
+use super::{PlanReading, ReadQuery};
 use crate::error::Stop;
 use crate::evidence::{ProvenQuery, Unproven, Verdict};
 use crate::plan::PlannedQuery;
@@ -63,10 +63,8 @@ impl PlanReading<'_, '_, '_> {
             self.record_complete(&query.label, evidence.total(), proof);
             let records = self.sink.lock().await.ingest.remembers_siblings().then(|| evidence.to_stored());
             self.checkpoint.borrow_mut().finish(id, FinishedQuery { proof, evidence: records });
-            if let Some(newest) = evidence.newest() {
-                let reached = self.plan.parent_watermarks(index, newest, self.watermarks);
-                self.outcome.borrow_mut().parent_watermarks.extend(reached);
-            }
+            let newest = evidence.newest();
+            self.outcome.borrow_mut().finished.push(ReadQuery { index, newest });
             return Ok(());
         }
     }
@@ -119,8 +117,7 @@ impl PlanReading<'_, '_, '_> {
         let facts = PageFacts::of(&page);
         // The lock is held until the checkpoint is saved, so that the checkpoint names stored rows only.
         let mut sink = self.sink.lock().await;
-        let ingested =
-            sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().parent_watermarks.clear());
+        let ingested = sink.ingest.page(page, query).await.inspect_err(|_| self.outcome.borrow_mut().finished.clear());
         let ingested = ingested.map_err(Stop::Error)?;
         let furthest = |cursor, other| self.furthest(cursor, other);
         let addition = open.borrow_mut().add_page(&facts, &ingested.records, furthest);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use client::api::Connection;
 use client::{Api, Budget, Reader};
 use futures::FutureExt;
 use manifest::{Paginator, Resource};
@@ -44,13 +43,7 @@ pub(super) async fn estimate(
 
 /// Returns the number of records and requests of the plan, by the first page of each query.
 async fn count(ctx: &RunContext<'_>, plan: &Plan<'_>, quota: &StoredQuota<'_>) -> Result<(u64, u64), String> {
-    let connection = Connection {
-        transport: ctx.clients.transport.as_ref(),
-        secrets: &ctx.clients.secrets,
-        clock: ctx.clock(),
-        quota: Some(quota),
-    };
-    let api = Api::new(connection, ctx.manifest, Budget { attempts: 1, ..ctx.budget() });
+    let api = Api::new(ctx.connection(quota), ctx.manifest, Budget { attempts: 1, ..ctx.budget() });
     let counted = first_pages(&api, ctx.resource, plan).await;
     api.close().await.map_err(|error| error.to_string())?;
     counted

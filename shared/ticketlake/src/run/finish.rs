@@ -2,19 +2,21 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use manifest::time::Instant;
 use manifest::{Cursor, WriteDisposition};
 use serde_json::Value;
 
 use super::expectations;
+use crate::clock::CLOCK_TOLERANCE;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::ingest::Ingest;
-use crate::plan::{DueRefresh, Plan};
+use crate::plan::{DueRefresh, Plan, RangeReading};
 use crate::read::ReadOutcome;
 use crate::report::{QueryCounts, Status};
 use crate::request::Request;
-use crate::state::{Checkpoint, PreviousRun, Progress, SeenKeys};
+use crate::state::{Checkpoint, PreviousRun, Progress, ReadCoverage, SeenKeys};
 
 /// What the last stage needs. All rows that were read are stored by then.
 pub(super) struct FinishInput<'e> {
@@ -29,6 +31,10 @@ pub(super) struct FinishInput<'e> {
     pub(super) vanished: HashSet<u64>,
     /// The start of the read: that of its first run, if it was resumed.
     pub(super) begin: Instant,
+    /// Whether the read began in an earlier run.
+    pub(super) is_resumed: bool,
+    /// Whether a complete read shows which rows have vanished.
+    pub(super) marks_vanished: bool,
     /// The size of the previous complete run.
     pub(super) previous: Option<PreviousRun>,
     /// The part that was due, if the resource has `refresh`.
@@ -60,7 +66,9 @@ impl FinishInput<'_> {
         let mut outcome = FinishOutcome::default();
         self.read.queries.incomplete.extend(expectations::unmet(self.ctx.resource, &ingest.counts()));
         let ended = self.update_table_and_state(ingest, progress, checkpoint, &mut outcome.warnings).await;
-        let complete = self.read.is_complete();
+        let undone = self.undone_by_clock(ingest);
+        let complete = self.read.is_complete() && undone.is_empty();
+        outcome.warnings.extend(self.clock_warning(&undone));
         outcome.queries = std::mem::take(&mut self.read.queries);
         let ended = match (ended, self.read.stopped) {
             (Err(error), _) | (Ok(()), Some(Stop::Error(error))) => Err(error),
@@ -88,11 +96,12 @@ impl FinishInput<'_> {
     ) -> Result<(), Error> {
         let complete = self.read.is_complete();
         let complete_plan = self.plan.as_ref().filter(|_| complete);
-        let covers_everything = complete_plan.is_some_and(Plan::covers_everything);
+        // Nothing irreversible depends on a clock that is wrong.
+        let covers_everything = complete_plan.is_some_and(Plan::covers_everything) && self.clocks_agree();
         if covers_everything && self.ctx.resource.write_disposition == WriteDisposition::Replace {
             warnings.extend(self.remove_unseen_rows(ingest).await?);
         }
-        if complete && !self.vanished.is_empty() {
+        if complete && self.clocks_agree() && !self.vanished.is_empty() {
             // If the run is killed while it marks rows, the next one resumes from this checkpoint.
             self.save_checkpoint(ingest, progress, &mut checkpoint).await?;
             ingest.mark_vanished(&self.vanished, self.begin).await?;
@@ -101,12 +110,12 @@ impl FinishInput<'_> {
         if !matches!(self.read.stopped, Some(Stop::Error(_))) {
             ingest.close(covers_everything.then_some(self.begin)).await?;
         }
-        if self.read.stopped.is_none() {
+        if self.read.stopped.is_none() && self.clocks_agree() {
             ingest.remove_expired_rows().await?;
         }
         let newest = self.newest(&checkpoint);
         checkpoint.newest = newest.map(|newest| newest.to_string());
-        self.move_watermarks(complete, newest, ingest, progress).await?;
+        self.add_coverage(complete, newest, ingest, progress).await?;
         self.save_progress(complete, ingest, progress, checkpoint).await?;
         if let Some(plan) = complete_plan {
             warnings.extend(self.warnings(plan, newest));
@@ -137,22 +146,65 @@ impl FinishInput<'_> {
         }
     }
 
-    /// Moves the watermarks of a resource with a cursor.
-    async fn move_watermarks(
+    /// Adds what was read to the coverage of a resource with a cursor.
+    async fn add_coverage(
         &self,
         complete: bool,
         newest: Option<Cursor>,
         ingest: &Ingest<'_>,
         progress: &mut Progress<'_>,
     ) -> Result<(), Error> {
-        let Some(incremental) = &self.ctx.resource.endpoint.incremental else { return Ok(()) };
-        let moves = complete && self.plan.as_ref().is_some_and(Plan::moves_watermark);
-        // A watermark in the future would skip the records until then.
-        let now = self.ctx.now();
-        let until_now = |cursor: Cursor| cursor.instant().map_or(cursor, |instant| Cursor::Instant(instant.min(now)));
-        let parents = self.read.parent_watermarks.iter().filter(|_| !ingest.has_discarded());
-        let parents: Vec<(String, Cursor)> = parents.map(|(key, cursor)| (key.clone(), until_now(*cursor))).collect();
-        progress.advance(incremental, newest.filter(|_| moves).map(until_now), &parents).await
+        let endpoint = &self.ctx.resource.endpoint;
+        let (Some(incremental), Some(plan)) = (&endpoint.incremental, &self.plan) else { return Ok(()) };
+        if ingest.has_discarded() {
+            return Ok(());
+        }
+        let reading = RangeReading { incremental, sends_end: endpoint.sends_range_end(), began: self.began() };
+        let mut proven = ReadCoverage::default();
+        for finished in &self.read.finished {
+            proven.extend(&plan.proven_by(finished.index, finished.newest, &reading));
+        }
+        if complete {
+            proven.extend(&plan.proven_by_all(newest, &reading));
+        }
+        progress.add_coverage(incremental, &proven).await
+    }
+
+    /// Returns the start of the read by the clock of the API. The clock of an earlier run of the read may have been a little ahead.
+    fn began(&self) -> Instant {
+        let began = self.ctx.clock.api_time(self.begin);
+        if self.is_resumed { began - CLOCK_TOLERANCE } else { began }
+    }
+
+    /// Returns whether the clock of the machine agrees with that of the API.
+    fn clocks_agree(&self) -> bool {
+        self.ctx.clock.disagreement().is_none()
+    }
+
+    /// Returns what the run was asked for and did not do, because a clock is wrong.
+    fn undone_by_clock(&self, ingest: &Ingest<'_>) -> Vec<&'static str> {
+        let plan = self.plan.as_ref().filter(|_| self.read.is_complete());
+        let Some(plan) = plan.filter(|_| !self.clocks_agree()) else { return Vec::new() };
+        let resource = self.ctx.resource;
+        let replaces = resource.write_disposition == WriteDisposition::Replace && plan.covers_everything();
+        let undone = [
+            (replaces, "no rows were removed that the API no longer has"),
+            (ingest.has_retention(), "no rows were removed by `retention_days`"),
+            (self.marks_vanished, "no rows were marked as vanished"),
+        ];
+        undone.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, text)| text).collect()
+    }
+
+    /// Returns the warning for clocks that disagree.
+    fn clock_warning(&self, undone: &[&'static str]) -> Option<String> {
+        let offset = self.ctx.clock.disagreement()?;
+        let side = if offset < TimeDelta::zero() { "ahead of" } else { "behind" };
+        let undone: String = undone.iter().map(|text| format!(", {text}")).collect();
+        Some(format!(
+            "the clock of this machine is {} s {side} the `Date` of the API's responses: the rows have the time of the API, and no part \
+             counts as refreshed{undone}; set the clock of the machine",
+            offset.abs().num_seconds()
+        ))
     }
 
     /// Saves which parts of the resource were read, and saves or drops the checkpoint.
@@ -164,8 +216,9 @@ impl FinishInput<'_> {
         mut checkpoint: Checkpoint,
     ) -> Result<(), Error> {
         let ended = self.read.stopped.is_none();
-        if let (Some(due), Some(plan), true) = (&self.due, &self.plan, ended && !ingest.has_discarded()) {
-            due.save_marks(progress, complete, plan, &checkpoint).await?;
+        let saves_marks = ended && self.clocks_agree() && !ingest.has_discarded();
+        if let (Some(due), Some(plan), true) = (&self.due, &self.plan, saves_marks) {
+            due.save_marks(progress, complete, (plan, &checkpoint), self.ctx.now()).await?;
         }
         // The next run reads changes from its own start on: an incomplete query must not keep the near window in the past.
         let begins_again = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
@@ -189,15 +242,15 @@ impl FinishInput<'_> {
             let mut seen_keys = SeenKeys::new(self.ctx.store, &self.ctx.manifest.name, &self.ctx.resource.name);
             checkpoint.seen_keys = Some(seen_keys.save(seen).await?);
         }
-        progress.save_checkpoint(checkpoint).await
+        progress.save_checkpoint(checkpoint, self.ctx.now()).await
     }
 
     /// Returns the warnings of a complete run.
     fn warnings(&self, plan: &Plan<'_>, newest: Option<Cursor>) -> Vec<String> {
         let mut warnings = Vec::new();
         let resource = self.ctx.resource;
-        if resource.endpoint.incremental.is_some() && newest.is_some() && !plan.moves_watermark() {
-            let why = "the watermark does not move: `params` exclude records, or the range does not continue from the watermark";
+        if resource.endpoint.incremental.is_some() && newest.is_some() && !plan.adds_coverage() {
+            let why = "the watermark does not move: `params` exclude records, or the manifest has an `end_value`";
             warnings.push(why.into());
         }
         if let Some(previous) = self.previous.filter(|previous| previous.records > 0)

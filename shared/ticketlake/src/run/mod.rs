@@ -118,7 +118,7 @@ fn requests(
         let resource = resource(manifest, name)?;
         let mut request = Request { resource: name.clone(), ..request.clone() };
         let warnings = plan::remove_unsupported(&mut request, resource);
-        if let Err(Faults(more)) = Plan::new(&request, manifest, resource, None, clients.clock.now()) {
+        if let Err(Faults(more)) = Plan::new(&request, manifest, resource, clients.clock.now()) {
             faults.extend(more);
         }
         requests.push((request, warnings));

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use client::api::Connection;
 use client::{Api, Reader};
 use futures::FutureExt;
 use manifest::time::{Instant, TimeRange};
-use manifest::{Manifest, WriteDisposition};
+use manifest::{Manifest, ScopeId, WriteDisposition};
 use table::Layout;
 use tokio::time::Instant as Stopwatch;
 
@@ -14,16 +13,17 @@ use super::finish::FinishInput;
 use super::outcome::RunOutcome;
 use super::vanished::{self, VanishedCheck};
 use super::{estimate, lookup};
+use crate::clock::RunClock;
 use crate::context::{Clients, RunContext, RunOptions, resource};
 use crate::error::{Error, Stop};
 use crate::evidence::StoredEvidence;
 use crate::ingest::Ingest;
-use crate::plan::{DueRefresh, Estimate, Plan};
+use crate::plan::{DueRefresh, Estimate, Plan, beginning};
 use crate::read::parents::read_parents;
 use crate::read::{FinishedRead, ReadOutcome, ReadState, Sink, read_plan};
 use crate::report::{Report, Status};
 use crate::request::Request;
-use crate::state::{Calendars, Checkpoint, Progress, SeenKeys, StoredQuota, Watermarks};
+use crate::state::{Calendars, Checkpoint, Progress, ReadCoverage, SeenKeys, StoredQuota};
 
 /// Runs the resource that `request` names.
 pub(super) async fn run(
@@ -69,6 +69,7 @@ async fn run_stages(
         Ok(resolved) => resolved,
         Err(error) => return (outcome, Err(error)),
     };
+    let clock = RunClock::new(clients.clock.as_ref());
     let ctx = RunContext {
         clients,
         store: store.as_ref(),
@@ -77,6 +78,7 @@ async fn run_stages(
         request: &resolved,
         deadline: options.deadline,
         listener: options.listener,
+        clock: &clock,
     };
     let prepared = match prepare(&ctx).await {
         Ok(prepared) => prepared,
@@ -98,7 +100,7 @@ async fn run_stages(
 fn check<'m>(clients: &Clients, manifest: &'m Manifest, request: &Request) -> Result<&'m manifest::Resource, Error> {
     let declared = resource(manifest, &request.resource)?;
     declared.notes.iter().for_each(|note| tracing::warn!(resource = request.resource, "{note}"));
-    Plan::new(request, manifest, declared, None, clients.clock.now())?;
+    Plan::new(request, manifest, declared, clients.clock.now())?;
     Ok(declared)
 }
 
@@ -107,20 +109,22 @@ async fn prepare<'c>(ctx: &RunContext<'c>) -> Result<Prepared<'c>, Error> {
     let (source, name) = (&ctx.manifest.name, &ctx.resource.name);
     let layout = Layout::load(ctx.store, source, name).await?;
     layout.check(ctx.resource, ctx.request.format)?;
-    let progress = Progress::load(ctx.store, source, name).await?;
+    let scope = ScopeId::new(ctx.manifest, ctx.resource);
+    let progress = Progress::load(ctx.store, source, name, scope).await?;
     Ok(Prepared { layout, progress, now: ctx.now() })
 }
 
-/// Returns the stored watermark as a text.
+/// Returns the watermark as a text.
 fn watermark(ctx: &RunContext<'_>, progress: &Progress<'_>) -> Option<String> {
     let incremental = ctx.resource.endpoint.incremental.as_ref()?;
-    progress.watermark(incremental).map(|watermark| watermark.to_string())
+    let beginning = beginning(ctx.request, ctx.resource, ctx.now());
+    progress.watermark(incremental, beginning).map(|watermark| watermark.to_string())
 }
 
 /// Maps every rejected record again, and stores those that fit now.
 async fn replay(ctx: &RunContext<'_>, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
     let mut outcome = RunOutcome { status: Status::Complete, ..RunOutcome::default() };
-    let mut ingest = match Ingest::new(ctx, prepared.layout).await {
+    let mut ingest = match Ingest::new(ctx, prepared.layout, prepared.now).await {
         Ok(ingest) => ingest,
         Err(error) => return (outcome, Err(error)),
     };
@@ -158,15 +162,20 @@ fn plan<'c>(
     ctx: &RunContext<'c>,
     progress: &Progress<'_>,
     due: Option<&DueRefresh<'_>>,
-    now: Instant,
+    begin: Instant,
 ) -> Result<Plan<'c>, Error> {
-    let incremental = ctx.resource.endpoint.incremental.as_ref();
-    let watermark = incremental.and_then(|incremental| progress.watermark(incremental));
-    let plan = Plan::new(ctx.request, ctx.manifest, ctx.resource, watermark, now)?;
+    let plan = Plan::new(ctx.request, ctx.manifest, ctx.resource, begin)?;
+    let plan = plan.without_covered(&coverage(ctx, progress).settled);
     Ok(match due.and_then(|due| due.changes) {
         Some(changes) => plan.with_changes(changes),
         None => plan,
     })
+}
+
+/// Returns what the runs so far have read.
+fn coverage(ctx: &RunContext<'_>, progress: &Progress<'_>) -> ReadCoverage {
+    let incremental = ctx.resource.endpoint.incremental.as_ref();
+    incremental.map(|incremental| progress.coverage(incremental)).unwrap_or_default()
 }
 
 /// Returns the time window in which a complete read of `plan` shows which rows have vanished. It is everything, or a near window if
@@ -197,11 +206,12 @@ async fn read_into(
     let Prepared { layout, mut progress, now } = prepared;
     let due = DueRefresh::new(ctx.resource, original, &progress, now);
     outcome.refresh = due.as_ref().map(DueRefresh::report);
-    let plan = plan(ctx, &progress, due.as_ref(), now)?;
     let mut checkpoint = resume(ctx, original, due.as_ref(), &progress, now);
     let begin = checkpoint.begin().unwrap_or(now);
+    let is_resumed = !checkpoint.is_empty();
+    let plan = plan(ctx, &progress, due.as_ref(), begin)?;
     let previous = progress.previous();
-    let mut ingest = Ingest::new(ctx, layout).await?;
+    let mut ingest = Ingest::new(ctx, layout, begin).await?;
     for (id, finished) in checkpoint.all_finished() {
         let records = finished.evidence.iter().flat_map(StoredEvidence::records);
         ingest.remember_siblings(id, records);
@@ -211,19 +221,14 @@ async fn read_into(
         outcome.warnings.extend(remember_keys(ctx, &mut checkpoint, &mut ingest).await?);
     }
     let quota = StoredQuota::new(ctx.store, &ctx.manifest.name);
-    let connection = Connection {
-        transport: ctx.clients.transport.as_ref(),
-        secrets: &ctx.clients.secrets,
-        clock: ctx.clock(),
-        quota: Some(&quota),
-    };
-    let api = Api::new(connection, ctx.manifest, ctx.budget());
+    let api = Api::new(ctx.connection(&quota), ctx.manifest, ctx.budget());
     let sink = Sink { ingest: &mut ingest, progress: &mut progress };
     let (plan, read) = read_from_api(ctx, &api, plan, sink, checkpoint).await;
     let FinishedRead { outcome: mut read, checkpoint, mut calendars } = read;
 
     let mut vanished = HashSet::new();
-    if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete()) {
+    let clocks_agree = ctx.clock.disagreement().is_none();
+    if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete() && clocks_agree) {
         let check = VanishedCheck { ctx, begin, window };
         vanished = find_vanished(&check, &api, plan, &mut ingest, &mut read).await;
     }
@@ -232,7 +237,21 @@ async fn read_into(
         outcome.warnings.push(format!("the calendar was not saved, so the next run needs more requests: {error}"));
     }
     let (received, requests) = (outcome.counts.records.received, outcome.requests.sent);
-    let input = FinishInput { ctx, original, plan, read, vanished, begin, previous, due, received, requests };
+    let marks_vanished = vanished_window.is_some();
+    let input = FinishInput {
+        ctx,
+        original,
+        plan,
+        read,
+        vanished,
+        begin,
+        is_resumed,
+        marks_vanished,
+        previous,
+        due,
+        received,
+        requests,
+    };
     let (finished, ended) = input.finish(&mut ingest, &mut progress, checkpoint).boxed_local().await;
     outcome.counts = ingest.counts();
     outcome.queries = finished.queries;
@@ -336,8 +355,7 @@ async fn read_from_api<'c>(
     checkpoint: Checkpoint,
 ) -> (Option<Plan<'c>>, FinishedRead<'c>) {
     let calendars = Calendars::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
-    let incremental = ctx.resource.endpoint.incremental.as_ref();
-    let watermarks = incremental.map_or_else(Watermarks::default, |incremental| sink.progress.watermarks(incremental));
+    let settled = coverage(ctx, sink.progress).parents;
     let parents = match read_parents(ctx, api).boxed_local().await {
         Ok(parents) => parents,
         Err(stop) => {
@@ -346,10 +364,10 @@ async fn read_from_api<'c>(
         }
     };
     let plan = match ctx.resource.parent {
-        Some(_) => plan.with_parents(parents.records, &watermarks, ctx.now()),
+        Some(_) => plan.with_parents(parents.records, &settled),
         None => plan,
     };
-    let state = ReadState { checkpoint, calendars, watermarks: &watermarks };
+    let state = ReadState { checkpoint, calendars };
     let mut read = read_plan(ctx, api, &plan, sink, state).boxed_local().await;
     read.outcome.queries.incomplete.splice(0..0, parents.incomplete);
     (Some(plan), read)

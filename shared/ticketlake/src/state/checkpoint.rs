@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::packed_keys;
 use super::window_records::CoveredWindows;
+use crate::clock::CLOCK_TOLERANCE;
 use crate::evidence::{ProvenQuery, StoredEvidence};
 use crate::request::RequestId;
 
@@ -101,6 +102,11 @@ impl Checkpoint {
         self.request == request
             && self.resource == hash(resource)
             && self.begin().is_some_and(|began| began <= now && now - began <= MAX_AGE)
+    }
+
+    /// Returns whether no read can resume from this checkpoint: it is too old at `now`, or the clock of its run was wrong.
+    pub fn is_expired(&self, now: Instant) -> bool {
+        self.begin().is_none_or(|began| now - began > MAX_AGE || began - now > CLOCK_TOLERANCE)
     }
 
     /// Returns the start of the read.

@@ -35,6 +35,16 @@ impl RefreshMarks {
         self.near.get(&ahead_days).map(String::as_str).and_then(time::parse_instant)
     }
 
+    /// Returns the marks without those after `now`.
+    #[must_use]
+    pub fn until(mut self, now: Instant) -> Self {
+        let is_past = |mark: &String| time::parse_instant(mark).is_some_and(|mark| mark <= now);
+        self.full = self.full.filter(is_past);
+        self.announced = self.announced.filter(is_past);
+        self.near.retain(|_, mark| is_past(mark));
+        self
+    }
+
     /// Returns whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -6,6 +6,7 @@
 mod calendar;
 mod calendars;
 mod checkpoint;
+mod coverage;
 mod marks;
 mod packed_keys;
 mod progress;
@@ -16,7 +17,8 @@ mod window_records;
 pub use self::calendar::{BIN_SECONDS, Calendar, Recorder};
 pub use self::calendars::Calendars;
 pub use self::checkpoint::{Checkpoint, FinishedQuery, FinishedSubquery, QueryProgress};
+pub use self::coverage::{Bound, Coverage, Interval};
 pub use self::marks::RefreshMarks;
-pub use self::progress::{PreviousRun, Progress, Watermarks};
+pub use self::progress::{PreviousRun, Progress, ReadCoverage};
 pub use self::quota::StoredQuota;
 pub use self::seen_keys::SeenKeys;

@@ -182,7 +182,7 @@ fn the_older_form_is_a_parameter() {
     endpoint["params"] = json!({"after": {"type": "incremental", "cursor_path": "at", "initial_value": 3}, "a": 1});
     let (_, seen) = api.run(&[]);
     assert_eq!((seen.param("after"), seen.param("a")), ("3", "1"));
-    assert_eq!(api.run(&[]).1.param("after"), "40");
+    assert_eq!(api.run(&[]).1.param("after"), "39", "an API may return only what lies after it");
 
     let endpoint = &mut api.manifest["resources"][0]["endpoint"];
     endpoint["params"]["before"] = json!({"type": "incremental", "cursor_path": "at"});

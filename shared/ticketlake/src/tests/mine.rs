@@ -57,6 +57,11 @@ impl Mine {
         *self.text.lock().unwrap() = manifest.to_string();
     }
 
+    /// Sets the time when the next run begins.
+    pub(super) fn set_clock(&self, now: &str) {
+        self.now.set(now.parse().unwrap());
+    }
+
     /// The command line that reads `resource`, with [`SECRET`] for a key of each usual name.
     pub(super) fn reading(&self, resource: &str) -> Reading<'_> {
         let variable = |name: &str| (format!("MINE_{name}"), SECRET.to_owned());

@@ -8,6 +8,8 @@ mod rows;
 mod simulation;
 
 mod auth;
+mod clocks;
+mod coverage;
 mod dispositions;
 mod failures;
 mod incremental;

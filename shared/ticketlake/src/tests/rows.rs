@@ -1,6 +1,8 @@
 //! Stored rows as JSON objects.
 
 use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_json::ArrayWriter;
 use arrow_schema::DataType;
 use bytes::Bytes;
@@ -24,6 +26,18 @@ fn rows_of_part(part: Bytes) -> Vec<Row> {
     writer.write_batches(&batches.iter().collect::<Vec<_>>()).unwrap();
     writer.finish().unwrap();
     serde_json::from_slice(&writer.into_inner()).unwrap()
+}
+
+/// The times in the column `column` of the table at `folder` of `lake`, in seconds since 1970.
+pub(super) fn seconds(lake: &Memory, folder: &str, column: &str) -> Vec<i64> {
+    let parts = lake.objects().into_iter().filter(|(key, _)| key.starts_with(&format!("{folder}/")));
+    let batches = parts.flat_map(|(_, part)| ParquetRecordBatchReaderBuilder::try_new(part).unwrap().build().unwrap());
+    let times = batches.map(|batch| {
+        let batch = batch.unwrap();
+        let times = batch.column_by_name(column).unwrap().as_primitive::<TimestampMicrosecondType>();
+        times.values().iter().map(|micros| micros / 1_000_000).collect::<Vec<_>>()
+    });
+    times.flatten().collect()
 }
 
 /// The columns of a batch but for its times: arrow-json writes none with a time zone by name.
