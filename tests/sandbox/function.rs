@@ -120,6 +120,13 @@ impl Function {
         ended.report
     }
 
+    /// Runs it to its end, which must be an incomplete one; gives the report.
+    pub fn incomplete(&self) -> Value {
+        let ended = self.run();
+        assert_eq!(ended.code, Some(4), "{}\n{}\n{}", self.typed(), ended.report, ended.errors);
+        ended.report
+    }
+
     /// Starts it, to be killed or waited for.
     pub fn start(&self) -> Child {
         self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the function's binary starts")

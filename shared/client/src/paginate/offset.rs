@@ -192,10 +192,12 @@ impl<'p> OffsetPages<'p> {
         if is_round(total) && endpoint.total_limit.is_none() {
             return true;
         }
-        // The place of the paginator's total is often dlt's default, and a full page suggests that there are others.
+        // dlt's default place can have another number, and a full page suggests that there are others.
         let is_page_count = self.pages == 1 && total == page.records.len() as u64;
         let is_full = page.records.len() as u64 >= self.params.limit;
-        is_page_count && (is_full || endpoint.total.is_none()) && !query.reader.has_proven_total.load(Ordering::Relaxed)
+        let is_default =
+            endpoint.total.is_none() && self.params.end.total.as_ref().is_some_and(|total| !total.required);
+        is_page_count && (is_full || is_default) && !query.reader.has_proven_total.load(Ordering::Relaxed)
     }
 
     /// How the query ends before its next page, if it does.

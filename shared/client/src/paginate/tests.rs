@@ -138,7 +138,7 @@ impl Case {
         let paginator = &self.endpoint["paginator"];
         let has_total = self.spec.has_total && paginator["type"] == "offset";
         let is_only_page = records > 0 && records <= page_size;
-        has_total && is_only_page && (records == page_size || paginator["total_path"].is_string())
+        has_total && is_only_page && records == page_size
     }
 }
 

@@ -33,6 +33,9 @@ struct TimeQuery<'q> {
     time: TimeSplit<'q>,
     /// The total of the query before its windows are read. `None` if it is not known.
     before: Cell<Option<u64>>,
+    /// Whether the total is still to be requested. It is not if the first window is the whole query, or if the calendar of an earlier run
+    /// has more records than the API counts.
+    lacks_total: Cell<bool>,
     /// The proof of the only window, if the query fits into one.
     only_window: Cell<Option<ProvenQuery>>,
     /// Whether a window is incomplete.
@@ -55,22 +58,18 @@ impl PlanReading<'_, '_, '_> {
             self.outcome.borrow_mut().queries.resumed += 1;
         }
         let calendar = planned.calendar.and_then(|calendar| self.calendars.borrow().get(calendar).cloned());
-        let has_narrow_windows = calendar.is_some() || gaps != [time.window];
+        let expected = calendar.as_ref().map_or(0, |calendar| calendar.records_within(time.window));
+        let before = self.earlier.windows(id).and_then(|windows| windows.total);
         let query = TimeQuery {
             id,
             query: Arc::new(planned.query),
             time,
-            before: Cell::new(self.earlier.windows(id).and_then(|windows| windows.total)),
+            before: Cell::new(before),
+            lacks_total: Cell::new(before.is_none() && !self.is_lower_bound(expected)),
             only_window: Cell::new(None),
             is_incomplete: Cell::new(false),
             has_counted_first: Cell::new(false),
         };
-        if has_narrow_windows && query.before.get().is_none() && !gaps.is_empty() {
-            match self.total_of(&query.query).await {
-                Ok(total) => self.set_total_before(&query, total),
-                Err(stop) => return self.record_stop(&query.query.label, &Evidence::default(), stop),
-            }
-        }
         for gap in gaps {
             let page_size = self.reader.page_size().unwrap_or(limit);
             let splitter = WindowSplitter::new(gap, limit, page_size)
@@ -102,8 +101,14 @@ impl PlanReading<'_, '_, '_> {
             Some((Ok(windows.next().await?), windows))
         });
         let read = async |window| {
-            if let Some(total) = windows.total().filter(|_| gap == query.time.window && query.before.get().is_none()) {
-                self.set_total_before(query, Some(total));
+            if query.lacks_total.replace(false) {
+                let total = match windows.total().filter(|_| gap == query.time.window) {
+                    Some(total) => Some(total),
+                    None if is_whole(&window, query) => None,
+                    None => self.total_of(&query.query).await?,
+                };
+                query.before.set(total);
+                self.checkpoint.borrow_mut().set_window_total(query.id, total);
             }
             if query.has_counted_first.replace(true) {
                 self.outcome.borrow_mut().queries.planned += 1;
@@ -112,14 +117,6 @@ impl PlanReading<'_, '_, '_> {
         };
         opened.try_for_each_concurrent(WINDOWS_AT_A_TIME, read).await?;
         Ok(windows.calendar())
-    }
-
-    /// Sets the total of the query before its windows are read.
-    fn set_total_before(&self, query: &TimeQuery<'_>, total: Option<u64>) {
-        query.before.set(total);
-        // A total that is only a lower bound proves nothing, so the keys need not be kept.
-        let keeps_keys = total.is_some_and(|total| !self.is_lower_bound(total));
-        self.checkpoint.borrow_mut().set_window_total(query.id, total, keeps_keys);
     }
 
     /// Returns whether a total is only a lower bound.
@@ -141,7 +138,7 @@ impl PlanReading<'_, '_, '_> {
         let before = query.before.get();
         let verdict = match query.only_window.get() {
             Some(proof) => return self.finish_time_query(query, proof),
-            None if before.is_some_and(|total| self.is_lower_bound(total)) => {
+            None if self.is_lower_bound(before.unwrap_or_default().max(received)) => {
                 Verdict::Unproven(Unproven::TotalIsLowerBound)
             }
             None => {
@@ -212,7 +209,9 @@ impl PlanReading<'_, '_, '_> {
             }
         };
         match read {
-            Some((_, keys)) => self.checkpoint.borrow_mut().cover(query.id, range, &keys),
+            Some((_, keys)) => {
+                self.checkpoint.borrow_mut().cover(query.id, range, &keys, self.ctx.resource.endpoint.total_limit)
+            }
             None => query.is_incomplete.set(true),
         }
         Ok(())
@@ -256,4 +255,9 @@ impl PlanReading<'_, '_, '_> {
             return Ok(Some((proof, evidence.records().map(|(key, _)| key).collect())));
         }
     }
+}
+
+/// Returns whether a window is the whole query.
+fn is_whole(window: &OpenWindow<FirstPage>, query: &TimeQuery<'_>) -> bool {
+    matches!(window, OpenWindow::Fits(_, range, _) | OpenWindow::Moment(_, range, _) if *range == query.time.window)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use manifest::time::TimeRange;
 use serde::{Deserialize, Serialize};
 
 /// The width of a bin in seconds. Nearly all events start on a quarter of an hour, and a bin begins with one.
@@ -54,6 +55,12 @@ impl Calendar {
             at = to;
         }
         (at >= last && !starts.is_empty()).then_some((from, last, starts))
+    }
+
+    /// Returns the number of records within `range`, about.
+    pub fn records_within(&self, range: TimeRange) -> u64 {
+        let ends_within = |(end, _): &(i64, u32)| range.contains(*end);
+        self.marks().filter(ends_within).map(|(_, records)| u64::from(records)).sum()
     }
 
     /// Returns the first second of the range.

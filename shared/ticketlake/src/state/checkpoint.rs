@@ -152,14 +152,15 @@ impl Checkpoint {
         self.queries.remove(&query);
     }
 
-    /// Records that `query` is complete in `window`, whose records have the key hashes `keys`.
-    pub fn cover(&mut self, query: QueryId, window: TimeRange, keys: &HashSet<u64>) {
-        self.covered.entry(query).or_default().add(window, keys);
+    /// Records that `query` is complete in `window`, whose records have the key hashes `keys`. `total_limit` is the total at which the API
+    /// stops counting.
+    pub fn cover(&mut self, query: QueryId, window: TimeRange, keys: &HashSet<u64>, total_limit: Option<u64>) {
+        self.covered.entry(query).or_default().add(window, keys, total_limit);
     }
 
-    /// Sets the total of `query` before its windows were read. `keeps_keys` says whether the keys of their records are kept.
-    pub fn set_window_total(&mut self, query: QueryId, total: Option<u64>, keeps_keys: bool) {
-        self.covered.entry(query).or_default().set_total(total, keeps_keys);
+    /// Sets the total of `query` before its windows were read.
+    pub fn set_window_total(&mut self, query: QueryId, total: Option<u64>) {
+        self.covered.entry(query).or_default().total = total;
     }
 
     /// Returns the complete windows of `query`.
@@ -213,8 +214,8 @@ mod tests {
         let resource = manifest.resource("events").unwrap();
         let mut checkpoint = Checkpoint::new(RequestId::default(), resource, Instant::default());
         let query = QueryId::default();
-        checkpoint.set_window_total(query, Some(3), true);
-        checkpoint.cover(query, TimeRange { from: None, to: Some(-3) }, &HashSet::from([1, u64::MAX]));
+        checkpoint.set_window_total(query, Some(3));
+        checkpoint.cover(query, TimeRange { from: None, to: Some(-3) }, &HashSet::from([1, u64::MAX]), None);
         checkpoint
             .finish_subquery(query, FinishedSubquery { param: "p".into(), values: vec!["a".into()], keys: vec![7] });
         let text = serde_json::to_string(&checkpoint).unwrap();

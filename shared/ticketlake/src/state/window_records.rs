@@ -25,7 +25,7 @@ pub struct CoveredWindows {
 pub enum WindowRecords {
     /// The hashes of their keys.
     Keys(#[serde(with = "packed_keys")] HashSet<u64>),
-    /// Their number, if the keys prove nothing.
+    /// Their number, if there are more than the API counts: then its total proves nothing.
     Count(u64),
 }
 
@@ -52,17 +52,23 @@ impl WindowRecords {
         }
     }
 
-    fn add(&mut self, more: &HashSet<u64>) {
+    /// Adds the records of a window. `total_limit` is the total at which the API stops counting.
+    fn add(&mut self, more: &HashSet<u64>, total_limit: Option<u64>) {
         match self {
-            Self::Keys(keys) => keys.extend(more),
+            Self::Keys(keys) => {
+                keys.extend(more);
+                if total_limit.is_some_and(|limit| keys.len() as u64 >= limit) {
+                    *self = Self::Count(keys.len() as u64);
+                }
+            }
             Self::Count(count) => *count += more.len() as u64,
         }
     }
 }
 
 impl CoveredWindows {
-    /// Adds a window whose records have the key hashes `keys`.
-    pub fn add(&mut self, window: TimeRange, keys: &HashSet<u64>) {
+    /// Adds a window whose records have the key hashes `keys`. `total_limit` is the total at which the API stops counting.
+    pub fn add(&mut self, window: TimeRange, keys: &HashSet<u64>, total_limit: Option<u64>) {
         let (mut from, mut to) = bounds(window);
         let begin = self.windows.partition_point(|known| bounds(*known).1.saturating_add(1) < from);
         let end = self.windows.partition_point(|known| bounds(*known).0 <= to.saturating_add(1));
@@ -70,15 +76,7 @@ impl CoveredWindows {
             (from, to) = (from.min(bounds(self.windows[begin]).0), to.max(bounds(self.windows[end - 1]).1));
         }
         self.windows.splice(begin..end, [range(from, to)]);
-        self.records.add(keys);
-    }
-
-    /// Sets the total of the query. Without `keeps_keys`, only the number of records is kept from now on.
-    pub fn set_total(&mut self, total: Option<u64>, keeps_keys: bool) {
-        self.total = total;
-        if !keeps_keys {
-            self.records = WindowRecords::Count(self.records.len());
-        }
+        self.records.add(keys, total_limit);
     }
 
     /// Returns the windows within `wanted` that are not covered, in order.
@@ -128,7 +126,7 @@ mod tests {
 
     fn covering(windows: &[(Option<i64>, Option<i64>)]) -> CoveredWindows {
         let mut covered = CoveredWindows::default();
-        windows.iter().for_each(|(from, to)| covered.add(window(*from, *to), &HashSet::new()));
+        windows.iter().for_each(|(from, to)| covered.add(window(*from, *to), &HashSet::new(), None));
         covered
     }
 
@@ -161,6 +159,15 @@ mod tests {
             let gaps: Vec<TimeRange> = gaps.into_iter().map(|(from, to)| window(from, to)).collect();
             assert_eq!(covered.gaps(window(wanted.0, wanted.1)), gaps, "{wanted:?}");
         }
+    }
+
+    #[test]
+    fn keys_are_kept_up_to_the_number_that_the_api_counts() {
+        let mut covered = CoveredWindows::default();
+        covered.add(window(Some(0), Some(9)), &HashSet::from([1, 2]), Some(4));
+        assert_eq!(covered.records, WindowRecords::Keys(HashSet::from([1, 2])));
+        covered.add(window(Some(10), Some(19)), &HashSet::from([2, 3, 4]), Some(4));
+        assert_eq!(covered.records, WindowRecords::Count(4));
     }
 
     proptest! {

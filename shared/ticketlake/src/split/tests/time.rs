@@ -55,7 +55,7 @@ async fn sweep(fake: &FakeSource, base: &Query, time: &TimeParams, range: TimeRa
             match splitter.read(&query, first).await?.proof {
                 SplitProof::Short(reason) => sweep.borrow_mut().short.push((window, reason)),
                 _ => {
-                    fake.checkpoint.borrow_mut().cover(id, window, &HashSet::new());
+                    fake.checkpoint.borrow_mut().cover(id, window, &HashSet::new(), None);
                     sweep.borrow_mut().finished.push(window);
                 }
             }
