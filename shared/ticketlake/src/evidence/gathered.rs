@@ -10,7 +10,9 @@ use manifest::Cursor;
 use serde::{Deserialize, Serialize};
 
 use super::page_records::{PageRecords, ReceivedRecord, RecordVersion};
-use super::verdict::MAX_BARREN_PAGES;
+
+/// The number of pages in a row without a new record after which the pages go in circles.
+pub(super) const MAX_BARREN_PAGES: u32 = 5;
 
 /// What reading one query has observed so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use client::End;
 use serde::{Deserialize, Serialize};
 
-use super::gathered::Evidence;
+use super::gathered::{Evidence, MAX_BARREN_PAGES};
 
 /// Whether a query is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +85,6 @@ impl Verdict {
 pub const MAX_READS: u32 = 3;
 /// The greatest number of times that a query with conflicting records is read.
 const MAX_CONFLICTING_READS: u32 = 2;
-/// The number of pages in a row without a new record after which the pages go in circles.
-pub(super) const MAX_BARREN_PAGES: u32 = 5;
 
 impl Evidence {
     /// Returns the verdict on the query, which ended with `end`.
