@@ -330,7 +330,7 @@ mod tests {
     /// A checkpoint that is not empty.
     fn checkpoint(number: i64, began: Instant) -> Checkpoint {
         let mut checkpoint = Checkpoint::new(request(number), &resource(), began);
-        checkpoint.set_window_total(QueryId::default(), Some(1), false);
+        checkpoint.set_window_total(QueryId::default(), Some(1));
         checkpoint
     }
 
