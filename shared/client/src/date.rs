@@ -6,8 +6,9 @@ use reqwest::header::{AGE, DATE, HeaderMap};
 
 /// Is told what the clock of the API says.
 pub trait DateListener: Send + Sync + std::fmt::Debug {
-    /// Is called with the time of the API for each response that has one, when the response is there.
-    fn observe(&self, date: Instant);
+    /// Is called for each response that has the time of the API, when the response is there. `date` has whole seconds, and lies between the
+    /// sending of the request at `sent_at`, by the clock of the machine, and now.
+    fn observe(&self, date: Instant, sent_at: Instant);
 }
 
 /// Returns the time at which a response was sent. A cache gives the `Date` of the stored response, and its `Age` in seconds.

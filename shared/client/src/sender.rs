@@ -153,7 +153,7 @@ impl<'a> Sender<'a> {
         if let Some(headers) = headers {
             self.limiter.apply_headers(number, headers);
             if let (Some(dates), Some(date)) = (self.dates, response_date(headers)) {
-                dates.observe(date);
+                dates.observe(date, sent_at);
             }
         }
         outcome(result, sent_at)

@@ -105,7 +105,9 @@ fn rows_have_the_time_of_the_api() {
     mine.set_clock(YEARS_AHEAD);
     mine.reading("events").complete();
     let right = NOW.parse::<DateTime<Utc>>().unwrap().timestamp();
-    assert_eq!(seconds(&mine.lake, "mine/events", "synced_at"), [right]);
+    // A `Date` has whole seconds.
+    let stored = seconds(&mine.lake, "mine/events", "synced_at");
+    assert!(matches!(stored.as_slice(), [stored] if (right..=right + 1).contains(stored)), "{stored:?}");
 }
 
 /// With a clock in 2030 everything is read, but nothing counts as refreshed. Marks from then are ignored.

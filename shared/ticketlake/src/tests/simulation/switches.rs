@@ -17,7 +17,7 @@ pub(super) const SUB_SECONDS: bool = false;
 /// Windows of a split whose bounds are exclusive, or compared by second or day.
 pub(super) const ODD_WINDOW_BOUNDS: bool = false;
 /// Filters by the cursor whose bounds are exclusive, or compared by second or day.
-pub(super) const ODD_CURSOR_BOUNDS: bool = false;
+pub(super) const ODD_CURSOR_BOUNDS: bool = true;
 /// APIs that answer a forgotten page token with an empty page.
 pub(super) const EMPTY_FOR_FORGOTTEN: bool = false;
 /// Records without a key.
@@ -27,9 +27,9 @@ pub(super) const TWINS: bool = false;
 /// Runs with another filter, another page size, or against a sandbox.
 pub(super) const CORRECTIONS: bool = false;
 /// The same for resources with a cursor.
-pub(super) const CORRECTIONS_WITH_CURSOR: bool = false;
+pub(super) const CORRECTIONS_WITH_CURSOR: bool = true;
 /// Runs with `--from` and `--to`.
-pub(super) const RANGES: bool = false;
+pub(super) const RANGES: bool = true;
 /// Runs whose clock is wrong.
 pub(super) const CLOCKS: bool = false;
 /// Limits of depth that are no multiple of the page size.

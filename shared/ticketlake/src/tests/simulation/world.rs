@@ -147,7 +147,11 @@ impl Transport for View {
         if reply.status == 200 {
             self.world.drift.is_unseen.store(false, Ordering::Relaxed);
         }
-        Ok(response(reply))
+        let mut response = response(reply);
+        let now = DateTime::from_timestamp_millis(self.world.now()).unwrap_or_default();
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.headers.insert("date", date.parse().unwrap());
+        Ok(response)
     }
 }
 
