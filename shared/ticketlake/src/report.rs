@@ -252,6 +252,9 @@ impl Report {
             if let Some(total) = report.total {
                 *sum.total.get_or_insert_default() += total;
             }
+            if sum.stopped.is_none() {
+                sum.stopped.clone_from(&report.stopped);
+            }
         }
         let names: Vec<&str> = reports.iter().map(|report| report.resource.as_str()).collect();
         sum.resource = names.join(",");

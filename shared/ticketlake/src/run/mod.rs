@@ -16,6 +16,7 @@ use chrono::TimeDelta;
 use client::error::chain;
 use manifest::time::Instant;
 use manifest::{Faults, Manifest};
+use serde_json::Value;
 
 use crate::context::{Clients, RunOptions, resource};
 use crate::error::Error;
@@ -48,7 +49,11 @@ pub async fn run_source(
         return resource::run(clients, manifest, &request, &options).await;
     }
     match requests(clients, manifest, request, &names) {
-        Ok(requests) => run_several(clients, manifest, requests, &options).await,
+        Ok(requests) => {
+            let (report, error) = run_several(clients, manifest, requests, &options).await;
+            let continuation = continuation(request, &report.resources);
+            (Report { continuation, ..report }, error)
+        }
         Err(error) => (failed(request, &error), Some(error)),
     }
 }
@@ -86,6 +91,20 @@ async fn run_several(
         report = report.failed(error);
     }
     (report, first_error)
+}
+
+/// Returns the event that resumes the resources that were cut short, and reads none of the others again. `None` if there are none.
+fn continuation(request: &Request, reports: &[Report]) -> Option<Value> {
+    let mut cut_short = reports.iter().filter(|report| report.continuation.is_some());
+    match (cut_short.next()?, cut_short.next()) {
+        // The event for one resource has only the options that this resource supports.
+        (only, None) => only.continuation.clone(),
+        (..) => {
+            let cut_short = reports.iter().filter(|report| report.continuation.is_some());
+            let names: Vec<&str> = cut_short.map(|report| report.resource.as_str()).collect();
+            Some(Request { resource: names.join(","), ..request.clone() }.to_event())
+        }
+    }
 }
 
 /// Returns the earlier of `given` and the deadline by the request's `max_seconds`.

@@ -16,6 +16,7 @@ mod incremental;
 mod paginators;
 mod proof;
 mod resume;
+mod several;
 mod speed;
 mod vocabulary;
 
