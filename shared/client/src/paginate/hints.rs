@@ -2,7 +2,7 @@
 //!
 //! A manifest can leave out how an API gives pages, or name the wrong place. The records of the first page then look like all records, unless
 //! the rest of the response is read: `has_more: true`, a link to the next page, or a count of records that is greater than the number received.
-//! The names are those of the APIs that dlt, Airbyte and the OData, HAL, Spring and Elasticsearch conventions document.
+//! The names are those of the APIs that dlt, Airbyte and the `OData`, HAL, Spring and Elasticsearch conventions document.
 
 use manifest::JsonPath;
 use manifest::template::param_text;

@@ -89,7 +89,7 @@ impl Evidence {
         self.total = total.or(self.total);
         self.moved |= page.overlap.is_some() && page.overlap != self.last_key;
         self.pages += 1;
-        let brings_news = page.records.iter().fold(false, |news, record| self.add_record(record) || news);
+        let brings_news = page.records.iter().map(|record| self.add_record(record)).fold(false, std::ops::BitOr::bitor);
         if brings_news {
             self.barren_pages = 0;
         } else if !page.records.is_empty() {

@@ -79,7 +79,7 @@ impl std::ops::AddAssign for QueryRecords {
     }
 }
 
-impl std::ops::AddAssign<&Proof> for Proof {
+impl std::ops::AddAssign<&Self> for Proof {
     fn add_assign(&mut self, other: &Self) {
         self.proven += other.proven;
         self.unproven += other.unproven;

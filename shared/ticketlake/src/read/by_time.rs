@@ -210,7 +210,7 @@ impl PlanReading<'_, '_, '_> {
         };
         match read {
             Some((_, keys)) => {
-                self.checkpoint.borrow_mut().cover(query.id, range, &keys, self.ctx.resource.endpoint.total_limit)
+                self.checkpoint.borrow_mut().cover(query.id, range, &keys, self.ctx.resource.endpoint.total_limit);
             }
             None => query.is_incomplete.set(true),
         }
