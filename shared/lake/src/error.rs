@@ -17,6 +17,21 @@ pub enum ErrorKind {
     Other,
 }
 
+/// Returns the text of an error and of each of its causes, on one line and none repeated.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A failed operation of a store.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {operation} {place}: {detail}{}", self.advice())]
@@ -45,6 +60,7 @@ impl StoreError {
     /// Returns the remedy, which ends the message. It is empty if there is none to name.
     fn advice(&self) -> &'static str {
         match self.kind {
+            ErrorKind::Changed | ErrorKind::Conflict | ErrorKind::Other => ". The same run can succeed later",
             ErrorKind::Denied if self.place.starts_with("s3://") => {
                 ". The function needs s3:ListBucket on the bucket and s3:GetObject and s3:PutObject on the prefix"
             }

@@ -51,7 +51,7 @@ impl Local {
     fn error(&self, operation: &'static str, key: &str, error: &io::Error) -> StoreError {
         let kind = match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
-            io::ErrorKind::NotFound => ErrorKind::Missing,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => ErrorKind::Missing,
             _ => ErrorKind::Other,
         };
         StoreError { kind, operation, place: self.root.join(key).display().to_string(), detail: error.to_string() }

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
+use crate::aws::error_text;
 use crate::conflict::wait_after_conflict;
 use crate::error::{ErrorKind, StoreError};
 use crate::store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
@@ -64,7 +65,7 @@ impl S3 {
             (Some(401 | 403), _) => ErrorKind::Denied,
             _ => ErrorKind::Other,
         };
-        StoreError { kind, operation, place: self.place(key), detail: DisplayErrorContext(error).to_string() }
+        StoreError { kind, operation, place: self.place(key), detail: error_text(error) }
     }
 
     /// Returns the error for a response that S3 does not send, or that broke off.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use client::secret::SecretStore;
 use lake::Aws;
+use lake::aws::error_text;
 use tokio::sync::OnceCell;
 
 /// A secret in AWS Secrets Manager. The client is created when the secret is first read.
@@ -33,7 +33,7 @@ impl SecretStore for SecretsManager {
     async fn text(&self) -> Result<String, String> {
         let client = self.client.get_or_init(async || Client::new(self.aws.config().await)).await;
         let answer = client.get_secret_value().secret_id(&self.id).send().await;
-        let answer = answer.map_err(|error| format!("{}", DisplayErrorContext(&error)))?;
+        let answer = answer.map_err(|error| error_text(&error))?;
         answer.secret_string().map(str::to_owned).ok_or_else(|| "it is binary; store the key as text".into())
     }
 }

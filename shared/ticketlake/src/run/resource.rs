@@ -63,7 +63,10 @@ async fn run_stages(
     };
     let store = match &options.store {
         Some(store) => std::sync::Arc::clone(store),
-        None => lake::open(&request.lake, &clients.aws).await,
+        None => match request.lake.check() {
+            Ok(()) => lake::open(&request.lake, &clients.aws).await,
+            Err(message) => return (outcome, Err(Error::configuration("lake", message))),
+        },
     };
     let resolved = match lookup::resolve(request, manifest, declared, store.as_ref()).await {
         Ok(resolved) => resolved,

@@ -35,7 +35,8 @@ pub fn init(settings: &Settings) {
     let _ = if lambda {
         registry().with(lines(settings).with_filter(targets)).try_init()
     } else {
-        let lines = fmt::layer().without_time().with_target(false).with_writer(io::stderr);
+        // A reader that has closed the pipe of standard error is no reason to panic.
+        let lines = fmt::layer().without_time().with_target(false).with_writer(io::stderr).log_internal_errors(false);
         registry().with(lines.with_filter(targets)).try_init()
     };
 }
