@@ -17,6 +17,7 @@
 //! | [`query`] | list requests, and what identifies them |
 //! | [`path`], [`template`] | places in a record; values of a request with placeholders |
 //! | [`cursor`], [`time`] | cursors; instants and days |
+//! | [`json`], [`number`] | JSON texts as values; the digits of numbers |
 //! | [`settings`], [`fault`] | the environment; mistakes in a manifest or a request |
 
 pub mod built_in;
@@ -27,7 +28,9 @@ pub mod cursor;
 pub mod endpoint;
 pub mod fault;
 pub mod incremental;
+pub mod json;
 pub mod keys;
+pub mod number;
 mod parse;
 pub mod path;
 pub mod query;

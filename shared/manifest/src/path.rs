@@ -120,6 +120,15 @@ impl JsonPath {
         start.is_some_and(|start| single == self.0.len() || !through_list || start.is_array())
     }
 
+    /// Returns whether the path can lead to a place inside of what `outer` finds.
+    pub fn may_lie_within(&self, outer: &Self) -> bool {
+        let is_deep = |path: &Self| path.0.contains(&Step::Deep);
+        let may_agree = |(step, other): (&Step, &Step)| {
+            step == other || matches!((step, other), (Step::All, Step::Index(_)) | (Step::Index(_), Step::All))
+        };
+        is_deep(self) || is_deep(outer) || (self.0.len() > outer.0.len() && self.0.iter().zip(&outer.0).all(may_agree))
+    }
+
     /// Finds the first value at the path.
     pub fn first<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         Self::walk(&self.0, value, &mut Some)
