@@ -18,6 +18,7 @@ mod lake;
 mod lambda;
 mod limits;
 mod places;
+mod process;
 mod queries;
 mod readers;
 mod readme;

@@ -73,7 +73,8 @@ impl Function {
         self.env(&format!("{source}_BASE_URL"), base_url).env(&format!("{source}_API_KEY"), key)
     }
 
-    fn command(&self) -> Command {
+    /// The command that runs it.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(binary(&self.name));
         command.args(&self.arguments).env_clear().envs(&self.environment).stdin(Stdio::null());
         for name in ["PATH", "HOME"] {

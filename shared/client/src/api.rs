@@ -18,6 +18,7 @@ use crate::call::Call;
 use crate::date::DateListener;
 use crate::error::{Error, Stop};
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::limits::{QuotaLeft, RateLimiter, SharedQuota};
 use crate::secret::Secrets;
 use crate::sender::{AfterFailure, Attempt, Sender};
@@ -40,6 +41,8 @@ pub struct Connection<'a> {
     pub quota: Option<&'a dyn SharedQuota>,
     /// Is told what the clock of the API says; `None`: nobody compares it.
     pub dates: Option<&'a dyn DateListener>,
+    /// Ends waits and requests, so that a run stops as at a deadline.
+    pub interrupt: &'a Interrupt,
 }
 
 /// An API, for the length of a run.
@@ -78,9 +81,9 @@ enum Outcome<T> {
 impl<'a> Api<'a> {
     /// Creates the API of `manifest`, reached by `connection` within `budget`.
     pub fn new(connection: Connection<'a>, manifest: &'a Manifest, budget: Budget) -> Self {
-        let Connection { transport, secrets, clock, quota, dates } = connection;
+        let Connection { transport, secrets, clock, quota, dates, interrupt } = connection;
         let limiter = RateLimiter::new(&manifest.client.rate.windows, quota, clock);
-        let sender = Sender::new(transport, budget, limiter, clock).with_dates(dates);
+        let sender = Sender::new(transport, budget, limiter, clock, interrupt).with_dates(dates);
         Self { manifest, secrets, sender, authenticators: Mutex::default() }
     }
 
@@ -164,7 +167,7 @@ impl<'a> Api<'a> {
                     }
                     match outcome {
                         Outcome::Read(value) => {
-                            let request = call.describe(credential.query_parameter());
+                            let request = credential.redact(&call.describe(credential.query_parameter()));
                             return Ok(Some(Received { value, request, sent_at }));
                         }
                         Outcome::Ignored => return Ok(None),
@@ -220,7 +223,7 @@ impl<'a> Api<'a> {
         if let Some(authenticator) = authenticators.iter().find(|authenticator| authenticator.methods() == methods) {
             return Arc::clone(authenticator);
         }
-        let authenticator = Arc::new(Authenticator::new(&self.manifest.name, methods));
+        let authenticator = Arc::new(Authenticator::new(self.manifest, methods));
         authenticators.push(Arc::clone(&authenticator));
         authenticator
     }

@@ -12,15 +12,16 @@
 //! | [`paginate`] | a query read page by page: offsets, page numbers, page tokens, links |
 //! | [`api`], `call`, `build`, `actions` | one request, sent until its response can be read |
 //! | `auth`, [`secret`], `redact` | keys: where they are read, when they are renewed, how they are removed from texts |
-//! | `sender`, [`retry`], [`limits`], [`budget`] | when a request may be sent, and when it is sent again |
+//! | `sender`, [`retry`], [`limits`], [`budget`], [`interrupt`] | when a request may be sent, and when it is sent again |
 //! | [`transport`], [`http`] | how a request is sent |
 //! | [`date`] | what the clock of the API says |
-//! | [`record`], `records` | the records of a page, and where they are in a response |
+//! | [`record`], `body`, `records` | the records of a page, and where they are in a response |
 //! | [`error`], `failure` | what can go wrong in a run, and in one attempt |
 
 mod actions;
 pub mod api;
 mod auth;
+mod body;
 pub mod budget;
 mod build;
 mod call;
@@ -31,6 +32,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 pub mod http;
+pub mod interrupt;
 pub mod limits;
 pub mod paginate;
 pub mod record;
@@ -47,6 +49,7 @@ pub use budget::{Budget, Requests};
 pub use date::DateListener;
 pub use error::{Error, Stop};
 pub use http::Http;
+pub use interrupt::Interrupt;
 pub use paginate::{End, FirstPage, Hints, Page, Pages, Position, Reader, Resumption};
 pub use record::Record;
 pub use transport::{HttpRequest, HttpResponse, Transport};

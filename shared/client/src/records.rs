@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use manifest::JsonPath;
-use manifest::path::Step;
 
 /// The usual names of a list of records, from dlt's detector.
 const USUAL_NAMES: [&str; 11] =
@@ -11,60 +10,16 @@ const USUAL_NAMES: [&str; 11] =
 /// How deep a list of records is looked for, as dlt does.
 const MAX_DEPTH: usize = 3;
 
-/// Takes the records at `selector` out of `body`. `may_be_absent` says that the response itself counts no records.
+/// Checks that `body` has a place for records at `selector`. `may_be_absent` says that the response itself counts no records.
 ///
 /// # Errors
 ///
 /// A message, if there is nothing at `selector` and there should be. A misspelt selector would otherwise read as an empty API.
-pub(crate) fn take(mut body: Value, selector: &JsonPath, may_be_absent: bool) -> Result<Vec<Value>, String> {
-    if !selector.is_in(&body) {
-        if may_be_absent {
-            return Ok(Vec::new());
-        }
-        return Err(format!("`{selector}` is not in the answer; it has: {}", member_names(&body)));
+pub(crate) fn check_place(body: &Value, selector: &JsonPath, may_be_absent: bool) -> Result<(), String> {
+    if may_be_absent || selector.is_in(body) {
+        return Ok(());
     }
-    if selector.is_many() {
-        let mut records = Vec::new();
-        for found in selector.all(&body) {
-            match found {
-                Value::Array(elements) => records.extend(elements.iter().cloned()),
-                Value::Null => {}
-                record => records.push(record.clone()),
-            }
-        }
-        return Ok(records);
-    }
-    Ok(match take_value(&mut body, selector) {
-        Value::Array(records) => records,
-        Value::Null => Vec::new(),
-        record => vec![record],
-    })
-}
-
-/// Whether there is no record at `selector`.
-pub(crate) fn is_empty_at(body: &Value, selector: &JsonPath) -> bool {
-    match selector.first(body) {
-        Some(Value::Array(records)) => records.is_empty(),
-        Some(Value::Null) | None => true,
-        Some(_) => false,
-    }
-}
-
-/// Takes the value at `path` out of `body` without copying it.
-fn take_value(body: &mut Value, path: &JsonPath) -> Value {
-    let mut value = body;
-    for step in path.steps() {
-        let next = match step {
-            Step::Field(name) => value.get_mut(name),
-            Step::Index(index) => value.get_mut(index),
-            Step::All | Step::Deep => None,
-        };
-        match next {
-            Some(next) => value = next,
-            None => return Value::Null,
-        }
-    }
-    value.take()
+    Err(format!("`{selector}` is not in the answer; it has: {}", member_names(body)))
 }
 
 /// Finds the only list that can hold the records: the response itself, the only list with the resource's name or a usual one, or the only
@@ -150,13 +105,12 @@ mod tests {
     #[test]
     fn a_selector_that_finds_nothing_is_an_error_unless_the_response_counts_none() {
         let selector = JsonPath::parse("evnts").unwrap();
-        assert!(take(json!({"events": [1]}), &selector, false).unwrap_err().contains("it has: events"));
-        assert_eq!(take(json!({"page": 1}), &selector, true), Ok(vec![]));
+        let message = check_place(&json!({"events": []}), &selector, false).unwrap_err();
+        assert_eq!(message, "`evnts` is not in the answer; it has: events");
+        assert_eq!(check_place(&json!({"page": 1}), &selector, true), Ok(()));
+        assert_eq!(check_place(&json!({"evnts": null}), &selector, false), Ok(()));
         let many = JsonPath::parse("pages[*].rows").unwrap();
-        assert_eq!(
-            take(json!({"pages": [{"rows": [1, 2]}, {"rows": [3]}]}), &many, false),
-            Ok(vec![json!(1), json!(2), json!(3)])
-        );
-        assert_eq!(take(json!({"pages": []}), &many, false), Ok(vec![]));
+        assert_eq!(check_place(&json!({"pages": []}), &many, false), Ok(()));
+        assert!(check_place(&json!({"pages": 1}), &many, false).is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::budget::{Budget, Requests};
 use crate::date::{DateListener, response_date};
 use crate::error::{Error, Stop};
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::limits::{MAX_WAIT, RateLimiter, RequestNumber};
 use crate::retry;
 use crate::transport::{HttpRequest, HttpResponse, Transport, TransportError};
@@ -30,6 +31,7 @@ pub(crate) struct Sender<'a> {
     clock: &'a dyn Clock,
     /// Is told the time of the API with each of its responses.
     dates: Option<&'a dyn DateListener>,
+    interrupt: &'a Interrupt,
     in_flight: Semaphore,
     sent: AtomicU64,
     retried: AtomicU64,
@@ -71,20 +73,22 @@ pub(crate) enum AfterFailure {
 }
 
 impl<'a> Sender<'a> {
-    /// Creates a sender that sends through `transport`, within `budget` and `limiter`.
+    /// Creates a sender that sends through `transport`, within `budget` and `limiter`, until `interrupt` is requested.
     pub(crate) fn new(
         transport: &'a dyn Transport,
         budget: Budget,
         limiter: RateLimiter<'a>,
         clock: &'a dyn Clock,
+        interrupt: &'a Interrupt,
     ) -> Self {
         Self {
             transport,
             budget,
             in_flight: Semaphore::new(limiter.in_flight()),
-            limiter,
+            limiter: limiter.interrupted_by(interrupt),
             clock,
             dates: None,
+            interrupt,
             sent: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
@@ -120,12 +124,13 @@ impl<'a> Sender<'a> {
         self.clock
     }
 
-    /// Refuses to go on when the budget is used up or the deadline has passed.
+    /// Refuses to go on when the budget is used up, the deadline has passed, or a stop was requested.
     ///
     /// # Errors
     ///
     /// [`Stop::Limit`].
     pub(crate) fn check_budget(&self) -> Result<(), Stop> {
+        self.interrupt.check()?;
         if let Some(max_requests) = self.budget.max_requests
             && self.sent.load(Ordering::Relaxed) >= max_requests
         {
@@ -173,6 +178,7 @@ impl<'a> Sender<'a> {
     async fn send(&self, request: UnsentRequest, attempt: u32) -> Result<SentRequest, Stop> {
         // The semaphore is never closed, so the permit is always there.
         let _permit = self.in_flight.acquire().await;
+        self.interrupt.check()?;
         let number = self.limiter.admit(self.budget.deadline).await?;
         // Other requests may have left while this one waited.
         self.count_sent()?;
@@ -181,7 +187,8 @@ impl<'a> Sender<'a> {
         let request = HttpRequest { method, url, headers, body, timeout: self.timeout() };
         // The response shows the records as they are at some time after this.
         let sent_at = self.clock.now();
-        Ok(SentRequest { number, sent_at, result: self.transport.send(request).await })
+        let result = self.interrupt.end(self.transport.send(request)).await?;
+        Ok(SentRequest { number, sent_at, result })
     }
 
     /// Waits before the next attempt after `failure`, the end of attempt number `attempt`.
@@ -211,7 +218,7 @@ impl<'a> Sender<'a> {
         if failure.is_throttled() {
             self.limiter.pause(wait);
         } else {
-            tokio::time::sleep(wait).await;
+            self.interrupt.end(tokio::time::sleep(wait)).await?;
         }
         Ok(AfterFailure::Retry)
     }

@@ -18,13 +18,15 @@ pub struct Client {
     pub rate: Rate,
 }
 
-/// A value that each user of a source chooses and that is not secret, such as `XURRENT_ACCOUNT`.
+/// A value that each user of a source chooses, such as `XURRENT_ACCOUNT`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
     /// The value if the variable is not set. If it is `None`, the variable must be set.
     pub default: Option<String>,
     /// The values allowed. If it is empty, every value is.
     pub one_of: Vec<String>,
+    /// Whether the value is removed from all texts, as a key is.
+    pub secret: bool,
     /// A text that says what the setting means.
     pub description: Option<String>,
 }

@@ -25,4 +25,11 @@ impl Manifest {
     pub fn resource(&self, name: &str) -> Option<&Resource> {
         self.resources.iter().find(|resource| resource.name == name)
     }
+
+    /// The values of the settings that are secret.
+    pub fn secret_settings(&self) -> Vec<String> {
+        let values = self.values.iter();
+        let secret = values.filter(|(name, _)| self.settings.get(*name).is_some_and(|setting| setting.secret));
+        secret.map(|(_, value)| value.clone()).collect()
+    }
 }

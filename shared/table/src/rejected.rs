@@ -2,14 +2,17 @@
 
 use std::collections::HashSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lake::{Attempt, Precondition, Store, WriteOutcome, retry_on_conflict};
+use manifest::json;
 use manifest::time::{self, Instant};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
-use crate::map::Rejection;
+use crate::map::{RejectedContent, Rejection};
 
 /// The rejected records of one resource.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub struct RejectedRecords<'s> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectedRecord {
     /// The record as the API sent it.
-    pub record: Value,
+    pub record: RejectedContent,
     /// When it was rejected.
     pub rejected_at: Instant,
 }
@@ -58,7 +61,16 @@ impl<'s> RejectedRecords<'s> {
         let mut object: Value = serde_json::from_slice(&bytes).map_err(|error| damaged(&error.to_string()))?;
         let rejected_at = object.get("rejected_at").and_then(Value::as_str).and_then(time::parse_instant);
         let rejected_at = rejected_at.ok_or_else(|| damaged("it has no time at `rejected_at`"))?;
-        let record = object.get_mut("record").map(Value::take).ok_or_else(|| damaged("it has no `record`"))?;
+        let record = if let Some(text) = object.get("record_text").and_then(Value::as_str) {
+            RejectedContent::Undecodable(Bytes::from(text.to_owned()))
+        } else if let Some(text) = object.get("record_base64").and_then(Value::as_str) {
+            let bytes = STANDARD.decode(text).map_err(|error| damaged(&error.to_string()))?;
+            RejectedContent::Undecodable(Bytes::from(bytes))
+        } else {
+            let mut record = object.get_mut("record").map(Value::take).ok_or_else(|| damaged("it has no `record`"))?;
+            json::make_canonical(&mut record).map_err(|reason| damaged(&reason))?;
+            RejectedContent::Value(record)
+        };
         Ok(RejectedRecord { record, rejected_at })
     }
 
@@ -70,13 +82,14 @@ impl<'s> RejectedRecords<'s> {
     ///
     /// The error of the store.
     pub async fn keep(&mut self, rejection: &Rejection, request: &str, now: Instant) -> Result<Option<u64>, Error> {
-        let content = json!({"record": rejection.record, "reason": rejection.reason});
+        let (member, record) = stored_form(&rejection.record);
+        let content = json!({member: record, "reason": rejection.reason});
         let hash = format!("{:032x}", xxh3_128(content.to_string().as_bytes()));
         if !self.stored_hashes().await?.insert(hash.clone()) {
             return Ok(None);
         }
         let object = json!({
-            "record": rejection.record,
+            member: record,
             "reason": rejection.reason,
             "source": self.source,
             "request": request,
@@ -107,6 +120,18 @@ impl<'s> RejectedRecords<'s> {
     }
 }
 
+/// Returns the member of the stored object that holds a record, and its value. A record that cannot be decoded is stored as a text, or in
+/// base64 if it is not UTF-8.
+fn stored_form(record: &RejectedContent) -> (&'static str, Value) {
+    match record {
+        RejectedContent::Value(record) => ("record", record.clone()),
+        RejectedContent::Undecodable(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => ("record_text", text.into()),
+            Err(_) => ("record_base64", STANDARD.encode(bytes).into()),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use lake::Memory;
@@ -120,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_is_stored_once_for_each_reason() {
         let store = Memory::default();
-        let rejection = |reason: &str| Rejection { record: json!({"id": null, "n": 1}), reason: reason.into() };
+        let rejection = |reason: &str| Rejection { record: json!({"id": null, "n": 1}).into(), reason: reason.into() };
         let mut rejected = RejectedRecords::new(&store, "test", "things");
         let first = rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
         assert_eq!(first, Some(store.objects()[0].1.len() as u64));
@@ -134,8 +159,25 @@ mod tests {
         let keys = rejected.keys().await.unwrap();
         assert_eq!(keys.len(), 2);
         assert!(keys[0].starts_with("_rejected/test/things/date=2026-11-21/"), "{keys:?}");
-        let expected = RejectedRecord { record: json!({"id": null, "n": 1}), rejected_at: at("2026-11-21T10:00:00Z") };
-        assert_eq!(rejected.record(&keys[0]).await.unwrap(), expected);
+        let (record, rejected_at) = (json!({"id": null, "n": 1}).into(), at("2026-11-21T10:00:00Z"));
+        assert_eq!(rejected.record(&keys[0]).await.unwrap(), RejectedRecord { record, rejected_at });
         assert!(rejected.record("_rejected/test/things/other.json").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_decoded_is_stored_as_it_came() {
+        let store = Memory::default();
+        let mut rejected = RejectedRecords::new(&store, "test", "things");
+        for bytes in [br#"{"s": "\ud83d", "n": 1.50}"#.as_slice(), b"{\"s\": \"caf\xE9\"}"] {
+            let record = RejectedContent::Undecodable(Bytes::from_static(bytes));
+            let rejection = Rejection { record: record.clone(), reason: "it cannot be decoded".into() };
+            rejected.keep(&rejection, "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
+            let kept = rejected.keys().await.unwrap();
+            let mut found = false;
+            for key in kept {
+                found |= rejected.record(&key).await.unwrap().record == record;
+            }
+            assert!(found, "{bytes:?}");
+        }
     }
 }

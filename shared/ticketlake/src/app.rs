@@ -1,12 +1,13 @@
 //! A function: runs requests, and answers Lambda events.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use client::Http;
 use client::secret::{SecretStore, Secrets};
+use client::{Http, Interrupt};
 use lake::Aws;
 use lambda_runtime::{LambdaEvent, service_fn};
 use manifest::time::{Instant, SystemClock};
@@ -45,13 +46,25 @@ pub fn clients(settings: Settings) -> Clients {
         store
     });
     let secrets = Secrets::new(settings.clone(), store);
-    Clients { transport: Arc::new(Http::default()), aws, secrets, settings, clock: Arc::new(SystemClock) }
+    Clients {
+        transport: Arc::new(Http::default()),
+        aws,
+        secrets,
+        settings,
+        clock: Arc::new(SystemClock),
+        interrupt: Arc::default(),
+    }
 }
 
 impl App {
     /// Creates the function that reads `entity`, as `settings` say.
     pub fn new(entity: Option<&'static str>, settings: Settings) -> Self {
         Self { entity, clients: clients(settings.clone()), settings, is_cold: Cell::new(true) }
+    }
+
+    /// Stops the runs of the function as at a deadline, when it is requested.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.clients.interrupt
     }
 
     /// Checks and runs a request.
@@ -91,7 +104,8 @@ impl App {
         let text = serde_json::to_string(&report).unwrap_or_default();
         tracing::info!(status = report.status.name(), elapsed_ms = report.elapsed_ms, report = text, "the run ended");
         for line in metrics::lines(&report, self.clients.clock.now()) {
-            println!("{line}");
+            // A closed pipe does not change how the invocation ends.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
         error.map_or(Ok(report), Err)
     }

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use client::Interrupt;
 use client::error::chain;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::context::ProgressListener;
@@ -85,12 +87,14 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
     let (report, error) = match parse(arguments) {
         Ok(draft) => {
             let bar = Bar::new();
-            let ended = app.run(&draft, None, &bar).await;
+            let ended = run_until_signals(app, &draft, &bar).await;
             bar.0.finish_and_clear();
             ended
         }
         Err(error) if !error.use_stderr() => {
-            return if error.print().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            // A reader that has closed its pipe has read enough.
+            let _ = error.print();
+            return ExitCode::SUCCESS;
         }
         Err(error) => {
             let text = error.to_string();
@@ -98,22 +102,58 @@ pub(crate) async fn run(app: &App, arguments: impl Iterator<Item = OsString>) ->
             (Report::default().failed(&error), Some(error))
         }
     };
-    let printed = serde_json::to_string(&report)
-        .map_err(|error| error.to_string())
-        .and_then(|text| writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string()));
-    if let Err(reason) = printed {
-        eprintln!("the report could not be printed: {reason}");
-        return ExitCode::FAILURE;
+    match serde_json::to_string(&report) {
+        Ok(text) => print(std::io::stdout(), &format!("{text}\n")),
+        Err(error) => {
+            print(std::io::stderr(), &format!("the report could not be written as JSON: {error}\n"));
+            return ExitCode::FAILURE;
+        }
     }
     match error {
         Some(error) => {
-            eprintln!("{}", chain(&error));
+            print(std::io::stderr(), &format!("{}\n", chain(&error)));
             ExitCode::from(error.exit_code())
         }
         None => {
-            eprint!("{}", shortfalls(&report));
+            print(std::io::stderr(), &shortfalls(&report));
             ExitCode::from(report.exit_code())
         }
+    }
+}
+
+/// Prints `text`. A reader that has closed its pipe does not change how the run ended, nor its exit code.
+fn print(mut stream: impl Write, text: &str) {
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+/// Runs a request. The first SIGTERM or SIGINT stops the run as a deadline does, and the second one ends the process.
+async fn run_until_signals(app: &App, draft: &Draft, bar: &Bar) -> (Report, Option<Error>) {
+    tokio::select! {
+        biased;
+        exit_code = second_signal(app.interrupt()) => std::process::exit(exit_code),
+        ended = app.run(draft, None, bar) => ended,
+    }
+}
+
+/// Requests a stop at the first signal. Returns the exit code for the second one.
+async fn second_signal(interrupt: &Interrupt) -> i32 {
+    /// The exit code of a process that a signal ended is the number of the signal and this.
+    const EXIT_CODE_OF_SIGNALS: i32 = 128;
+    let (terminate, interrupted) = (SignalKind::terminate(), SignalKind::interrupt());
+    let (Ok(mut terminations), Ok(mut interruptions)) = (signal(terminate), signal(interrupted)) else {
+        // Without handlers, a signal ends the process.
+        return std::future::pending().await;
+    };
+    loop {
+        let (name, kind) = tokio::select! {
+            _ = terminations.recv() => ("SIGTERM", terminate),
+            _ = interruptions.recv() => ("SIGINT", interrupted),
+        };
+        if interrupt.is_requested() {
+            return EXIT_CODE_OF_SIGNALS + kind.as_raw_value();
+        }
+        tracing::warn!("{name}: the run stops and stores what was read; another signal ends it at once");
+        interrupt.request(format!("stopped by {name}"));
     }
 }
 

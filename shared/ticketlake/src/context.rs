@@ -5,7 +5,7 @@ use std::sync::Arc;
 use client::api::Connection;
 use client::limits::SharedQuota;
 use client::secret::Secrets;
-use client::{Budget, Transport};
+use client::{Budget, Interrupt, Transport};
 use lake::{Aws, Store};
 use manifest::time::{Clock, Instant};
 use manifest::{Manifest, Resource, Settings, nearest};
@@ -27,6 +27,8 @@ pub struct Clients {
     pub settings: Settings,
     /// The clock for everything that depends on the time.
     pub clock: Arc<dyn Clock>,
+    /// Stops all runs of the process as at a deadline, when it is requested.
+    pub interrupt: Arc<Interrupt>,
 }
 
 /// Receives the progress of a run, for example to show a progress bar.
@@ -93,6 +95,7 @@ impl<'c> RunContext<'c> {
             secrets: &self.clients.secrets,
             clock: self.clients.clock.as_ref(),
             quota: Some(quota),
+            interrupt: self.clients.interrupt.as_ref(),
             dates: Some(self.clock),
         }
     }

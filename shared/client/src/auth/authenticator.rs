@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use manifest::{Auth, ClientCredentials, KeyPlacement};
+use manifest::{Auth, ClientCredentials, KeyPlacement, Manifest};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ pub(crate) struct Authenticator {
     source: String,
     /// The ways to send the key; the first one whose secrets are there is used.
     methods: Vec<Auth>,
+    /// The settings of the source that are secret, to be removed from texts.
+    secret_settings: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -60,9 +62,14 @@ enum TokenOrigin {
 }
 
 impl Authenticator {
-    /// Creates an authenticator of `source` for the first of `methods` whose secrets are there.
-    pub(crate) fn new(source: &str, methods: &[Auth]) -> Self {
-        Self { source: source.to_owned(), methods: methods.to_vec(), state: Mutex::default() }
+    /// Creates an authenticator for the first of `methods` whose secrets are there.
+    pub(crate) fn new(manifest: &Manifest, methods: &[Auth]) -> Self {
+        Self {
+            source: manifest.name.clone(),
+            methods: methods.to_vec(),
+            secret_settings: manifest.secret_settings(),
+            state: Mutex::default(),
+        }
     }
 
     /// The ways to send the key.
@@ -127,9 +134,9 @@ impl Authenticator {
     /// lives on has cached them before they were changed.
     async fn obtain(&self, keys: KeySource<'_>, token_origin: TokenOrigin) -> Result<Credential, Stop> {
         let Some(method) = keys.secrets.first_available(&self.source, &self.methods).await? else {
-            return Ok(Credential::none());
+            return Ok(Credential::none(&self.secret_settings));
         };
-        let secrets = self.read_secrets(keys.secrets, method, &NamedSecrets::default()).await?;
+        let secrets = self.read_secrets(keys.secrets, method, &NamedSecrets::beside(&self.secret_settings)).await?;
         match self.credential_of(keys, method, secrets.clone(), token_origin).await {
             Err(refused @ Stop::Error(Error::Unauthorized { .. })) => {
                 self.read_again(keys, &secrets).await?.ok_or(refused)
@@ -155,7 +162,7 @@ impl Authenticator {
         method: &Auth,
         refused: &NamedSecrets,
     ) -> Result<NamedSecrets, Error> {
-        let mut named = NamedSecrets::default();
+        let mut named = NamedSecrets::beside(&self.secret_settings);
         for name in method.secrets() {
             named.push(name, secrets.get(&self.source, name, refused.get(name)).await?);
         }

@@ -1,5 +1,6 @@
 //! The key that a request carries.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -17,15 +18,24 @@ use crate::transport::HttpResponse;
 
 /// The secrets that one authentication method needs, each with the name that the manifest gives it.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct NamedSecrets(Vec<(String, Secret)>);
+pub(super) struct NamedSecrets {
+    secrets: Vec<(String, Secret)>,
+    /// The settings of the source that are secret.
+    settings: Vec<String>,
+}
 
 impl NamedSecrets {
+    /// Creates a list without secrets, beside `settings`, which are secret too.
+    pub(super) fn beside(settings: &[String]) -> Self {
+        Self { secrets: Vec::new(), settings: settings.to_vec() }
+    }
+
     pub(super) fn push(&mut self, name: &str, secret: Secret) {
-        self.0.push((name.to_owned(), secret));
+        self.secrets.push((name.to_owned(), secret));
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.iter().find(|(known_name, _)| known_name == name).map(|(_, secret)| secret)
+        self.secrets.iter().find(|(known_name, _)| known_name == name).map(|(_, secret)| secret)
     }
 
     /// The value of the secret `name`; empty if there is none.
@@ -44,15 +54,16 @@ impl NamedSecrets {
     /// Returns a redactor of all of them.
     pub(super) fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
-        for (_, secret) in &self.0 {
+        for (_, secret) in &self.secrets {
             redactor.add(secret.expose());
         }
+        self.settings.iter().for_each(|setting| redactor.add(setting));
         redactor
     }
 
     /// Where they were read, for messages. Of an id and its secret either may be the wrong one, so both are named.
     pub(super) fn origin(&self) -> String {
-        let mut origins: Vec<&str> = self.0.iter().map(|(_, secret)| secret.origin()).collect();
+        let mut origins: Vec<&str> = self.secrets.iter().map(|(_, secret)| secret.origin()).collect();
         origins.dedup();
         origins.join(" and ")
     }
@@ -79,15 +90,16 @@ pub(super) enum PlacedKey {
 
 impl Credential {
     /// Creates the credential of an API that takes no key.
-    pub(super) fn none() -> Self {
-        Self::of_secrets(PlacedKey::None, NamedSecrets::default())
+    pub(super) fn none(settings: &[String]) -> Self {
+        Self::of_secrets(PlacedKey::None, NamedSecrets::beside(settings))
     }
 
     /// Creates a credential whose key is made of `secrets`.
     pub(super) fn of_secrets(placed_key: PlacedKey, secrets: NamedSecrets) -> Self {
         let mut redactor = secrets.redactor();
         if let PlacedKey::Basic { username, password } = &placed_key {
-            redactor.add(&encode_basic(username, password));
+            redactor.add(password);
+            redactor.add_basic(username, password);
         }
         Self { placed_key, redactor, origin: secrets.origin(), secrets, renew_at: None }
     }
@@ -138,7 +150,7 @@ impl Credential {
         self.redactor.clean(text).into_owned()
     }
 
-    /// Removes the key from a response: from its body, and from headers with a link that may repeat a key in the query.
+    /// Removes the key from a response: from its headers, and from its body.
     pub(crate) fn redact_response(&self, response: HttpResponse) -> HttpResponse {
         let HttpResponse { status, headers, body } = response;
         // Messages hold the beginning of an error's body, so a key of any length is removed from it.
@@ -151,13 +163,11 @@ impl Credential {
     }
 
     fn redact_headers(&self, headers: HeaderMap) -> HeaderMap {
-        let Some(parameter) = self.query_parameter() else { return headers };
         let redacted = |value: &HeaderValue| -> Option<HeaderValue> {
-            let text = value.to_str().ok()?;
-            if !text.contains(parameter) {
-                return None;
+            match self.redactor.clean(value.to_str().ok()?) {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(text) => text.parse().ok(),
             }
-            self.redact(text).parse().ok()
         };
         let headers = headers.iter();
         headers.map(|(name, value)| (name.clone(), redacted(value).unwrap_or_else(|| value.clone()))).collect()

@@ -7,6 +7,7 @@ use manifest::{Manifest, Query, Resource, Settings};
 use serde_json::{Value, json};
 
 use super::{FakeApi, Spec, TestClock};
+use crate::Interrupt;
 use crate::api::{Api, Connection};
 use crate::budget::Budget;
 use crate::limits::{MemoryQuota, SharedQuota};
@@ -21,6 +22,7 @@ pub(crate) struct Setup {
     pub(crate) clock: TestClock,
     pub(crate) quota: MemoryQuota,
     pub(crate) budget: Budget,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             clock: TestClock::new(),
             quota: MemoryQuota::default(),
             budget: Budget::default(),
+            interrupt: Interrupt::default(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Setup {
             clock: &self.clock,
             quota: Some(quota),
             dates: None,
+            interrupt: &self.interrupt,
         };
         Api::new(connection, &self.manifest, self.budget)
     }

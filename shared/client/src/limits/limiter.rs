@@ -15,6 +15,7 @@ use super::quota::{MemoryQuota, Quota, Reservation, SharedQuota};
 use super::scheduler::{Decision, Now, RequestNumber, Scheduler};
 use super::window::later;
 use crate::error::{Error, Stop};
+use crate::interrupt::Interrupt;
 
 /// The longest time that a run without a deadline waits for a limit to renew: Xurrent's hour, and a minute.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(3660);
@@ -28,6 +29,8 @@ const MAX_IN_FLIGHT: f64 = 8.0;
 pub(crate) struct RateLimiter<'s> {
     quota: RunQuota<'s>,
     clock: &'s dyn Clock,
+    /// Ends waits; `None`: nothing does.
+    interrupt: Option<&'s Interrupt>,
     scheduler: Mutex<Scheduler>,
     /// Locked while requests are reserved. A request that waits for the lock finds the requests that were reserved meanwhile.
     reserving: tokio::sync::Mutex<()>,
@@ -46,17 +49,23 @@ impl<'s> RateLimiter<'s> {
         Self {
             quota: quota.map_or_else(|| RunQuota::Own(MemoryQuota::default()), RunQuota::Shared),
             clock,
+            interrupt: None,
             scheduler: Mutex::new(Scheduler::new(limits)),
             reserving: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Lets `interrupt` end every wait.
+    pub(crate) fn interrupted_by(self, interrupt: &'s Interrupt) -> Self {
+        Self { interrupt: Some(interrupt), ..self }
     }
 
     /// Waits until a request may leave.
     ///
     /// # Errors
     ///
-    /// [`Stop::Limit`] if that is after `deadline`, or without one, if a limit renews later than [`MAX_WAIT`] from now. [`Error::Quota`]
-    /// if no request can be reserved.
+    /// [`Stop::Limit`] if that is after `deadline`, or without one, if a limit renews later than [`MAX_WAIT`] from now, or if a stop is
+    /// requested. [`Error::Quota`] if no request can be reserved.
     pub(crate) async fn admit(&self, deadline: Option<DateTime<Utc>>) -> Result<RequestNumber, Stop> {
         loop {
             let latest = self.latest_departure(deadline);
@@ -83,7 +92,7 @@ impl<'s> RateLimiter<'s> {
         latest: Option<Instant>,
     ) -> Result<Departure, Stop> {
         loop {
-            tokio::time::sleep_until(departure).await;
+            self.wait_until(departure).await?;
             let mut scheduler = self.lock_scheduler();
             if !scheduler.are_in_windows(&taken.window_numbers, self.clock.now()) {
                 return Ok(Departure::WindowEnded);
@@ -109,8 +118,19 @@ impl<'s> RateLimiter<'s> {
             return Err(Stop::Limit(reason));
         }
         tracing::info!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "{reason}; waiting");
-        tokio::time::sleep(wait).await;
-        Ok(())
+        self.wait_until(Instant::now() + wait).await
+    }
+
+    /// Sleeps until `end`, unless a stop is requested.
+    async fn wait_until(&self, end: Instant) -> Result<(), Stop> {
+        let sleep = tokio::time::sleep_until(end);
+        match self.interrupt {
+            Some(interrupt) => interrupt.end(sleep).await,
+            None => {
+                sleep.await;
+                Ok(())
+            }
+        }
     }
 
     /// Reserves requests of every limit that has none reserved.

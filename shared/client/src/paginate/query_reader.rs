@@ -12,9 +12,10 @@ use super::hints::{Hints, KnownPlaces};
 use super::page::{End, Page, PageWithFacts};
 use super::reader::Reader;
 use crate::api::Received;
+use crate::body::{ResponseBody, Selection, SplitBody};
 use crate::call::Call;
 use crate::error::{Error, Stop};
-use crate::record::{self, Record};
+use crate::record::Record;
 use crate::records;
 
 /// The content of a response.
@@ -83,28 +84,25 @@ impl<'p> QueryReader<'p> {
         before: u64,
         find_facts: &FindFacts<'_>,
     ) -> Result<PageContent, String> {
+        let body = ResponseBody::read(body)?;
         let known_selector = self.endpoint().data_selector.as_ref().or_else(|| self.reader.detected_selector.get());
-        let no_json = |error| format!("no JSON: {error}");
-        let (body, texts) = match known_selector {
-            Some(selector) if self.records_stay_texts(selector) => record::envelope(body, selector).map_err(no_json)?,
-            _ => (serde_json::from_slice(body).map_err(no_json)?, Vec::new()),
-        };
         let selector = match known_selector {
             Some(selector) => selector.clone(),
-            None => self.detect_selector(&body)?,
+            None => self.detect_selector(&body.value())?,
         };
-        let is_empty = texts.is_empty() && records::is_empty_at(&body, &selector);
-        let facts = find_facts(headers, BodyRead { body: &body, is_empty })?;
+        let keeps_elements = self.looks_into_records(&selector);
+        let SplitBody { rest, records } = body.split(Selection { selector: &selector, keeps_elements });
+        let facts = find_facts(headers, BodyRead { body: &rest, is_empty: records.is_empty() })?;
         let total = match &self.endpoint().total {
-            Some(Total::Path(path)) => Some(count_at(&body, path)?),
+            Some(Total::Path(path)) => Some(count_at(&rest, path)?),
             Some(Total::Header(name)) => count_in_header(headers, name)?,
             None => None,
         };
-        let hints = self.hints(headers, &body, &selector);
+        let hints = self.hints(headers, &rest, &selector);
         // Past the end, which a shrinking result can leave behind a reader, Ticketmaster sends no list at all.
         let may_be_absent = total == Some(0) || facts.count.is_some_and(|count| count <= before);
-        let values = records::take(body, &selector, may_be_absent)?.into_iter().map(Record::Value);
-        Ok(PageContent { records: texts.into_iter().chain(values).collect(), total, facts, hints })
+        records::check_place(&rest, &selector, may_be_absent)?;
+        Ok(PageContent { records, total, facts, hints })
     }
 
     /// Finds what a response says about further records beside the places that the manifest names.
@@ -127,10 +125,14 @@ impl<'p> QueryReader<'p> {
         Ok(self.reader.detected_selector.get_or_init(|| found).clone())
     }
 
-    /// Whether a page's records can stay texts: the paginator looks for nothing among them.
-    fn records_stay_texts(&self, selector: &JsonPath) -> bool {
-        let is_range = matches!(self.endpoint().paginator, Paginator::PageNumber { .. } | Paginator::Offset { .. });
-        is_range && !selector.is_many()
+    /// Whether a fact about the query is looked for in its records, which are at `selector`.
+    fn looks_into_records(&self, selector: &JsonPath) -> bool {
+        let total = match &self.endpoint().total {
+            Some(Total::Path(path)) => Some(path),
+            _ => None,
+        };
+        let paths = self.reader.paginator().map(Paginator::paths).unwrap_or_default();
+        paths.into_iter().chain(total).any(|path| path.may_lie_within(selector))
     }
 
     /// Whether the page's last record lies beyond the query's range, in an API that gives records in order.

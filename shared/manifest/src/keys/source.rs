@@ -2,7 +2,7 @@
 
 use super::client::CLIENT;
 use super::key::DefaultValue::Described;
-use super::key::Type::{AnyOf, DefaultsOf, MapOf, Mapping as Is, Name, NonEmptyList, Text};
+use super::key::Type::{AnyOf, Boolean, DefaultsOf, MapOf, Mapping as Is, Name, NonEmptyList, Text};
 use super::key::{Key, Mapping};
 use super::resource::RESOURCE;
 
@@ -17,7 +17,7 @@ pub static MANIFEST: Mapping = Mapping {
         Key::ours(
             "settings",
             MapOf(&Is(&SETTING)),
-            "Values that each user of the source chooses, and that are not secret, by name. The variable `<SOURCE>_<NAME>` gives the \
+            "Values that each user of the source chooses, by name. The variable `<SOURCE>_<NAME>` gives the \
              value, and `{settings.name}` stands for it in addresses, headers, parameters and bodies.",
         ),
         Key::dlt("client", Is(&CLIENT), "How the API is reached.").required(),
@@ -41,7 +41,7 @@ pub static MANIFEST: Mapping = Mapping {
 pub static SETTING: Mapping = Mapping {
     name: "setting",
     title: "`settings.<name>`",
-    description: "A value that each user of the source chooses, and that is not secret.",
+    description: "A value that each user of the source chooses. The API's key is named under `auth` instead.",
     keys: &[
         Key::ours(
             "default",
@@ -53,6 +53,12 @@ pub static SETTING: Mapping = Mapping {
             super::key::Type::List(&Text),
             "The values allowed. Without this key, every value is allowed.",
         ),
+        Key::ours(
+            "secret",
+            Boolean,
+            "Whether the value is removed from all texts and records, as a key is. A second key is sent in a header this way.",
+        )
+        .or(Described("whether a word of the name ends with `key`, `token`, `secret` or `password`")),
         Key::ours(
             "description",
             Text,

@@ -23,6 +23,7 @@ pub(super) fn settings(root: &Fields<'_>) -> BTreeMap<String, Setting> {
         let setting = Setting {
             default: fields.text("default"),
             one_of: one_of.iter().filter_map(Node::text).collect(),
+            secret: fields.boolean("secret").unwrap_or_else(|| names_a_secret(&name)),
             description: fields.text("description"),
         };
         if let Some(default) =
@@ -33,6 +34,12 @@ pub(super) fn settings(root: &Fields<'_>) -> BTreeMap<String, Setting> {
         settings.insert(name, setting);
     }
     settings
+}
+
+/// Whether a setting with this name is taken for a secret.
+fn names_a_secret(name: &str) -> bool {
+    let is_secret = |word: &str| ["key", "token", "secret", "password"].iter().any(|end| word.ends_with(end));
+    name.to_lowercase().split(['_', '-']).any(is_secret)
 }
 
 /// Reads the members of `client`, but for the paginator, which is read for each resource.

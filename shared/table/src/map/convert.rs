@@ -2,8 +2,8 @@
 //! to be guessed does not fit.
 
 use chrono::{Datelike, NaiveDate};
-use manifest::{DataType, time};
-use serde_json::{Number, Value};
+use manifest::{DataType, number, time};
+use serde_json::Value;
 
 use super::row::Cell;
 use super::schema::DECIMAL;
@@ -14,11 +14,9 @@ pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
         (DataType::Json, value) => Some(Cell::Text(value.to_string())),
         (DataType::Text, Value::String(text)) => Some(Cell::Text(text.clone())),
         (DataType::Text, Value::Number(_) | Value::Bool(_)) => Some(Cell::Text(value.to_string())),
-        (DataType::Double, Value::Number(number)) => number.as_f64().map(Cell::Double),
-        (DataType::Double, Value::String(text)) => {
-            plain_number(text)?.parse().ok().filter(|number: &f64| number.is_finite()).map(Cell::Double)
-        }
-        (DataType::Bigint, Value::Number(number)) => whole_number(number).map(Cell::Bigint),
+        (DataType::Double, Value::Number(number)) => number::double(number.as_str()).map(Cell::Double),
+        (DataType::Double, Value::String(text)) => number::double(plain_number(text)?).map(Cell::Double),
+        (DataType::Bigint, Value::Number(number)) => number::whole(number.as_str()).map(Cell::Bigint),
         (DataType::Bigint, Value::String(text)) => plain_number(text)?.parse().ok().map(Cell::Bigint),
         (DataType::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
         (DataType::Bool, Value::String(text)) => match text.trim() {
@@ -34,7 +32,7 @@ pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
                 time::parse_day(text).or_else(|| time::parse_instant(text).map(|instant| instant.date_naive()))?;
             Some(Cell::Date(days_since_1970(day)))
         }
-        (DataType::Decimal, Value::Number(number)) => decimal(&number.to_string()).map(Cell::Decimal),
+        (DataType::Decimal, Value::Number(number)) => decimal(number.as_str()).map(Cell::Decimal),
         (DataType::Decimal, Value::String(text)) => decimal(plain_number(text)?).map(Cell::Decimal),
         _ => None,
     }
@@ -53,43 +51,10 @@ fn plain_number(text: &str) -> Option<&str> {
     (is_plain && !text.is_empty()).then_some(text)
 }
 
-/// Returns a number without a fraction. It may be written with a point, as in `2.0`, if a double holds it exactly.
-fn whole_number(number: &Number) -> Option<i64> {
-    /// 2^53: up to here a double holds every whole number.
-    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-    if let Some(number) = number.as_i64() {
-        return Some(number);
-    }
-    let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= MAX_EXACT)?;
-    #[expect(clippy::cast_possible_truncation, reason = "the number is whole and within ±2^53")]
-    Some(number as i64)
-}
-
 /// Returns the decimal in units of 10⁻⁹. It is never rounded: a number with more than nine digits after the point does not fit.
 fn decimal(text: &str) -> Option<i128> {
-    let scale = usize::from(DECIMAL.1.unsigned_abs());
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => (-1, digits),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-        None => (digits, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let shift = i32::try_from(scale).ok()? + exponent - i32::try_from(fraction.len()).ok()?;
-    let value: i128 = digits.parse().ok()?;
-    let value = if shift >= 0 {
-        value.checked_mul(10_i128.checked_pow(shift.unsigned_abs())?)?
-    } else {
-        let unit = 10_i128.checked_pow(shift.unsigned_abs())?;
-        (value % unit == 0).then_some(value / unit)?
-    };
-    (value < 10_i128.pow(u32::from(DECIMAL.0))).then_some(sign * value)
+    let value = number::scaled(text, u32::from(DECIMAL.1.unsigned_abs()))?;
+    (value.abs() < 10_i128.pow(u32::from(DECIMAL.0))).then_some(value)
 }
 
 #[cfg(test)]
@@ -97,6 +62,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn decoded(text: &str) -> Value {
+        manifest::json::decode(text.as_bytes()).unwrap()
+    }
 
     #[test]
     fn a_value_that_means_the_same_fits() {
@@ -107,6 +76,14 @@ mod tests {
             (DataType::Double, json!(7), Cell::Double(7.0)),
             (DataType::Bigint, json!(2.0), Cell::Bigint(2)),
             (DataType::Bigint, json!("-3"), Cell::Bigint(-3)),
+            (DataType::Bigint, decoded("9007199254740993.0"), Cell::Bigint(9_007_199_254_740_993)),
+            (DataType::Text, decoded("18446744073709551617"), Cell::Text("18446744073709551617".into())),
+            (DataType::Text, decoded("0.12345678901234567890"), Cell::Text("0.1234567890123456789".into())),
+            (
+                DataType::Decimal,
+                decoded("12345678901234567890.123456789"),
+                Cell::Decimal(12_345_678_901_234_567_890_123_456_789),
+            ),
             (DataType::Bool, json!("True"), Cell::Bool(true)),
             (DataType::Timestamp, json!("1970-01-01T01:00:00.5+01:00"), Cell::Timestamp(500_000)),
             (DataType::Date, json!("1970-01-02"), Cell::Date(1)),
@@ -126,6 +103,9 @@ mod tests {
             (DataType::Double, json!("n/a")),
             (DataType::Double, json!("1,200.50")),
             (DataType::Double, json!("inf")),
+            (DataType::Double, decoded("9007199254740993")),
+            (DataType::Double, decoded("0.12345678901234567890123")),
+            (DataType::Double, json!("9007199254740993")),
             (DataType::Bigint, json!(2.5)),
             (DataType::Bigint, json!("two")),
             (DataType::Bigint, json!(1e300)),

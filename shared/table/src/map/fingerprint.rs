@@ -6,19 +6,38 @@ use xxhash_rust::xxh3::Xxh3;
 use super::engine_columns;
 use super::row::Cell;
 
+/// The name under which a key that is written as a text is hashed. No column has it, since names of columns have no space.
+const RETYPED_KEY: &str = "retyped key";
+
+/// The parts of a row that its fingerprint depends on.
+#[derive(Debug)]
+pub(super) struct FingerprintContent<'r> {
+    pub(super) columns: &'r [Column],
+    /// The cells, in the order of the columns.
+    pub(super) cells: &'r [Cell],
+    /// The names of the key's columns whose text was no text in the record.
+    pub(super) retyped_keys: &'r [&'r str],
+    pub(super) extra: Option<&'r str>,
+    pub(super) issues: Option<&'r str>,
+}
+
 /// Returns the fingerprint of a row: a hash of its cells, without those of volatile columns, and of its `_extra` and `_issues`.
 ///
 /// The names of the columns are part of the hash, and cells without a value are not. So a column that is added to the manifest changes
 /// no fingerprint until a record has a value for it.
-pub(super) fn fingerprint(columns: &[Column], cells: &[Cell], extra: Option<&str>, issues: Option<&str>) -> i64 {
+pub(super) fn fingerprint(content: &FingerprintContent<'_>) -> i64 {
     let mut hash = Xxh3::new();
-    for (column, cell) in columns.iter().zip(cells) {
+    for (column, cell) in content.columns.iter().zip(content.cells) {
         if !column.volatile && *cell != Cell::Null {
             add_bytes(&mut hash, column.name.as_bytes());
             add_cell(&mut hash, cell);
         }
     }
-    for (name, text) in [(engine_columns::EXTRA, extra), (engine_columns::ISSUES, issues)] {
+    for name in content.retyped_keys {
+        add_bytes(&mut hash, RETYPED_KEY.as_bytes());
+        add_bytes(&mut hash, name.as_bytes());
+    }
+    for (name, text) in [(engine_columns::EXTRA, content.extra), (engine_columns::ISSUES, content.issues)] {
         if let Some(text) = text {
             add_bytes(&mut hash, name.as_bytes());
             add_bytes(&mut hash, text.as_bytes());

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use manifest::{Column, DataType, JsonPath};
+use manifest::{Column, DataType, JsonPath, number};
 use serde_json::Value;
 
 /// The names that fields of records cannot have: the engine has columns of these names.
@@ -47,7 +47,9 @@ fn type_of(value: &Value) -> Option<DataType> {
         Value::Null => None,
         Value::Bool(_) => Some(DataType::Bool),
         Value::Number(number) if number.is_i64() => Some(DataType::Bigint),
-        Value::Number(_) => Some(DataType::Double),
+        Value::Number(number) if number::double(number.as_str()).is_some() => Some(DataType::Double),
+        // No numeric type of a column holds all of its digits.
+        Value::Number(_) => Some(DataType::Text),
         Value::String(_) => Some(DataType::Text),
         Value::Array(_) | Value::Object(_) => Some(DataType::Json),
     }

@@ -1,12 +1,12 @@
 //! The mapper of one resource's records.
 
-use manifest::{Column, Cursor, CursorKind, JsonPath, Level, PartitionField, RECORD_KEY, Resource};
+use manifest::{Column, Cursor, CursorKind, DataType, JsonPath, Level, PartitionField, RECORD_KEY, Resource};
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::explode::{self, explode};
 use super::extra::NamedPaths;
-use super::fingerprint::fingerprint;
+use super::fingerprint::{FingerprintContent, fingerprint};
 use super::row::{Cell, Rejection, Row, join_key};
 use super::{convert, partition};
 
@@ -57,7 +57,7 @@ impl Mapper {
     /// Returns the rows of a record: one, or one for each leaf if the resource explodes its records.
     pub fn map(&self, record: Value) -> Vec<Result<Row, Rejection>> {
         if !record.is_object() {
-            return vec![Err(Rejection { reason: "the record is no JSON object".into(), record })];
+            return vec![Err(Rejection { reason: "the record is no JSON object".into(), record: record.into() })];
         }
         if self.trees.is_empty() {
             return vec![self.map_object(record)];
@@ -67,7 +67,8 @@ impl Mapper {
             None => {
                 let roots = self.trees.iter().filter_map(|tree| tree.first()).map(|level| level.name.as_str());
                 let roots: Vec<&str> = roots.collect();
-                vec![Err(Rejection { reason: format!("the record has none of {}", roots.join(", ")), record })]
+                let reason = format!("the record has none of {}", roots.join(", "));
+                vec![Err(Rejection { reason, record: record.into() })]
             }
         }
     }
@@ -82,17 +83,35 @@ impl Mapper {
         }
         let key = match self.key(&cells) {
             Ok(key) => key,
-            Err(reason) => return Err(Rejection { record, reason }),
+            Err(reason) => return Err(Rejection { record: record.into(), reason }),
         };
         let partition = match self.partition(&cells) {
             Ok(partition) => partition,
-            Err(reason) => return Err(Rejection { record, reason }),
+            Err(reason) => return Err(Rejection { record: record.into(), reason }),
         };
         let extra = self.named_paths.unnamed_values(&record).map(|values| values.to_string());
         let issues = (!issues.is_empty()).then(|| Value::Object(issues).to_string());
         let cursor = self.cursor.as_ref().and_then(|(path, kind)| Cursor::from_value(path.first(&record)?, *kind));
-        let fingerprint = fingerprint(&self.columns, &cells, extra.as_deref(), issues.as_deref());
+        let content = FingerprintContent {
+            columns: &self.columns,
+            cells: &cells,
+            retyped_keys: &self.retyped_keys(&record),
+            extra: extra.as_deref(),
+            issues: issues.as_deref(),
+        };
+        let fingerprint = fingerprint(&content);
         Ok(Row { key, partition, cells, fingerprint, extra, issues, cursor })
+    }
+
+    /// Returns the names of the key's columns that are texts and have a number or a boolean in `record`: `1` and `"1"` are one key, and
+    /// their records are not the same.
+    fn retyped_keys(&self, record: &Value) -> Vec<&str> {
+        let columns = self.key_positions.iter().map(|&position| &self.columns[position]);
+        let is_retyped = |column: &&Column| {
+            column.data_type == DataType::Text
+                && matches!(column.path.first(record), Some(Value::Number(_) | Value::Bool(_)))
+        };
+        columns.filter(is_retyped).map(|column| column.name.as_str()).collect()
     }
 
     /// Returns the key of the row with these cells, or the reason why it has none.

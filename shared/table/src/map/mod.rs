@@ -19,7 +19,7 @@ mod row;
 mod schema;
 
 pub use self::mapper::Mapper;
-pub use self::row::{Cell, Rejection, Row, join_key};
+pub use self::row::{Cell, RejectedContent, Rejection, Row, join_key};
 pub use self::schema::{DECIMAL, arrow_type, list_of, schema};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A row and its cells.
 
+use bytes::Bytes;
 use manifest::Cursor;
 use serde_json::{Value, json};
 
@@ -49,9 +50,34 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rejection {
     /// The record as the API sent it.
-    pub record: Value,
+    pub record: RejectedContent,
     /// The reason why the record cannot become a row.
     pub reason: String,
+}
+
+/// The content of a record that cannot become a row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RejectedContent {
+    /// The value of a record that can be decoded.
+    Value(Value),
+    /// The bytes of a record that cannot be decoded.
+    Undecodable(Bytes),
+}
+
+impl RejectedContent {
+    /// Returns the record's JSON text, or the bytes of a record that is none.
+    pub fn bytes(&self) -> Bytes {
+        match self {
+            Self::Value(record) => Bytes::from(record.to_string()),
+            Self::Undecodable(bytes) => bytes.clone(),
+        }
+    }
+}
+
+impl From<Value> for RejectedContent {
+    fn from(record: Value) -> Self {
+        Self::Value(record)
+    }
 }
 
 /// Joins the values of a key into one text. Several values are written as a JSON list, so that no two keys have the same text.

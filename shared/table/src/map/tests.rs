@@ -67,7 +67,7 @@ fn a_record_without_key_or_partition_is_rejected() {
         record[field] = bad;
         let rejection = map_to_one_row(&mapper, record.clone()).unwrap_err();
         assert!(rejection.reason.contains(reason), "{}", rejection.reason);
-        assert_eq!(rejection.record, record);
+        assert_eq!(rejection.record, record.into());
     }
     assert!(map_to_one_row(&mapper, json!("garbage")).is_err());
 }

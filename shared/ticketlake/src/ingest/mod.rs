@@ -14,12 +14,12 @@ mod table_ingest;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use client::Page;
+use client::{Page, Record};
 use manifest::time::Instant;
-use manifest::{Cursor, CursorKind, CursorMissing, Incremental, Query, QueryId, WriteDisposition};
+use manifest::{Cursor, CursorKind, CursorMissing, Incremental, Query, QueryId, WriteDisposition, json};
 use serde_json::Value;
 use table::Layout;
-use table::map::Row;
+use table::map::{RejectedContent, Rejection, Row};
 use table::merge::key_hash;
 use table::rejected::RejectedRecord;
 
@@ -142,7 +142,15 @@ impl<'i> Ingest<'i> {
         let source = PageSource { request: &page.request, query, id, read_at };
         for record in page.records {
             self.target.received += 1;
-            let record = with_parent_fields(record.into_value(), query);
+            let record = match record.decode() {
+                Ok(value) => with_parent_fields(value.into_owned(), query),
+                Err(reason) => {
+                    let rejection = undecodable(&record, reason);
+                    records.records.push(identities.of_rejection(&rejection));
+                    self.target.reject(&rejection, &page.request).await?;
+                    continue;
+                }
+            };
             for harvest in &mut self.harvests {
                 harvest.ingest_from(&record, &page.request, read_at).await?;
             }
@@ -191,7 +199,13 @@ impl<'i> Ingest<'i> {
         let mut records = self.begin_page(page, query);
         let mut identities = self.identity.begin_page();
         for record in &page.records {
-            let record = with_parent_fields(record.value().into_owned(), query);
+            let record = match record.decode() {
+                Ok(value) => with_parent_fields(value.into_owned(), query),
+                Err(reason) => {
+                    records.records.push(identities.of_rejection(&undecodable(record, reason)));
+                    continue;
+                }
+            };
             let text_hash = self.identity.text_hash(&record);
             self.add_exploded(text_hash, &mut identities, &mut records);
             for row in self.target.mapper.map(record) {
@@ -323,6 +337,18 @@ impl<'i> Ingest<'i> {
         for key in self.target.rejected.keys().await?.into_iter().rev() {
             let RejectedRecord { record, rejected_at } = self.target.rejected.record(&key).await?;
             self.target.received += 1;
+            let record = match record {
+                RejectedContent::Value(record) => Ok(record),
+                RejectedContent::Undecodable(bytes) => json::decode(&bytes),
+            };
+            let record = match record {
+                Ok(record) => record,
+                Err(reason) => {
+                    self.target.rejections += 1;
+                    tracing::info!(key, reason, "the record still cannot be decoded");
+                    continue;
+                }
+            };
             for row in self.target.mapper.map(record) {
                 match row {
                     Ok(row) => self.target.buffer.push(row, rejected_at),
@@ -395,6 +421,11 @@ impl<'i> Ingest<'i> {
         }
         counts
     }
+}
+
+/// Returns the rejection of a record that cannot be decoded, for this reason.
+fn undecodable(record: &Record, reason: String) -> Rejection {
+    Rejection { record: RejectedContent::Undecodable(record.text()), reason }
 }
 
 /// Returns the record with the fields of its parent (`include_from_parent`).

@@ -76,7 +76,7 @@ impl PageIdentities {
 
     /// Returns the identity of a record that was rejected.
     pub(super) fn of_rejection(&mut self, rejection: &Rejection) -> ReceivedRecord {
-        self.of_text(xxh3_64(rejection.record.to_string().as_bytes()))
+        self.of_text(xxh3_64(&rejection.record.bytes()))
     }
 
     /// Returns the key of the next record on the page with this hash.
@@ -98,8 +98,12 @@ pub(super) fn overlap_key(
     identity: RecordIdentity,
     complete: impl Fn(Value) -> Value,
 ) -> Option<u64> {
-    let record = complete(overlap?.value().into_owned());
+    let record = overlap?;
     let mut page = identity.begin_page();
+    let record = match record.decode() {
+        Ok(value) => complete(value.into_owned()),
+        Err(reason) => return Some(page.of_rejection(&super::undecodable(record, reason)).key),
+    };
     if let Some(text_hash) = identity.text_hash(&record).filter(|_| identity.is_exploded()) {
         return Some(page.of_text(text_hash).key);
     }

@@ -28,6 +28,17 @@ impl<'s> StoredQuota<'s> {
     pub fn new(store: &'s dyn Store, source: &str) -> Self {
         Self { document: Mutex::new(Document::new(store, format!("_state/{source}/_quota.json"))) }
     }
+
+    /// Returns whether a run has stored the quota.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn is_stored(&self) -> Result<bool, StoreError> {
+        let mut document = self.document.lock().await;
+        document.refresh().await?;
+        Ok(document.value().is_some())
+    }
 }
 
 #[async_trait(?Send)]

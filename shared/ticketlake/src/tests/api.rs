@@ -78,7 +78,7 @@ impl Request {
 pub(super) struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Bytes,
     delay: Duration,
 }
 
@@ -90,7 +90,12 @@ impl Response {
 
     /// Any status with any body.
     pub(super) fn status(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), delay: Duration::ZERO }
+        Self { status, headers: Vec::new(), body: Bytes::from(body.to_owned()), delay: Duration::ZERO }
+    }
+
+    /// 200 with a body of any bytes.
+    pub(super) fn bytes(body: Vec<u8>) -> Self {
+        Self { body: body.into(), ..Self::status(200, "") }
     }
 
     /// The same response with a header.
@@ -174,6 +179,6 @@ impl Transport for InMemory {
         for (name, value) in &response.headers {
             headers.insert(HeaderName::from_static(name), value.parse().unwrap());
         }
-        Ok(HttpResponse { status: response.status, headers, body: Bytes::from(response.body) })
+        Ok(HttpResponse { status: response.status, headers, body: response.body })
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use client::error::chain;
@@ -71,6 +72,7 @@ impl Mine {
                 .map(str::to_owned)
                 .to_vec(),
             environment: ["TOKEN", "API_KEY", "CLIENT_SECRET", "PASSWORD"].map(variable).to_vec(),
+            interrupted_after: None,
         }
     }
 
@@ -103,6 +105,7 @@ pub(super) struct Reading<'m> {
     mine: &'m Mine,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    interrupted_after: Option<Duration>,
 }
 
 impl Reading<'_> {
@@ -117,6 +120,13 @@ impl Reading<'_> {
     #[must_use]
     pub(super) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, interrupted after so long, as by a signal.
+    #[must_use]
+    pub(super) fn interrupted_after(mut self, time: Duration) -> Self {
+        self.interrupted_after = Some(time);
         self
     }
 
@@ -171,7 +181,15 @@ impl Reading<'_> {
             secrets: Secrets::new(settings.clone(), None),
             settings,
             clock: Arc::<TestClock>::clone(clock),
+            interrupt: Arc::default(),
         };
+        if let Some(time) = self.interrupted_after {
+            let interrupt = Arc::clone(&clients.interrupt);
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                interrupt.request("stopped by SIGTERM");
+            });
+        }
         let store = Arc::new(self.mine.lake.clone());
         let options = RunOptions { store: Some(store), deadline: None, listener: &Silent };
         Ok(run::run_source(&clients, &manifest, &request, options).await)

@@ -13,11 +13,14 @@ mod coverage;
 mod dispositions;
 mod failures;
 mod incremental;
+mod interrupt;
 mod paginators;
 mod proof;
 mod resume;
+mod secrets;
 mod several;
 mod speed;
+mod values;
 mod vocabulary;
 
 use api::{Request, Response, Stub, stub};

@@ -268,6 +268,7 @@ impl<'s> Player<'s> {
             secrets: Secrets::new(self.settings.clone(), None),
             settings: self.settings.clone(),
             clock: Arc::<View>::clone(&view),
+            interrupt: Arc::default(),
         };
         let options = RunOptions { store: Some(view), deadline: None, listener: &Silent };
         run_source(&clients, &self.manifest, &request, options).await
