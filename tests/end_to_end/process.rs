@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sandbox::function::Function;
-use sandbox::{Fault, Faults, see_tickets};
+use sandbox::{Fault, Faults, see_tickets, ticketmaster};
 use serde_json::Value;
 
 use crate::lake::Lake;
@@ -15,10 +15,16 @@ fn send_signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// An API whose third answer takes 30 seconds.
+/// The records of the API.
+const SALES: usize = 10_000;
+
+/// The number of the request that takes 30 seconds.
+const SLOW_REQUEST: usize = 8;
+
+/// An API with a slow answer.
 fn slow_api() -> see_tickets::Options {
-    let faults = Faults { at: vec![(3, Fault::Delay(Duration::from_secs(30)))], ..Faults::default() };
-    see_tickets::Options { sales: 1_000, faults, ..see_tickets::Options::default() }
+    let faults = Faults { at: vec![(SLOW_REQUEST, Fault::Delay(Duration::from_secs(30)))], ..Faults::default() };
+    see_tickets::Options { sales: SALES, faults, ..see_tickets::Options::default() }
 }
 
 #[test]
@@ -32,7 +38,7 @@ fn a_signal_stops_a_run_that_stores_what_it_has_read() {
             "sandbox-key",
         );
         let child = function.start();
-        while server.count() < 3 {
+        while server.count() < SLOW_REQUEST {
             sleep(Duration::from_millis(20));
         }
         send_signal(&child, name);
@@ -47,7 +53,7 @@ fn a_signal_stops_a_run_that_stores_what_it_has_read() {
         assert_eq!(lake.value("see_tickets/sales", "SELECT count(*) FROM {table}"), stored);
 
         let rest = function.complete();
-        assert_eq!(lake.value("see_tickets/sales", "SELECT count(*) FROM {table}"), 1_000, "{rest}");
+        assert_eq!(lake.value("see_tickets/sales", "SELECT count(*) FROM {table}"), SALES, "{rest}");
     }
 }
 
@@ -58,7 +64,7 @@ fn a_second_signal_ends_the_process_at_once() {
     let function =
         Function::reading("sales", "see_tickets", lake.path()).against("see_tickets", &server.base_url, "sandbox-key");
     let mut child = function.start();
-    while server.count() < 3 {
+    while server.count() < SLOW_REQUEST {
         sleep(Duration::from_millis(20));
     }
     send_signal(&child, "TERM");
@@ -108,10 +114,13 @@ fn a_lake_that_cannot_be_one_is_refused_before_any_request() {
 
 #[test]
 fn a_check_leaves_no_object() {
-    let server = see_tickets::start_blocking(see_tickets::Options::default()).unwrap();
+    let options =
+        ticketmaster::Options { events: 100, api_key: "sandbox-key".into(), ..ticketmaster::Options::default() };
+    let server = ticketmaster::start_blocking(options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let lake = folder.path().join("lake");
-    let function = Function::reading("sales", "see_tickets", &lake).with(&["--check"]);
-    function.against("see_tickets", &server.base_url, "sandbox-key").complete();
-    assert!(server.count() > 0 && !lake.exists());
+    let function = Function::reading("events", "ticketmaster", &lake).with(&["--check"]);
+    function.against("ticketmaster", &server.base_url, "sandbox-key").complete();
+    assert!(server.count() > 0);
+    assert!(!lake.exists());
 }
