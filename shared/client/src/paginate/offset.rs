@@ -7,12 +7,13 @@ use manifest::{Paginator, ParamLocation, RangeEnd};
 use super::facts::range_facts;
 use super::page::{End, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
-use crate::error::Stop;
+use crate::error::{Error, Stop};
 
 /// The least number of records on a page for which consecutive pages overlap by one record. It costs at most 2 % of the requests then.
 const MIN_OVERLAPPED_LIMIT: u64 = 50;
-/// The limits at which APIs stop counting are multiples of this number.
-const ROUND: u64 = 1000;
+
+/// The least number of records on a full last page after which another page is requested.
+const MIN_CHECKED_PAGE: u64 = 10;
 
 /// The fields of the manifest's `offset` paginator.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,8 @@ pub(super) struct OffsetPages<'p> {
     previous: Option<PageEdges>,
     /// Pages that came.
     pages: u64,
+    /// The most records that a page had.
+    largest_page: u64,
     /// Whether a response had a total.
     has_total: bool,
     /// What is known about the total.
@@ -103,7 +106,16 @@ impl<'p> OffsetPages<'p> {
             _ => params.first_offset,
         };
         let first_page = if offset == params.first_offset { first_page } else { None };
-        Self { params, offset, first_page, previous: None, pages: 0, has_total: false, total: TotalState::Open }
+        Self {
+            params,
+            offset,
+            first_page,
+            previous: None,
+            pages: 0,
+            largest_page: 0,
+            has_total: false,
+            total: TotalState::Open,
+        }
     }
 
     pub(super) async fn next(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
@@ -111,8 +123,18 @@ impl<'p> OffsetPages<'p> {
         if let Some(end) = self.end_before_next(query) {
             return Ok(PageEvent::End(end));
         }
-        let Some(PageWithFacts { mut page, facts }) = self.read(query).await? else {
-            return Ok(PageEvent::End(QueryReader::ignored(self.pages)));
+        let read = match self.read(query).await {
+            Err(stop) if self.total == TotalState::Checked && is_refusal(&stop) => {
+                return Ok(PageEvent::End(End::Refused));
+            }
+            read => read?,
+        };
+        let Some(PageWithFacts { mut page, facts }) = read else {
+            return Ok(PageEvent::End(if self.total == TotalState::Checked {
+                End::Refused
+            } else {
+                QueryReader::ignored(self.pages)
+            }));
         };
         let edges = edges(&page);
         if self.total == TotalState::Checked && edges.is_some() && edges != self.previous {
@@ -137,6 +159,7 @@ impl<'p> OffsetPages<'p> {
         }
         self.previous = Some(edges);
         self.pages += 1;
+        self.largest_page = self.largest_page.max(page.records.len() as u64);
         page.position = Some(Position::Offset(self.offset));
         self.offset += page.records.len() as u64;
         self.has_total |= api_total.is_some();
@@ -185,19 +208,18 @@ impl<'p> OffsetPages<'p> {
         Ok(Some(read))
     }
 
-    /// Whether the total that was reached with `page` may count something else than the records of the query: those of a page, or those up
-    /// to where the API stops counting.
+    /// Whether the total that was reached with `page` may be less than the number of records. A last page that is full suggests that there are
+    /// others. The total can be an estimate, that of a page, or that up to which the API counts.
     fn is_doubtful(&self, query: &QueryReader<'p>, total: u64, page: &Page) -> bool {
-        let endpoint = query.endpoint();
-        if is_round(total) && endpoint.total_limit.is_none() {
-            return true;
-        }
-        // dlt's default place can have another number, and a full page suggests that there are others.
-        let is_page_count = self.pages == 1 && total == page.records.len() as u64;
-        let is_full = page.records.len() as u64 >= self.params.limit;
+        let (endpoint, records) = (query.endpoint(), page.records.len() as u64);
+        let full_page = if self.pages == 1 { self.params.limit } else { self.largest_page };
+        // dlt's default place can have another number.
         let is_default =
             endpoint.total.is_none() && self.params.end.total.as_ref().is_some_and(|total| !total.required);
-        is_page_count && (is_full || is_default) && !query.reader.has_proven_total.load(Ordering::Relaxed)
+        let is_page_count = self.pages == 1 && total == records && is_default;
+        let is_unproven = is_page_count && !query.reader.has_proven_total.load(Ordering::Relaxed);
+        let is_full = records >= full_page.max(MIN_CHECKED_PAGE) && endpoint.total_limit.is_none();
+        is_full || is_unproven
     }
 
     /// How the query ends before its next page, if it does.
@@ -212,9 +234,9 @@ impl<'p> OffsetPages<'p> {
     }
 }
 
-/// Whether a total can be the number at which an API stops counting, such as Elasticsearch's 10,000.
-pub(super) fn is_round(total: u64) -> bool {
-    total >= ROUND && total.is_multiple_of(ROUND)
+/// Whether the API refuses a request, such as one for a page after the last one.
+pub(super) fn is_refusal(stop: &Stop) -> bool {
+    matches!(stop, Stop::Error(Error::Api { retryable: false, .. } | Error::Decode { .. }))
 }
 
 /// Returns how a query ends at an empty page.

@@ -74,6 +74,8 @@ pub struct Resumption {
 pub enum End {
     /// At its last record, as far as the API says.
     Reached,
+    /// At the total, whose next page the API refuses.
+    Refused,
     /// At a record beyond the range of the query, in an API that gives records in order.
     LeftRange,
     /// At the depth that the API serves: there is more.

@@ -8,11 +8,13 @@ use futures::{StreamExt, TryStreamExt};
 use manifest::{Paginator, ParamLocation, RangeEnd};
 
 use super::facts::range_facts;
-use super::offset::{end_after_empty_page, is_round};
+use super::offset::{end_after_empty_page, is_refusal};
 use super::page::{End, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
 
+/// The limits at which APIs stop counting are multiples of this number of records, such as Elasticsearch's 10,000.
+const ROUND: u64 = 1000;
 /// The number of pages without records in a row after which a query ends, although the API says that there are more pages.
 const MAX_EMPTY_PAGES: u64 = 3;
 
@@ -138,10 +140,12 @@ impl<'p> NumberPages<'p> {
             }
             // A batch is read to its end, even if the number of pages shrinks meanwhile: the API may take that back.
             if let Some(batch) = &mut self.batch {
-                if let Some(read) = batch.try_next().await? {
-                    break read;
+                match batch.try_next().await {
+                    Ok(Some(read)) => break read,
+                    Ok(None) => self.batch = None,
+                    Err(stop) if self.checks_count && is_refusal(&stop) => return Ok(PageEvent::End(End::Refused)),
+                    Err(stop) => return Err(stop),
                 }
-                self.batch = None;
             }
             if let Some(end) = self.end_before_next(bounds) {
                 if end != End::Reached || !self.is_doubtful(query, bounds) {
@@ -152,7 +156,8 @@ impl<'p> NumberPages<'p> {
             self.batch = Some(self.read_ahead(query, bounds));
         };
         let Some(PageWithFacts { mut page, facts }) = read else {
-            return Ok(PageEvent::End(QueryReader::ignored(self.next)));
+            let end = if self.checks_count { End::Refused } else { QueryReader::ignored(self.next) };
+            return Ok(PageEvent::End(end));
         };
         page.position = Some(self.position());
         self.next += 1;
@@ -160,7 +165,7 @@ impl<'p> NumberPages<'p> {
             self.page_count = facts.count.or(self.page_count);
         }
         self.has_more = facts.has_more;
-        self.records = self.records.map(|records| records + page.records.len() as u64);
+        self.records = self.records.map(|before| before + page.records.len() as u64);
         match edges(&page) {
             None => {
                 self.empty_pages += 1;
@@ -204,7 +209,7 @@ impl<'p> NumberPages<'p> {
             return Ok(PageEvent::LastPage(page, end));
         }
         let records = page.records.len() as u64;
-        self.records = self.records.map(|before| before + records);
+        self.records = self.records.map(|before| before + page.records.len() as u64);
         let base_page = self.params.base_page;
         self.bounds = Some(Bounds {
             depth: query.endpoint().depth_limit.map(|limit| (limit / records).max(1)),
@@ -241,12 +246,12 @@ impl<'p> NumberPages<'p> {
         self.params.end.total.as_ref().is_some_and(|total| !total.required)
     }
 
-    /// Whether the number of pages that were read may be another number: that of the records of a page, or one that the API counts to.
+    /// Whether the number of pages that were read may be another number: that of the records of a page, or one up to which the API counts.
     fn is_doubtful(&self, query: &QueryReader<'p>, bounds: Bounds) -> bool {
         let is_served = [bounds.depth, bounds.maximum].into_iter().flatten().all(|end| self.next < end);
-        let is_round = query.endpoint().total_limit.is_none() && self.records.is_some_and(is_round);
+        let is_limit = query.endpoint().total_limit.is_none() && self.records.is_some_and(is_round);
         let is_unproven = self.is_default_count() && !query.reader.has_proven_total.load(Ordering::Relaxed);
-        !self.checks_count && is_served && (is_round || is_unproven)
+        !self.checks_count && is_served && (is_limit || is_unproven)
     }
 
     /// How the query ends before its next page, if it does.
@@ -295,4 +300,9 @@ impl<'p> NumberPages<'p> {
             .buffered(requests_at_a_time)
             .boxed_local()
     }
+}
+
+/// Whether a number of records can be one at which an API stops counting.
+fn is_round(records: u64) -> bool {
+    records >= ROUND && records.is_multiple_of(ROUND)
 }

@@ -133,12 +133,12 @@ impl Case {
         if has_extra_page { pages + 1 } else { pages.max(1) }
     }
 
-    /// Whether the total of the only page may be that of the page, so that the next page is requested.
+    /// Whether the last page is full, so that the next one is requested although the total is reached.
     fn checks_total(&self, records: u64, page_size: u64) -> bool {
-        let paginator = &self.endpoint["paginator"];
-        let has_total = self.spec.has_total && paginator["type"] == "offset";
-        let is_only_page = records > 0 && records <= page_size;
-        has_total && is_only_page && records == page_size
+        let paging = self.spec.paging;
+        let is_offset = matches!(paging, Paging::Offset { .. });
+        let is_full = page_size >= 10 && records.is_multiple_of(page_size);
+        is_offset && self.spec.has_total && records > 0 && is_full
     }
 }
 

@@ -85,6 +85,8 @@ impl Verdict {
 pub const MAX_READS: u32 = 3;
 /// The greatest number of times that a query with conflicting records is read.
 const MAX_CONFLICTING_READS: u32 = 2;
+/// The numbers at which APIs stop counting are multiples of this one.
+const ROUND: u64 = 1000;
 
 impl Evidence {
     /// Returns the verdict on the query, which ended with `end`.
@@ -95,23 +97,26 @@ impl Evidence {
         let distinct = self.distinct();
         match (end, self.total()) {
             (End::LeftRange, _) => Verdict::Unproven(Unproven::LeftRange),
+            (End::Refused, Some(total)) if distinct == total && is_round(total) => {
+                Verdict::Unproven(Unproven::TotalIsLowerBound)
+            }
             (_, Some(total)) if distinct == total && !self.has_shrunk() && !self.is_lower_bound(total) => {
                 Verdict::Proven
             }
             (End::TooDeep, _) => Verdict::TooDeep,
             (End::Stopped(reason), _) => Verdict::Stopped(reason.clone()),
-            (End::Reached, _) if self.has_shrunk() => {
+            (End::Reached | End::Refused, _) if self.has_shrunk() => {
                 Verdict::Short("records were removed in every read, so that others may have been skipped")
             }
-            (End::Reached, Some(total)) if distinct < total => {
+            (End::Reached | End::Refused, Some(total)) if distinct < total => {
                 Verdict::Short("received fewer records than the total in every read")
             }
-            (End::Reached, Some(total)) => self.or_suspicious(match self.is_lower_bound(total) {
+            (End::Reached | End::Refused, Some(total)) => self.or_suspicious(match self.is_lower_bound(total) {
                 true => Unproven::TotalIsLowerBound,
                 false => Unproven::TotalIsTooSmall,
             }),
-            (End::Reached, None) if self.has_moved() => Verdict::Moved,
-            (End::Reached, None) => self.or_suspicious(Unproven::NoTotal),
+            (End::Reached | End::Refused, None) if self.has_moved() => Verdict::Moved,
+            (End::Reached | End::Refused, None) => self.or_suspicious(Unproven::NoTotal),
         }
     }
 
@@ -132,6 +137,11 @@ impl Evidence {
             None => Verdict::Unproven(unproven),
         }
     }
+}
+
+/// Whether a total can be the number at which an API stops counting, such as Elasticsearch's 10,000.
+fn is_round(total: u64) -> bool {
+    total >= ROUND && total.is_multiple_of(ROUND)
 }
 
 #[cfg(test)]
@@ -175,13 +185,15 @@ mod tests {
         for (pages, end, verdict) in [
             (vec![keyed(Some(3), &[1, 2]), keyed(Some(3), &[3])], End::Reached, Verdict::Proven),
             (vec![keyed(Some(3), &[1, 2]), keyed(Some(3), &[2])], End::Reached, short.clone()),
-            (vec![keyed(Some(3), &[])], End::Reached, short),
+            (vec![keyed(Some(3), &[])], End::Reached, short.clone()),
             (vec![keyed(Some(0), &[])], End::Reached, Verdict::Proven),
             (vec![keyed(Some(3), &[1, 2]), keyed(Some(2), &[])], End::Reached, shrank),
             (vec![keyed(Some(2), &[1, 2]), keyed(Some(3), &[3])], End::Reached, Verdict::Proven),
             (vec![keyed(Some(1), &[1, 2])], End::Reached, unproven(Unproven::TotalIsTooSmall)),
             (vec![keyed(None, &[1, 2])], End::Reached, unproven(Unproven::NoTotal)),
             (vec![keyed(Some(9), &[1, 2])], End::LeftRange, unproven(Unproven::LeftRange)),
+            (vec![keyed(Some(2), &[1, 2])], End::Refused, Verdict::Proven),
+            (vec![keyed(Some(3), &[1, 2])], End::Refused, short.clone()),
             (vec![keyed(Some(9), &[1, 2])], End::TooDeep, Verdict::TooDeep),
             (vec![keyed(Some(2), &[1, 2])], stopped(), Verdict::Proven),
             (vec![keyed(None, &[1, 2])], stopped(), Verdict::Stopped("no cursor".into())),

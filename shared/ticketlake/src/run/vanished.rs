@@ -129,7 +129,9 @@ impl VanishedCheck<'_> {
         })
         .await?;
         let reason = match evidence.verdict(&end) {
-            Verdict::Proven | Verdict::Unproven(_) if end == client::End::Reached => return Ok(None),
+            Verdict::Proven | Verdict::Unproven(_) if matches!(end, client::End::Reached | client::End::Refused) => {
+                return Ok(None);
+            }
             Verdict::Proven | Verdict::Unproven(_) => "received fewer records than the total".to_owned(),
             verdict => incomplete_reason(verdict, self.ctx.resource.endpoint.depth_limit),
         };

@@ -231,7 +231,7 @@ fn offset_counts_up_by_what_came() {
     manifest["resources"][0]["endpoint"]["method"] = "POST".into();
     let body = |offset: u64| format!(r#"{{"page":{{"limit":3,"offset":{offset}}}}}"#);
     reads_all(&stub, &manifest, 7, &[&body(0), &body(3), &body(6)]);
-    // A total that is the number of records on the only page may count that page alone, so the next one is requested.
+    // dlt's default place of a total can have the number of records of the page alone, so the next one is requested.
     reads(&stub, &offset(json!({"limit": 7})), 7, &["limit=7&offset=0", "limit=7&offset=7"]);
 }
 
