@@ -8,7 +8,8 @@ use serde_json::Value;
 use table::map::Row;
 use table::merge::key_hash;
 
-use super::table_ingest::{IngestCounts, TableIngest};
+use super::counts::{HarvestConflicts, IngestCounts};
+use super::table_ingest::TableIngest;
 use crate::error::Error;
 
 /// The ingestion of the records at one path inside the records of another resource.
@@ -26,19 +27,6 @@ pub(super) struct Harvested<'i> {
     has_conflict: bool,
     /// The key of a record whose content differs.
     example: Option<String>,
-}
-
-/// The records inside others whose keys stand for several records.
-#[derive(Clone, Debug)]
-pub struct HarvestConflicts {
-    /// The name of the resource.
-    pub resource: String,
-    /// The number of records received.
-    pub received: u64,
-    /// The number of records whose key another record has with other content.
-    pub conflicting: u64,
-    /// The key of one of them.
-    pub example: String,
 }
 
 /// The least number of differing records that show a key that stands for several. A record that changes during a run differs once or twice.

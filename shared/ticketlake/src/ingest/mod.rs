@@ -2,6 +2,7 @@
 //!
 //! Ingesting a page returns its records ([`PageRecords`]), which are evidence for the reader, and counts them.
 
+mod counts;
 mod harvest;
 mod infer_columns;
 mod received;
@@ -23,13 +24,12 @@ use table::map::{RejectedContent, Rejection, Row};
 use table::merge::key_hash;
 use table::rejected::RejectedRecord;
 
-pub use self::harvest::HarvestConflicts;
+pub use self::counts::{HarvestConflicts, IngestCounts};
 use self::harvest::Harvested;
 use self::received::{PageIdentities, RecordIdentity, overlap_key};
 use self::retention::Retention;
 use self::sample::Sample;
 use self::siblings::Siblings;
-pub use self::table_ingest::IngestCounts;
 use self::table_ingest::TableIngest;
 use crate::context::{RunContext, resource};
 use crate::error::Error;

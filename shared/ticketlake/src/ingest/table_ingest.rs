@@ -6,25 +6,10 @@ use table::map::{Mapper, Rejection};
 use table::merge::{Buffer, Merged, Table};
 use table::rejected::RejectedRecords;
 
-use super::harvest::HarvestConflicts;
+use super::counts::IngestCounts;
 use crate::context::RunContext;
 use crate::error::Error;
 use crate::report::RecordCounts;
-
-/// The counts of what a run stored, for its report.
-#[derive(Debug, Default)]
-pub struct IngestCounts {
-    /// The counts of the resource.
-    pub records: RecordCounts,
-    /// The counts of the resources inside the records (`harvest`), by their names.
-    pub harvested: Vec<(String, RecordCounts)>,
-    /// The resources inside the records whose keys stand for several records.
-    pub conflicts: Vec<HarvestConflicts>,
-    /// The number of objects written.
-    pub objects: u64,
-    /// The size of these objects in bytes.
-    pub bytes_written: u64,
-}
 
 /// The ingestion of one run into the table of one resource.
 #[derive(Debug)]
