@@ -227,7 +227,7 @@ fn check_range(draft: &Draft, faults: &mut Vec<Fault>) -> (Option<Instant>, Opti
         && from >= to
     {
         let message = format!(
-            "the range from {} on and before {} (`to`) is empty",
+            "{} lies at or after `to`, {}: the range is empty",
             time::format_instant(from),
             time::format_instant(to)
         );
