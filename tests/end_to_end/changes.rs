@@ -52,7 +52,7 @@ fn hours_pass(lake: &Lake, hours: i64) {
         }
     }
     let mut state = state(lake);
-    earlier(&mut state["refresh"], TimeDelta::hours(hours));
+    earlier(&mut state["scopes"][0]["refresh"], TimeDelta::hours(hours));
     std::fs::write(state_file(lake), state.to_string()).unwrap();
 }
 
@@ -143,17 +143,17 @@ fn a_part_that_is_not_whole_is_due_again() {
     let lake = Lake::new();
     reading("events", &server, &lake).complete();
     hours_pass(&lake, 24);
-    let before = state(&lake)["refresh"].clone();
+    let before = state(&lake)["scopes"][0]["refresh"].clone();
     // The fourth query is the window's, after those for what was announced; its one attempt fails.
     let faults = Faults { at: vec![(4, Fault::Status500)], ..Faults::default() };
     let (broken, _) = serving(&Options { faults, ..options });
     let ended = reading("events", &broken, &lake).with(&["--attempts", "1"]).run();
     assert_eq!((ended.code, &ended.report["refresh"]["kind"]), (Some(4), &json!("changes")), "{}", ended.report);
-    let after = state(&lake)["refresh"].clone();
+    let after = state(&lake)["scopes"][0]["refresh"].clone();
     assert_eq!((&after["near"], &after["full"]), (&before["near"], &before["full"]));
     let again = reading("events", &server, &lake).complete();
     assert!(again["refresh"]["near_to"].is_string(), "{again}");
-    assert_ne!(state(&lake)["refresh"]["near"], before["near"]);
+    assert_ne!(state(&lake)["scopes"][0]["refresh"]["near"], before["near"]);
 }
 
 fn missing_is_marked_and_comes_back(arguments: &[&str]) {
