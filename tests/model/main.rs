@@ -3,9 +3,11 @@
 //!
 //! [`partition`] is what a writer does, under the names of `merge::partition`; [`store`] what a directory and S3 promise
 //! it; [`laws`] what must come of it. Each safeguard is then left out, and the checker must find what goes wrong without.
+//! [`readings`] is the protocol by which a reading removes rows beside others.
 
 mod laws;
 mod partition;
+mod readings;
 mod store;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,7 @@ use std::time::Instant;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use partition::{Batch, Flaw, Partition, WriteDisposition};
+use readings::Readings;
 use store::{Content, Fingerprint, Key, Kind, Row};
 
 /// Rows by key and fingerprint. The same fingerprint in two batches is the same version, read twice.
@@ -153,4 +156,24 @@ fn with_the_same_version_again_an_older_row_comes_back() {
     counterexample(&on(Kind::S3), Flaw::NoReplaces, laws::LEGAL);
     let directory = Partition { flaw: Some(Flaw::NoReplaces), ..on(Kind::Directory) };
     directory.checker().spawn_bfs().join().assert_no_discovery(laws::LEGAL);
+}
+
+#[test]
+fn a_removal_takes_out_no_row_that_another_reading_received() {
+    for (count, changes, crashes) in [(2, 4, 1), (3, 3, 1)] {
+        let model = Readings { count, changes, crashes, flaw: None };
+        let checker = model.checker().spawn_bfs().join();
+        println!("{count} readings: {} states, {} deep", checker.unique_state_count(), checker.max_depth());
+        checker.assert_properties();
+    }
+}
+
+#[test]
+fn without_any_rule_of_the_readings_a_row_is_lost() {
+    use readings::Flaw::{LateBegin, NoClaim, NoConfirmation, NoDisturbance, NoVersion};
+    for flaw in [NoDisturbance, NoConfirmation, NoClaim, NoVersion, LateBegin] {
+        let model = Readings { count: 2, changes: 3, crashes: 0, flaw: Some(flaw) };
+        let checker = model.checker().spawn_bfs().join();
+        assert!(checker.discovery(readings::KEPT).is_some(), "{flaw:?} breaks nothing");
+    }
 }

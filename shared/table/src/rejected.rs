@@ -145,7 +145,8 @@ mod tests {
     #[tokio::test]
     async fn a_record_is_stored_once_for_each_reason() {
         let store = Memory::default();
-        let rejection = |reason: &str| Rejection { record: json!({"id": null, "n": 1}).into(), reason: reason.into() };
+        let rejection =
+            |reason: &str| Rejection { record: json!({"id": null, "n": 1}).into(), reason: reason.into(), key: None };
         let mut rejected = RejectedRecords::new(&store, "test", "things");
         let first = rejected.keep(&rejection("no key"), "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
         assert_eq!(first, Some(store.objects()[0].1.len() as u64));
@@ -170,7 +171,7 @@ mod tests {
         let mut rejected = RejectedRecords::new(&store, "test", "things");
         for bytes in [br#"{"s": "\ud83d", "n": 1.50}"#.as_slice(), b"{\"s\": \"caf\xE9\"}"] {
             let record = RejectedContent::Undecodable(Bytes::from_static(bytes));
-            let rejection = Rejection { record: record.clone(), reason: "it cannot be decoded".into() };
+            let rejection = Rejection { record: record.clone(), reason: "it cannot be decoded".into(), key: None };
             rejected.keep(&rejection, "GET /things", at("2026-11-21T10:00:00Z")).await.unwrap();
             let kept = rejected.keys().await.unwrap();
             let mut found = false;

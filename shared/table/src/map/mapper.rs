@@ -57,7 +57,11 @@ impl Mapper {
     /// Returns the rows of a record: one, or one for each leaf if the resource explodes its records.
     pub fn map(&self, record: Value) -> Vec<Result<Row, Rejection>> {
         if !record.is_object() {
-            return vec![Err(Rejection { reason: "the record is no JSON object".into(), record: record.into() })];
+            return vec![Err(Rejection {
+                reason: "the record is no JSON object".into(),
+                record: record.into(),
+                key: None,
+            })];
         }
         if self.trees.is_empty() {
             return vec![self.map_object(record)];
@@ -68,7 +72,7 @@ impl Mapper {
                 let roots = self.trees.iter().filter_map(|tree| tree.first()).map(|level| level.name.as_str());
                 let roots: Vec<&str> = roots.collect();
                 let reason = format!("the record has none of {}", roots.join(", "));
-                vec![Err(Rejection { reason, record: record.into() })]
+                vec![Err(Rejection { reason, record: record.into(), key: None })]
             }
         }
     }
@@ -83,11 +87,11 @@ impl Mapper {
         }
         let key = match self.key(&cells) {
             Ok(key) => key,
-            Err(reason) => return Err(Rejection { record: record.into(), reason }),
+            Err(reason) => return Err(Rejection { record: record.into(), reason, key: None }),
         };
         let partition = match self.partition(&cells) {
             Ok(partition) => partition,
-            Err(reason) => return Err(Rejection { record: record.into(), reason }),
+            Err(reason) => return Err(Rejection { record: record.into(), reason, key: Some(key) }),
         };
         let extra = self.named_paths.unnamed_values(&record).map(|values| values.to_string());
         let issues = (!issues.is_empty()).then(|| Value::Object(issues).to_string());

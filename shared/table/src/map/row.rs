@@ -53,6 +53,8 @@ pub struct Rejection {
     pub record: RejectedContent,
     /// The reason why the record cannot become a row.
     pub reason: String,
+    /// The key that the row would have, as in [`Row::key`]. `None` if the record does not show it.
+    pub key: Option<String>,
 }
 
 /// The content of a record that cannot become a row.

@@ -53,6 +53,11 @@ impl TableContext<'_> {
         (self.target_bytes / 2).min(MAX_ROW_GROUP_BYTES)
     }
 
+    /// Whether a reading of the table removes or marks the rows that it did not receive.
+    pub(super) fn can_remove_rows(&self) -> bool {
+        self.write_disposition == WriteDisposition::Replace || self.vanished_column.is_some()
+    }
+
     /// Whether the table has a column `name` that may be null.
     pub(super) fn is_nullable(&self, name: &str) -> bool {
         self.part_schema.field_with_name(name).is_ok_and(Field::is_nullable)

@@ -10,6 +10,7 @@
 //! | `partition` | the merge of a batch into one partition |
 //! | `newest` | which of two versions of a row is the newer one |
 //! | `revision` | the change of stored rows, wherever they are in the table |
+//! | `readings` | which readings may remove or mark rows |
 //! | `history`, `open_runs`, `versions` | every version of a row, recorded before the table has it |
 //! | `part` | one part: its name, its formats, reading and rewriting it |
 //! | `context`, `memory`, `concurrent`, `merged` | what the others share: the table's settings, limits, counts |
@@ -27,6 +28,7 @@ mod newest;
 mod open_runs;
 mod part;
 mod partition;
+mod readings;
 mod removal;
 mod revision;
 mod table;

@@ -16,7 +16,8 @@ use super::batch::Batch;
 use super::context::TableContext;
 use super::merged::Merged;
 use super::newest::Recency;
-use super::part::{Part, PartName, PartWrite, StoredTimes, encode_new_part};
+use super::part::{Part, PartName, PartWrite, StoredTimes, Upserts, encode_new_part};
+use super::removal::key_hash;
 use super::versions::{NewVersion, RecordVersions, RecordedRows, ReplacedVersion};
 use crate::error::Error;
 
@@ -26,11 +27,14 @@ pub(super) struct PartitionMerge<'m> {
     /// The prefix of the keys of the partition's parts.
     prefix: String,
     batch: &'m Batch,
+    /// The hashes of the keys whose rows other readings are removing or marking. `None` if there are none.
+    removals: Option<&'m HashSet<u64>>,
     /// What records versions before they are written, and the rows whose versions are recorded.
     recorder: Option<(&'m dyn RecordVersions, &'m RecordedRows)>,
 }
 
 /// What a partition has stored of some rows.
+#[derive(Default)]
 struct Comparison {
     /// The last part, and the parts before it that have an update. The others are dropped, since a footer takes a megabyte of memory for a
     /// table with a hundred columns.
@@ -39,6 +43,8 @@ struct Comparison {
     unchanged: HashSet<u32>,
     /// The stored versions that rows replace.
     replaced: HashMap<u32, ReplacedVersion>,
+    /// The rows that confirm the stored ones: only the time of the stored row is written.
+    confirmed: HashSet<u32>,
 }
 
 /// A stored part, and the rows that replace rows of it.
@@ -46,12 +52,28 @@ struct ComparedPart {
     part: Part,
     /// The row of the batch that replaces the stored row at a position.
     updates: HashMap<u64, u32>,
+    /// The row of the batch that confirms the stored row at a position.
+    confirmed: HashMap<u64, u32>,
+}
+
+impl ComparedPart {
+    /// Whether stored rows of the part are written anew.
+    fn is_changed(&self) -> bool {
+        !self.updates.is_empty() || !self.confirmed.is_empty()
+    }
 }
 
 impl<'m> PartitionMerge<'m> {
     /// Creates a merge of `batch` into `partition` of `table`.
     pub(super) fn new(table: &'m TableContext<'m>, partition: &str, batch: &'m Batch) -> Self {
-        Self { table, prefix: table.partition_prefix(partition), batch, recorder: None }
+        Self { table, prefix: table.partition_prefix(partition), batch, removals: None, recorder: None }
+    }
+
+    /// Writes rows also if they are equal to the stored ones, if their keys are among `removals`, by their hashes. Other readings are
+    /// removing or marking these rows: see the module `readings`.
+    pub(super) fn beside(mut self, removals: &'m HashSet<u64>) -> Self {
+        self.removals = Some(removals).filter(|removals| !removals.is_empty());
+        self
     }
 
     /// Lets `history` record the versions of rows that are not among `recorded`, before they are written.
@@ -73,8 +95,8 @@ impl<'m> PartitionMerge<'m> {
     /// Returns the versions that a merge of `rows` would write.
     pub(super) async fn new_versions(self, rows: &[u32]) -> Result<Vec<NewVersion>, Error> {
         retry_on_conflict(&self.prefix, async || match self.compare(rows).await {
-            Ok(Comparison { unchanged, replaced, .. }) => {
-                let new_rows = rows.iter().filter(|row| !unchanged.contains(row));
+            Ok(Comparison { unchanged, replaced, confirmed, .. }) => {
+                let new_rows = rows.iter().filter(|row| !unchanged.contains(row) && !confirmed.contains(row));
                 let versions = new_rows.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() });
                 Ok(Attempt::Done(versions.collect()))
             }
@@ -87,17 +109,18 @@ impl<'m> PartitionMerge<'m> {
     /// Merges the `pending` rows once. What is written is counted and removed from `pending` immediately, so that the next attempt after a
     /// write conflict repeats only the rest.
     async fn attempt(&self, pending: &mut Vec<u32>, merged: &mut Merged) -> Result<Attempt<()>, Error> {
-        let Comparison { parts, unchanged, replaced } = self.compare(pending).await?;
+        let Comparison { parts, unchanged, replaced, confirmed } = self.compare(pending).await?;
         merged.unchanged += unchanged.len() as u64;
         pending.retain(|row| !unchanged.contains(row));
-        self.record_versions(pending, &replaced, merged).await?;
-        let mut inserts: Vec<u32> = pending.iter().copied().filter(|row| !replaced.contains_key(row)).collect();
+        let written: Vec<u32> = pending.iter().copied().filter(|row| !confirmed.contains(row)).collect();
+        self.record_versions(&written, &replaced, merged).await?;
+        let mut inserts: Vec<u32> = written.into_iter().filter(|row| !replaced.contains_key(row)).collect();
 
         let last = parts.len().checked_sub(1);
         for (position, compared) in parts.iter().enumerate() {
             let takes_inserts = Some(position) == last && !compared.part.is_sealed;
             let added: &[u32] = if takes_inserts { &inserts } else { &[] };
-            if compared.updates.is_empty() && added.is_empty() {
+            if !compared.is_changed() && added.is_empty() {
                 continue;
             }
             let Some(written) = self.rewrite_part(compared, added, merged).await? else {
@@ -121,14 +144,14 @@ impl<'m> PartitionMerge<'m> {
     /// Compares `rows` with the stored ones.
     async fn compare(&self, rows: &[u32]) -> Result<Comparison, Error> {
         let table = self.table;
-        let mut comparison = Comparison { parts: Vec::new(), unchanged: HashSet::new(), replaced: HashMap::new() };
+        let mut comparison = Comparison::default();
         let rows_by_key: HashMap<&str, u32> =
             rows.iter().map(|&row| (self.batch.keys[row as usize].as_str(), row)).collect();
         let time_columns: Vec<&str> = table.vanished_column.as_deref().into_iter().collect();
         for listed in table.store.list(&format!("{}/part-", self.prefix)).await? {
             let Some(name) = PartName::parse_in_format(&self.prefix, &listed.key, table.format)? else { continue };
             let Some(part) = Part::open(table, name, &listed).await? else { continue };
-            let mut updates = HashMap::new();
+            let (mut updates, mut confirmed) = (HashMap::new(), HashMap::new());
             part.scan(table, &time_columns, |key, stored| {
                 let Some(&row) = rows_by_key.get(key) else { return };
                 // The API has the row again, so an update removes the mark that it has vanished.
@@ -139,13 +162,18 @@ impl<'m> PartitionMerge<'m> {
                 } else {
                     comparison.unchanged.insert(row);
                 }
+                if self.removals.is_some_and(|removals| removals.contains(&key_hash(key))) {
+                    confirmed.insert(stored.position, row);
+                }
             })
             .await?;
             if !updates.is_empty() {
                 self.keep_newer_rows(&part, &mut updates, &mut comparison).await?;
             }
-            comparison.parts.pop_if(|compared| compared.updates.is_empty());
-            comparison.parts.push(ComparedPart { part, updates });
+            confirmed.retain(|_, row| comparison.unchanged.remove(row));
+            comparison.confirmed.extend(confirmed.values());
+            comparison.parts.pop_if(|compared| !compared.is_changed());
+            comparison.parts.push(ComparedPart { part, updates, confirmed });
         }
         Ok(comparison)
     }
@@ -197,14 +225,20 @@ impl<'m> PartitionMerge<'m> {
         inserts: &[u32],
         merged: &mut Merged,
     ) -> Result<Option<HashSet<u32>>, Error> {
-        let (table, ComparedPart { part, updates }) = (self.table, compared);
+        let (table, ComparedPart { part, updates, confirmed }) = (self.table, compared);
         let _memory = table.memory.reserve(part.object.size()).await;
         let encoder = table.memory.reserve_encoder().await;
-        let encoded = part.encode_upserts(table, self.batch, updates, inserts).await?;
+        let upserts = Upserts { updates, confirmed, inserts };
+        let encoded = part.encode_upserts(table, self.batch, &upserts).await?;
         drop(encoder);
-        let written: HashSet<u32> = updates.values().chain(&inserts[..encoded.inserted]).copied().collect();
+        let written = updates.values().chain(confirmed.values()).chain(&inserts[..encoded.inserted]);
+        let written: HashSet<u32> = written.copied().collect();
         let write = PartWrite { name: &part.name, part: encoded, updated: updates.len() };
-        Ok(write.replace(table, part, merged).await?.then_some(written))
+        let is_written = write.replace(table, part, merged).await?;
+        if is_written {
+            merged.unchanged += confirmed.len() as u64;
+        }
+        Ok(is_written.then_some(written))
     }
 
     /// Creates the part with this number with as many of `inserts` as it takes. Returns their count, or `None` after a write conflict.

@@ -4,7 +4,7 @@
 //! conflict. It keeps its number and its seal, even if no row is left in it: the inserts into a partition go through its last part (see
 //! `partition`), and another part must not become the last one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use arrow_array::BooleanArray;
 use chrono::{DateTime, Utc};
@@ -28,6 +28,8 @@ const MAX_RECORDED_ROWS: usize = 2000;
 pub(super) struct Revision<'r> {
     /// The columns of times that `selects` gets.
     pub(super) time_columns: Vec<&'r str>,
+    /// The keys of the parts that have such rows. `None` for all parts.
+    pub(super) parts: Option<&'r HashSet<&'r str>>,
     /// Whether the row with this key is changed.
     pub(super) selects: &'r dyn Fn(&str, &StoredRow<'_>) -> bool,
     pub(super) change: RowChange<'r>,
@@ -53,7 +55,9 @@ impl Revision<'_> {
         merged: &mut Merged,
     ) -> Result<(), Error> {
         let rewrites = &Mutex::default();
-        let parts = list_parts(table).await?.into_iter().map(|(name, listed)| async move {
+        let has_rows = |name: &PartName| self.parts.is_none_or(|parts| parts.contains(name.key.as_str()));
+        let parts = list_parts(table).await?.into_iter().filter(|(name, _)| has_rows(name));
+        let parts = parts.map(|(name, listed)| async move {
             let mut counts = Merged::default();
             let revision = PartRevision { table, history, revision: self, rewrites, name };
             let outcome = revision.run(listed, &mut counts).await;

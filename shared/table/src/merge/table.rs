@@ -1,5 +1,6 @@
 //! The table of one resource in a lake.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::Field;
@@ -16,6 +17,7 @@ use super::context::TableContext;
 use super::history::History;
 use super::merged::Merged;
 use super::partition::PartitionMerge;
+use super::readings::Readings;
 use super::versions::{NewVersion, RecordVersions, RecordedRows};
 use crate::error::Error;
 use crate::format::Format;
@@ -27,6 +29,8 @@ pub struct Table<'t> {
     pub(super) context: TableContext<'t>,
     /// The history of the table, if every version of its rows is kept.
     pub(super) history: Option<History<'t>>,
+    /// The readings that may remove or mark rows.
+    pub(super) readings: Readings<'t>,
     clock: &'t dyn Clock,
 }
 
@@ -51,7 +55,13 @@ impl<'t> Table<'t> {
         };
         let runs_key = format!("_state/{}/history.json", context.root);
         let history = resource.history.then(|| History::new(&context, runs_key));
-        Self { context, history, clock: &SystemClock }
+        let readings = Readings::new(store, format!("_state/{}/readings.json", context.root));
+        Self { context, history, readings, clock: &SystemClock }
+    }
+
+    /// Continues the reading of `previous`, which is the table of the same resource before its columns were known.
+    pub fn continue_reading(&mut self, previous: Self) {
+        self.readings = previous.readings;
     }
 
     /// Sets the clock that gives the time of a merge. The default is the machine's own.
@@ -112,17 +122,19 @@ impl<'t> Table<'t> {
             return Ok(());
         };
         merged.unchanged += batch.repeated;
+        let removals =
+            if self.context.can_remove_rows() { self.readings.disturb_others().await? } else { HashSet::new() };
         let recorded = RecordedRows::default();
         if let Some(history) = &self.history {
             // All partitions are recorded in one write, since their versions share the partition of today in the history.
-            let versions = self.new_versions(&batch).await?;
+            let versions = self.new_versions(&batch, &removals).await?;
             history.record(&batch, &versions, merged).await?;
             recorded.add(&versions);
         }
-        let (batch, recorded) = (&batch, &recorded);
+        let (batch, recorded, removals) = (&batch, &recorded, &removals);
         let partitions = batch.partitions.iter().map(|(partition, rows)| async move {
             let mut counts = Merged::default();
-            let mut merge = PartitionMerge::new(&self.context, partition, batch);
+            let mut merge = PartitionMerge::new(&self.context, partition, batch).beside(removals);
             if let Some(history) = &self.history {
                 merge = merge.with_history(history, recorded);
             }
@@ -132,11 +144,13 @@ impl<'t> Table<'t> {
         run_concurrently(partitions, merged).await
     }
 
-    /// Returns the versions that a merge of `batch` will write, in the order of its rows.
-    async fn new_versions(&self, batch: &Batch) -> Result<Vec<NewVersion>, Error> {
+    /// Returns the versions that a merge of `batch` beside these `removals` will write, in the order of its rows.
+    async fn new_versions(&self, batch: &Batch, removals: &HashSet<u64>) -> Result<Vec<NewVersion>, Error> {
         let mut versions = Vec::new();
         let mut found = stream::iter(&batch.partitions)
-            .map(|(partition, rows)| PartitionMerge::new(&self.context, partition, batch).new_versions(rows))
+            .map(|(partition, rows)| {
+                PartitionMerge::new(&self.context, partition, batch).beside(removals).new_versions(rows)
+            })
             .buffer_unordered(MAX_CONCURRENT);
         while let Some(more) = found.try_next().await? {
             versions.extend(more);

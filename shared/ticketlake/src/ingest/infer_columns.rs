@@ -28,7 +28,9 @@ impl Ingest<'_> {
         );
         drop(values);
         self.target.mapper = Mapper::new(&self.target.resource);
-        self.target.table = table(self.target.ctx, &self.target.resource);
+        let known = table(self.target.ctx, &self.target.resource);
+        let unknown = std::mem::replace(&mut self.target.table, known);
+        self.target.table.continue_reading(unknown);
         self.target.buffer = self.target.table.buffer();
         let mut flushed = false;
         for (query, page) in sample.pages {

@@ -27,6 +27,7 @@ use table::rejected::RejectedRecord;
 pub use self::counts::{HarvestConflicts, IngestCounts};
 use self::harvest::Harvested;
 use self::received::{PageIdentities, RecordIdentity, overlap_key};
+pub use self::removal::VanishedRows;
 use self::retention::Retention;
 use self::sample::Sample;
 use self::siblings::Siblings;
@@ -61,6 +62,8 @@ pub struct Ingest<'i> {
     identity: RecordIdentity,
     /// The hashes of all keys that were received. `None` if no row is removed or marked at the end.
     seen: Option<HashSet<u64>>,
+    /// The number of rejected records whose keys are not known.
+    unknown_keys: u64,
     retention: Retention<'i>,
     /// The start of the read: that of its first run, if it is resumed.
     begin: Instant,
@@ -104,6 +107,7 @@ impl<'i> Ingest<'i> {
             siblings: Siblings::new(ctx.resource),
             identity: RecordIdentity::new(ctx.resource),
             seen: (ctx.resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
+            unknown_keys: 0,
             retention: Retention::new(ctx, ctx.resource),
             begin,
             discarded: false,
@@ -147,6 +151,7 @@ impl<'i> Ingest<'i> {
                 Err(reason) => {
                     let rejection = undecodable(&record, reason);
                     records.records.push(identities.of_rejection(&rejection));
+                    self.remember_rejected(&rejection);
                     self.target.reject(&rejection, &page.request).await?;
                     continue;
                 }
@@ -166,6 +171,7 @@ impl<'i> Ingest<'i> {
                         if !self.identity.is_exploded() {
                             records.records.push(identities.of_rejection(&rejection));
                         }
+                        self.remember_rejected(&rejection);
                         self.target.reject(&rejection, &page.request).await?;
                     }
                 }
@@ -425,7 +431,7 @@ impl<'i> Ingest<'i> {
 
 /// Returns the rejection of a record that cannot be decoded, for this reason.
 fn undecodable(record: &Record, reason: String) -> Rejection {
-    Rejection { record: RejectedContent::Undecodable(record.text()), reason }
+    Rejection { record: RejectedContent::Undecodable(record.text()), reason, key: None }
 }
 
 /// Returns the record with the fields of its parent (`include_from_parent`).

@@ -3,40 +3,81 @@
 use std::collections::HashSet;
 
 use manifest::time::{Instant, TimeRange};
-use table::merge::UnseenRows;
+use table::map::Rejection;
+use table::merge::{UnseenRows, key_hash};
 
 use super::Ingest;
 use crate::error::Error;
 
+/// The stored rows that have vanished.
+#[derive(Debug, Default)]
+pub struct VanishedRows {
+    /// The rows that a reading did not receive.
+    pub unseen: UnseenRows,
+    /// The hashes of the keys of those among them that have vanished.
+    pub keys: HashSet<u64>,
+}
+
 impl Ingest<'_> {
-    /// Removes the stored rows that a complete read of everything, which began at `begin`, did not receive.
+    /// Begins a reading that may remove or mark rows at its end, before its first request. `earlier` is the number of a reading that an
+    /// earlier run began, if this one resumes it. Returns the number of the reading.
     ///
     /// # Errors
     ///
     /// The error of the store.
-    pub async fn remove_unseen_rows(&mut self, begin: Instant) -> Result<(), Error> {
-        let Some(seen) = &self.seen else { return Ok(()) };
-        Ok(self.target.table.remove_unseen_rows(seen, begin, &mut self.target.merged).await?)
+    pub async fn begin_reading(&self, earlier: Option<u64>) -> Result<u64, Error> {
+        if let Some(number) = earlier {
+            self.target.table.resume_reading(number);
+            return Ok(number);
+        }
+        Ok(self.target.table.begin_reading().await?)
     }
 
-    /// Returns the stored rows in `window` that a read did not receive. The read began at `begin`.
+    /// Removes the stored rows that a complete reading of everything did not receive. Returns the number of rows that were left, because
+    /// another run has stored rows since the reading began.
     ///
     /// # Errors
     ///
     /// The error of the store.
-    pub async fn find_unseen_rows(&self, begin: Instant, window: TimeRange) -> Result<UnseenRows, Error> {
+    pub async fn remove_unseen_rows(&mut self) -> Result<u64, Error> {
+        let Some(seen) = &self.seen else { return Ok(0) };
+        Ok(self.target.table.remove_unseen_rows(seen, self.target.ctx.now(), &mut self.target.merged).await?)
+    }
+
+    /// Returns the stored rows in `window` that a reading did not receive.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn find_unseen_rows(&self, window: TimeRange) -> Result<UnseenRows, Error> {
         let Some(seen) = &self.seen else { return Ok(UnseenRows::default()) };
-        Ok(self.target.table.find_unseen_rows(seen, begin, self.target.ctx.now(), window).await?)
+        Ok(self.target.table.find_unseen_rows(seen, self.target.ctx.now(), window).await?)
     }
 
-    /// Marks the rows whose keys have the hashes `vanished`. The read began at `begin`.
+    /// Marks the rows that have vanished. Returns the number of rows that were left, because another run has stored rows since the reading
+    /// began.
     ///
     /// # Errors
     ///
     /// The error of the store.
-    pub async fn mark_vanished(&mut self, vanished: &HashSet<u64>, begin: Instant) -> Result<(), Error> {
+    pub async fn mark_vanished(&mut self, vanished: &VanishedRows) -> Result<u64, Error> {
         self.target.claim().await?;
-        Ok(self.target.table.mark_vanished(vanished, begin, self.target.ctx.now(), &mut self.target.merged).await?)
+        let VanishedRows { unseen, keys } = vanished;
+        Ok(self.target.table.mark_vanished(unseen, keys, self.target.ctx.now(), &mut self.target.merged).await?)
+    }
+
+    /// Remembers the key of a rejected record: its stored row is none that the reading did not receive.
+    pub(super) fn remember_rejected(&mut self, rejection: &Rejection) {
+        let Some(seen) = &mut self.seen else { return };
+        match &rejection.key {
+            Some(key) => _ = seen.insert(key_hash(key)),
+            None => self.unknown_keys += 1,
+        }
+    }
+
+    /// Returns the number of records whose keys are not known. If there are any, a stored row that was not received may be one of them.
+    pub fn unknown_keys(&self) -> u64 {
+        self.unknown_keys
     }
 
     /// Returns whether the request asks for the removal of rows that are past.

@@ -8,10 +8,11 @@ use manifest::{Cursor, WriteDisposition};
 use serde_json::Value;
 
 use super::expectations;
+use super::vanished::{disturbed, unknown_keys};
 use crate::clock::CLOCK_TOLERANCE;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, VanishedRows};
 use crate::plan::{DueRefresh, Plan, RangeReading};
 use crate::read::ReadOutcome;
 use crate::report::{QueryCounts, Status};
@@ -27,8 +28,8 @@ pub(super) struct FinishInput<'e> {
     pub(super) plan: Option<Plan<'e>>,
     /// What reading found.
     pub(super) read: ReadOutcome,
-    /// The hashes of the keys of rows that have vanished.
-    pub(super) vanished: HashSet<u64>,
+    /// The rows that have vanished.
+    pub(super) vanished: VanishedRows,
     /// The start of the read: that of its first run, if it was resumed.
     pub(super) begin: Instant,
     /// Whether the read began in an earlier run.
@@ -101,10 +102,11 @@ impl FinishInput<'_> {
         if covers_everything && self.ctx.resource.write_disposition == WriteDisposition::Replace {
             warnings.extend(self.remove_unseen_rows(ingest).await?);
         }
-        if complete && self.clocks_agree() && !self.vanished.is_empty() {
+        if complete && self.clocks_agree() && !self.vanished.keys.is_empty() {
             // If the run is killed while it marks rows, the next one resumes from this checkpoint.
             self.save_checkpoint(ingest, progress, &mut checkpoint).await?;
-            ingest.mark_vanished(&self.vanished, self.begin).await?;
+            let left = ingest.mark_vanished(&self.vanished).await?;
+            warnings.extend((left > 0).then(|| disturbed("marked as vanished", left)));
         }
         // An error of the store may have interrupted a merge, which the next run must find open.
         if !matches!(self.read.stopped, Some(Stop::Error(_))) {
@@ -132,8 +134,11 @@ impl FinishInput<'_> {
             let warning = "no rows were removed: received 0 records, and the API gives no total of 0; check the filters and the key";
             return Ok(Some(warning.into()));
         }
-        ingest.remove_unseen_rows(self.begin).await?;
-        Ok(None)
+        if ingest.unknown_keys() > 0 {
+            return Ok(Some(unknown_keys("no rows were removed", ingest.unknown_keys())));
+        }
+        let left = ingest.remove_unseen_rows().await?;
+        Ok((left > 0).then(|| disturbed("removed", left)))
     }
 
     /// Returns the furthest cursor of all runs of the read.
@@ -238,7 +243,8 @@ impl FinishInput<'_> {
         progress: &mut Progress<'_>,
         checkpoint: &mut Checkpoint,
     ) -> Result<(), Error> {
-        if let Some(seen) = ingest.seen().filter(|_| self.ctx.resource.vanished.is_some()) {
+        let are_known = self.ctx.resource.vanished.is_some() && ingest.unknown_keys() == 0;
+        if let Some(seen) = ingest.seen().filter(|_| are_known) {
             let mut seen_keys = SeenKeys::new(self.ctx.store, &self.ctx.manifest.name, &self.ctx.resource.name);
             checkpoint.seen_keys = Some(seen_keys.save(seen).await?);
         }

@@ -1,7 +1,5 @@
 //! The run of one resource.
 
-use std::collections::HashSet;
-
 use client::{Api, Reader};
 use futures::FutureExt;
 use manifest::time::{Instant, TimeRange};
@@ -17,7 +15,7 @@ use crate::clock::RunClock;
 use crate::context::{Clients, RunContext, RunOptions, resource};
 use crate::error::{Error, Stop};
 use crate::evidence::StoredEvidence;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, VanishedRows};
 use crate::plan::{DueRefresh, Estimate, Plan, beginning};
 use crate::read::parents::read_parents;
 use crate::read::{FinishedRead, ReadOutcome, ReadState, Sink, read_plan};
@@ -223,16 +221,19 @@ async fn read_into(
     if vanished_window.is_some() {
         outcome.warnings.extend(remember_keys(ctx, &mut checkpoint, &mut ingest).await?);
     }
+    if ingest.seen().is_some() && (vanished_window.is_some() || plan.covers_everything()) {
+        checkpoint.reading = Some(ingest.begin_reading(checkpoint.reading).await?);
+    }
     let quota = StoredQuota::new(ctx.store, &ctx.manifest.name);
     let api = Api::new(ctx.connection(&quota), ctx.manifest, ctx.budget());
     let sink = Sink { ingest: &mut ingest, progress: &mut progress };
     let (plan, read) = read_from_api(ctx, &api, plan, sink, checkpoint).await;
     let FinishedRead { outcome: mut read, checkpoint, mut calendars } = read;
 
-    let mut vanished = HashSet::new();
+    let mut vanished = VanishedRows::default();
     let clocks_agree = ctx.clock.disagreement().is_none();
     if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete() && clocks_agree) {
-        let check = VanishedCheck { ctx, begin, window };
+        let check = VanishedCheck { ctx, window };
         vanished = find_vanished(&check, &api, plan, &mut ingest, &mut read).await;
     }
     store_rows(outcome, &api, &mut ingest, &mut read).await?;
@@ -278,14 +279,14 @@ async fn remember_keys(
     Ok(warning)
 }
 
-/// Returns the hashes of the keys of the rows that have vanished. The results of the check are added to `read`.
+/// Returns the rows that have vanished. The results of the check are added to `read`.
 async fn find_vanished(
     check: &VanishedCheck<'_>,
     api: &Api<'_>,
     plan: &Plan<'_>,
     ingest: &mut Ingest<'_>,
     read: &mut ReadOutcome,
-) -> HashSet<u64> {
+) -> VanishedRows {
     let reader = Reader::new(api, check.ctx.resource);
     let confirmed = match plan.unbounded_query() {
         Ok(query) => check.confirm(&reader, &query, ingest).boxed_local().await,
@@ -299,7 +300,7 @@ async fn find_vanished(
         }
         Err(stop) => {
             read.stopped = Some(stop);
-            HashSet::new()
+            VanishedRows::default()
         }
     }
 }

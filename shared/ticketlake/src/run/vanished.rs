@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use client::Reader;
 use futures::FutureExt;
-use manifest::time::{Instant, TimeRange};
+use manifest::time::TimeRange;
 use manifest::{Confirm, Query};
-use table::merge::{UnseenRows, key_hash};
+use table::merge::key_hash;
 
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::{Evidence, Verdict};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, VanishedRows};
 use crate::read::{incomplete_reason, read_pages};
 use crate::report::IncompleteQuery;
 use crate::state::{Checkpoint, SeenKeys};
@@ -28,14 +28,15 @@ pub(super) async fn load_seen_keys(
     // The next checkpoint that is saved names queries whose keys are not stored yet.
     let digest = checkpoint.seen_keys.take();
     if checkpoint.is_empty() {
+        checkpoint.reading = None;
         return Ok((Some(HashSet::new()), None));
     }
-    let seen = match digest {
+    let seen = match digest.filter(|_| checkpoint.reading.is_some()) {
         Some(digest) => seen_keys.load(digest).await?,
         None => None,
     };
     let warning = seen.is_none().then(|| {
-        "no rows are marked as vanished: an earlier run of this read was killed, so the keys that it received are not known".to_owned()
+        "no rows are marked as vanished: the keys that the earlier runs of this reading received are not known, since one of them was killed".to_owned()
     });
     Ok((seen, warning))
 }
@@ -43,8 +44,6 @@ pub(super) async fn load_seen_keys(
 /// The check of the stored rows that a complete read did not receive.
 pub(super) struct VanishedCheck<'w> {
     pub(super) ctx: &'w RunContext<'w>,
-    /// The start of the read.
-    pub(super) begin: Instant,
     /// The time window that was read.
     pub(super) window: TimeRange,
 }
@@ -52,8 +51,8 @@ pub(super) struct VanishedCheck<'w> {
 /// The result of the check.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed {
-    /// The hashes of the keys of vanished rows.
-    pub(super) vanished: HashSet<u64>,
+    /// The rows that have vanished.
+    pub(super) vanished: VanishedRows,
     /// The reason why no row may be marked, if there is one.
     pub(super) warning: Option<String>,
     /// A query by keys that was not read completely.
@@ -76,21 +75,25 @@ impl VanishedCheck<'_> {
         base: &Query,
         ingest: &mut Ingest<'_>,
     ) -> Result<Confirmed, Stop> {
-        let UnseenRows { keys, seen_key } = ingest.find_unseen_rows(self.begin, self.window).boxed_local().await?;
+        let mut unseen = ingest.find_unseen_rows(self.window).boxed_local().await?;
+        let keys = std::mem::take(&mut unseen.keys);
         if keys.is_empty() {
             return Ok(Confirmed::default());
         }
-        let Some(seen_key) = seen_key else {
+        if ingest.unknown_keys() > 0 {
+            return Ok(Confirmed::nothing(unknown_keys("no rows are marked as vanished", ingest.unknown_keys())));
+        }
+        let Some(seen_key) = unseen.seen_key.take() else {
             return Ok(Confirmed::nothing(
                 "no rows are marked as vanished: the read received none of the stored rows; check the filters and the key",
             ));
         };
         let vanished = self.ctx.resource.vanished.as_ref();
         let Some(confirm) = vanished.and_then(|vanished| vanished.confirm.as_ref()) else {
-            let vanished = keys.iter().map(|key| key_hash(key)).collect();
+            let vanished = VanishedRows { unseen, keys: keys.iter().map(|key| key_hash(key)).collect() };
             return Ok(Confirmed { vanished, ..Confirmed::default() });
         };
-        let mut confirmed = Confirmed::default();
+        let mut vanished = HashSet::new();
         for key_chunk in keys.chunks(confirm.most - 1) {
             let query = Arc::new(confirm_query(base, confirm, key_chunk, &seen_key));
             let seen_hash = key_hash(&seen_key);
@@ -107,10 +110,13 @@ impl VanishedCheck<'_> {
                     confirm.param
                 )));
             }
-            let unseen = |hash: &u64| ingest.seen().is_some_and(|seen| !seen.contains(hash));
-            confirmed.vanished.extend(key_chunk.iter().map(|key| key_hash(key)).filter(unseen));
+            let is_unseen = |hash: &u64| ingest.seen().is_some_and(|seen| !seen.contains(hash));
+            vanished.extend(key_chunk.iter().map(|key| key_hash(key)).filter(is_unseen));
         }
-        Ok(confirmed)
+        if ingest.unknown_keys() > 0 {
+            return Ok(Confirmed::nothing(unknown_keys("no rows are marked as vanished", ingest.unknown_keys())));
+        }
+        Ok(Confirmed { vanished: VanishedRows { unseen, keys: vanished }, ..Confirmed::default() })
     }
 
     /// Reads and stores `query`. Returns it if it is incomplete.
@@ -138,6 +144,20 @@ impl VanishedCheck<'_> {
         let (total, received) = (evidence.total(), evidence.distinct());
         Ok(Some(IncompleteQuery { query: query.label.clone(), total, received, reason }))
     }
+}
+
+/// Returns the warning that nothing is done, since `count` rejected records do not show their keys.
+pub(super) fn unknown_keys(what: &str, count: u64) -> String {
+    format!(
+        "{what}: {count} rejected records do not show their keys, and their stored rows must stay; see `_rejected`, and correct the manifest"
+    )
+}
+
+/// Returns the warning that `count` rows were left, since another run has stored rows since the reading began.
+pub(super) fn disturbed(what: &str, count: u64) -> String {
+    format!(
+        "{count} rows that were not received were not {what}: another run has stored rows since this reading began, and may have received them; the next complete reading decides"
+    )
 }
 
 /// Returns the query for `keys` and for `seen_key`, the key of a record that was received.

@@ -46,6 +46,9 @@ pub struct Checkpoint {
     /// the keys of the queries that its checkpoint names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_keys: Option<u64>,
+    /// The number of the reading among those of its table, if it may remove or mark rows at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<u64>,
 }
 
 /// The progress of a query: everything up to the end of a page was read. The page itself is read again, to see whether the list has changed.
@@ -94,6 +97,7 @@ impl Checkpoint {
             parts: BTreeMap::new(),
             newest: None,
             seen_keys: None,
+            reading: None,
         }
     }
 

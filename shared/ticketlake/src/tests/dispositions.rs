@@ -181,3 +181,37 @@ fn no_records_where_there_were_many_is_a_warning() {
     let report = api.run(&json!([]));
     assert!(report["warnings"][0].as_str().unwrap().contains("the previous complete run received 3"), "{report}");
 }
+
+#[test]
+fn a_rejected_record_counts_as_received() {
+    for disposition in ["replace", "vanished"] {
+        let mut api = Changing::start(&json!(if disposition == "replace" { "replace" } else { "merge" }), &json!("id"));
+        let resource = api.manifest["resources"][0].as_object_mut().unwrap();
+        resource.insert("partition".into(), json!([{"name": "d", "from": "day", "transform": "day"}]));
+        let columns =
+            json!({"id": {"data_type": "bigint"}, "day": {"data_type": "date"}, "name": {"data_type": "text"}});
+        resource.insert("columns".into(), columns);
+        resource.insert("expect".into(), json!({"rejected_max": 0.9}));
+        if disposition == "vanished" {
+            resource.insert("vanished".into(), json!({"column": "gone_at"}));
+        }
+        let record = |id: u32, day: &str| json!({"id": id, "day": day, "name": "a"});
+        let good = "2026-11-01";
+        api.run(&json!([record(1, good), record(2, good), record(3, good)]));
+
+        // The second record has no day any more, and the third one is no longer there.
+        let removed = |report: &Value| {
+            let counts = ["removed", "vanished"].map(|name| report["records"][name].as_u64().unwrap_or(0));
+            counts[0] + counts[1]
+        };
+        *api.answer.lock().unwrap() = json!([record(1, good), record(2, "01/11/2026")]);
+        let report = api.mine.reading("events").run().report;
+        assert_eq!((removed(&report), &report["records"]["rejected"]), (1, &json!(1)), "{report}");
+
+        // A record without a key may be any of the stored ones.
+        *api.answer.lock().unwrap() = json!([record(1, good), {"day": good, "name": "a"}]);
+        let report = api.mine.reading("events").run().report;
+        assert_eq!(removed(&report), 0, "{report}");
+        assert!(report["warnings"].to_string().contains("1 rejected records do not show their keys"), "{report}");
+    }
+}

@@ -27,7 +27,7 @@ mod writer;
 pub(super) use self::cursor_column::CursorColumn;
 pub(super) use self::name::{PartName, list_parts};
 pub(super) use self::record_batch::{key_text, with_time};
-pub(super) use self::rewrite::encode_new_part;
+pub(super) use self::rewrite::{Upserts, encode_new_part};
 pub(super) use self::scan::{StoredRow, StoredTimes};
 pub(super) use self::stored::Part;
 pub use self::time_column::first_moment;

@@ -81,6 +81,26 @@ pub(crate) fn with_time(
     RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Error::arrow(&error))
 }
 
+/// Returns the rows with later times of reading: for each row, `read_at` has the time when it was read again, if it was. Every time that is
+/// replaced becomes later, by a microsecond at least, so that the row differs from the stored one.
+pub(super) fn with_later_times(
+    rows: &RecordBatch,
+    read_at: impl Fn(usize) -> Option<i64>,
+) -> Result<RecordBatch, Error> {
+    let read_at: Vec<Option<i64>> = (0..rows.num_rows()).map(read_at).collect();
+    let synced_at = rows.schema_ref().index_of(engine_columns::SYNCED_AT).ok();
+    let Some(position) = synced_at.filter(|_| read_at.iter().any(Option::is_some)) else { return Ok(rows.clone()) };
+    let mut columns = rows.columns().to_vec();
+    let stored = columns[position].as_primitive::<TimestampMicrosecondType>();
+    let times = stored.values().iter().zip(&read_at).map(|(stored, read_at)| match read_at {
+        Some(read_at) => (*read_at).max(stored + 1),
+        None => *stored,
+    });
+    let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");
+    columns[position] = Arc::new(times);
+    RecordBatch::try_new(rows.schema(), columns).map_err(|error| Error::arrow(&error))
+}
+
 /// Returns rows of `old` and `new`: for each row, `sources` has 0 for the old or 1 for the new batch, and the position there. The time when
 /// a key was first written stays that of `old`.
 pub(super) fn update_rows(

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use lake::Version;
 
-use super::record_batch::{conform, update_rows, with_time};
+use super::record_batch::{conform, update_rows, with_later_times, with_time};
 use super::segment::{Segment, row_count};
 use super::stored::{Content, Part};
 use super::writer::{EncodedPart, PartWriter};
@@ -25,6 +25,17 @@ use crate::merge::context::TableContext;
 /// About how many bytes a merge adds to a part.
 const MERGE_BYTES: usize = 1 << 20;
 
+/// The rows of a batch that are written into a part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upserts<'u> {
+    /// The row that replaces the stored row at a position.
+    pub(crate) updates: &'u HashMap<u64, u32>,
+    /// The row that confirms the stored row at a position. Of that row only the time is written.
+    pub(crate) confirmed: &'u HashMap<u64, u32>,
+    /// The rows that are added, as many as the target size allows.
+    pub(crate) inserts: &'u [u32],
+}
+
 /// Encodes a new part with as many rows of `inserts` as the target size allows.
 pub(crate) fn encode_new_part(table: &TableContext<'_>, batch: &Batch, inserts: &[u32]) -> Result<EncodedPart, Error> {
     let mut writer = PartWriter::new(table.format, &table.part_schema, table, 0)?;
@@ -34,28 +45,30 @@ pub(crate) fn encode_new_part(table: &TableContext<'_>, batch: &Batch, inserts: 
 }
 
 impl Part {
-    /// Encodes the part with updates and inserts. `updates` has the row of the batch that replaces the row at a position. As many of
-    /// `inserts` are added as the target size allows.
+    /// Encodes the part with `upserts`, which are rows of `batch`.
     pub(crate) async fn encode_upserts(
         &self,
         table: &TableContext<'_>,
         batch: &Batch,
-        updates: &HashMap<u64, u32>,
-        inserts: &[u32],
+        upserts: &Upserts<'_>,
     ) -> Result<EncodedPart, Error> {
+        let Upserts { updates, confirmed, inserts } = *upserts;
         let schema = self.next_schema(table);
         let new_rows = conform(&batch.rows, &schema)?;
         let mut writer = PartWriter::new(self.name.format, &schema, table, self.next_size())?;
-        let changed = updates.keys().copied().collect();
+        let changed = updates.keys().chain(confirmed.keys()).copied().collect();
         let segments = self.segments(table, &schema, &changed, !inserts.is_empty());
         self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
             let sources: Vec<(usize, usize)> = (0..old_rows.num_rows())
                 .map(|row| updates.get(&(begin + row as u64)).map_or((0, row), |new| (1, *new as usize)))
                 .collect();
-            if sources.iter().all(|(source, _)| *source == 0) {
-                return Ok(old_rows);
-            }
-            update_rows(&old_rows, &new_rows, &sources)
+            let rows = if sources.iter().all(|(source, _)| *source == 0) {
+                old_rows
+            } else {
+                update_rows(&old_rows, &new_rows, &sources)?
+            };
+            let read_at = |position: u64| confirmed.get(&position).map(|row| batch.recency[*row as usize].read_at);
+            with_later_times(&rows, |row| read_at(begin + row as u64))
         })
         .await?;
         writer.insert(&new_rows, inserts, table.target_bytes)?;

@@ -5,33 +5,34 @@ use std::sync::Arc;
 use arrow_array::BooleanArray;
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
-use chrono::{DateTime, TimeDelta, Utc};
-use lake::ErrorKind;
+use chrono::{DateTime, Utc};
+use lake::{ErrorKind, Memory};
 use proptest::prelude::*;
 
 use super::history::{recorded_versions, with_history};
 use super::store::{Interposed, refusal};
 use super::*;
 use crate::error::Error;
-use crate::merge::partition::PartitionMerge;
 
-/// Removes from `store` the things that are not among `ids` and were written before `begin`.
+/// Removes from `store` the things that are not among `ids`. Returns also how many were left.
 pub(super) async fn retain_in(
     store: &dyn Store,
     manifest: &Manifest,
     format: Format,
     ids: impl IntoIterator<Item = i64>,
-    begin: DateTime<Utc>,
-) -> (Merged, Result<(), Error>) {
+) -> (Merged, Result<u64, Error>) {
     let table = table(store, manifest, format);
     let mut merged = Merged::default();
-    let outcome = table.remove_unseen_rows(&hashes(manifest, ids), begin, &mut merged).await;
+    if let Err(error) = table.begin_reading().await {
+        return (merged, Err(error));
+    }
+    let outcome = table.remove_unseen_rows(&hashes(manifest, ids), Utc::now(), &mut merged).await;
     (merged, outcome)
 }
 
 async fn retain(root: &Path, manifest: &Manifest, format: Format, ids: impl IntoIterator<Item = i64>) -> Merged {
-    let (merged, outcome) = retain_in(&Local::new(root.to_owned()), manifest, format, ids, Utc::now()).await;
-    outcome.unwrap();
+    let (merged, outcome) = retain_in(&Local::new(root.to_owned()), manifest, format, ids).await;
+    assert_eq!(outcome.unwrap(), 0);
     merged
 }
 
@@ -151,34 +152,68 @@ async fn a_part_without_rows_keeps_its_number_and_takes_inserts() {
     }
 }
 
-/// Another run saw the rows that it wrote since this one began, the new versions of older rows among them.
-#[tokio::test]
-async fn rows_written_since_the_run_began_stay() {
-    for format in FORMATS {
-        let manifest = manifest("merge", "[]", "");
-        let root = tempfile::tempdir().unwrap();
-        merge(root.path(), &manifest, format, PART_BYTES, &things(0..10, 1)).await;
-        let begin = Utc::now();
-        let store = Local::new(root.path().to_owned());
-        let table = table(&store, &manifest, format);
-        let mut buffer = table.buffer();
-        let mapper = Mapper::new(&manifest.resources[0]);
-        for record in things([8, 9], 2).into_iter().chain(things([20], 1)) {
-            buffer.push(mapper.map(record).remove(0).unwrap(), begin);
-        }
-        // A part keeps the time to the microsecond.
-        let batch = buffer.take_batch(begin).unwrap().unwrap();
-        PartitionMerge::new(&table.context, "", &batch).run(&[0, 1, 2], &mut Merged::default()).await.unwrap();
+/// Merges records as another run of the table.
+async fn merge_beside(store: &dyn Store, manifest: &Manifest, records: Vec<Value>) -> Merged {
+    let table = table(store, manifest, Format::Parquet);
+    let mut buffer = table.buffer();
+    let mapper = Mapper::new(&manifest.resources[0]);
+    records.into_iter().for_each(|record| buffer.push(mapper.map(record).remove(0).unwrap(), DateTime::UNIX_EPOCH));
+    let mut merged = Merged::default();
+    table.merge(&mut buffer, &mut merged).await.unwrap();
+    merged
+}
 
+/// Another run inserts, updates or confirms a row that this reading has passed over. The clocks say nothing.
+#[tokio::test]
+async fn a_reading_removes_nothing_after_another_run_has_stored_rows() {
+    let manifest = manifest("replace", "[]", "");
+    for record in [thing(20, 1), thing(8, 2), thing(8, 1)] {
+        let store = Memory::default();
+        merge_beside(&store, &manifest, things(0..10, 1)).await;
+        let reading = table(&store, &manifest, Format::Parquet);
+        let seen = hashes(&manifest, 0..5);
+        reading.begin_reading().await.unwrap();
+        merge_beside(&store, &manifest, vec![record.clone()]).await;
         let mut removed = Merged::default();
-        table.remove_unseen_rows(&hashes(&manifest, 0..5), begin, &mut removed).await.unwrap();
-        assert_eq!(removed.removed, 3);
-        assert_eq!(stored_ids(root.path(), &manifest, format).await, [0, 1, 2, 3, 4, 8, 9, 20]);
-        let later = begin + TimeDelta::microseconds(1);
-        table.remove_unseen_rows(&hashes(&manifest, 0..5), later, &mut removed).await.unwrap();
-        assert_eq!(removed.removed, 6);
-        assert_eq!(stored_ids(root.path(), &manifest, format).await, [0, 1, 2, 3, 4]);
+        let left = reading.remove_unseen_rows(&seen, Utc::now(), &mut removed).await.unwrap();
+        assert_eq!((removed, left), (Merged::default(), if record["id"] == 20 { 6 } else { 5 }));
+
+        // The next reading is the later one.
+        let (removed, outcome) = retain_in(&store, &manifest, Format::Parquet, 0..5).await;
+        assert_eq!((removed.removed, outcome.unwrap()), (left, 0));
     }
+}
+
+/// The other run began before this reading, and stores its rows when the removal has been decided.
+#[tokio::test]
+async fn a_row_that_is_confirmed_during_a_removal_stays() {
+    let manifest = manifest("replace", "[]", "");
+    let store = Memory::default();
+    merge_beside(&store, &manifest, things(0..10, 1)).await;
+    let reading = table(&store, &manifest, Format::Parquet);
+    reading.begin_reading().await.unwrap();
+    let claimed: Vec<u64> = hashes(&manifest, [7, 8]).into_iter().collect();
+    assert!(reading.readings.claim(&claimed).await.unwrap());
+    let confirmed = merge_beside(&store, &manifest, things([1, 7], 1)).await;
+    assert_eq!((confirmed.changed, confirmed.unchanged, confirmed.objects), (0, 2, 1), "the row 7 is written anew");
+    assert!(!reading.readings.claim(&claimed).await.unwrap(), "nothing more is removed");
+    reading.readings.end_removal().await.unwrap();
+    assert_eq!(merge_beside(&store, &manifest, things([1, 7], 1)).await.objects, 0);
+}
+
+/// A run is killed while it removes rows. The next ones go on.
+#[tokio::test]
+async fn a_reading_that_was_killed_hinders_no_other() {
+    let manifest = manifest("replace", "[]", "");
+    let store = Memory::default();
+    merge_beside(&store, &manifest, things(0..10, 1)).await;
+    for _ in 0..3 {
+        let killed = table(&store, &manifest, Format::Parquet);
+        killed.begin_reading().await.unwrap();
+        assert!(killed.readings.claim(&[1, 2, 3]).await.unwrap());
+    }
+    let (removed, outcome) = retain_in(&store, &manifest, Format::Parquet, 0..5).await;
+    assert_eq!((removed.removed, outcome.unwrap()), (5, 0));
 }
 
 #[tokio::test]
@@ -194,7 +229,7 @@ async fn removals_before_an_error_are_counted_and_the_next_call_removes_the_rest
             let outcome = if refused { Err(refusal(ErrorKind::Denied, operation, key)) } else { Ok(()) };
             async { outcome }
         });
-        let (removed, outcome) = retain_in(&store, &manifest, format, 0..20, Utc::now()).await;
+        let (removed, outcome) = retain_in(&store, &manifest, format, 0..20).await;
         assert!(outcome.unwrap_err().to_string().contains("the test refuses it"));
         let left = stored_ids(root.path(), &manifest, format).await;
         assert!(left.len() > 20 && removed.objects > 0, "{removed:?}");
@@ -244,8 +279,7 @@ async fn a_table_of_another_format_is_refused() {
     let manifest = manifest("merge", BUCKETS, "");
     let root = tempfile::tempdir().unwrap();
     merge(root.path(), &manifest, Format::Json, PART_BYTES, &things(0..10, 1)).await;
-    let (removed, outcome) =
-        retain_in(&Local::new(root.path().to_owned()), &manifest, Format::Parquet, [], Utc::now()).await;
+    let (removed, outcome) = retain_in(&Local::new(root.path().to_owned()), &manifest, Format::Parquet, []).await;
     assert!(outcome.unwrap_err().to_string().contains("is stored as json"));
     assert_eq!(removed, Merged::default());
     assert_eq!(stored_ids(root.path(), &manifest, Format::Json).await.len(), 10);
