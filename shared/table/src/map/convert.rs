@@ -1,12 +1,20 @@
 //! From a JSON value to a cell of a declared type. A value fits if it means the same in another notation. A value whose meaning would have
 //! to be guessed does not fit.
 
+use std::ops::RangeInclusive;
+
 use chrono::{Datelike, NaiveDate};
 use manifest::{DataType, number, time};
 use serde_json::Value;
 
 use super::row::Cell;
 use super::schema::DECIMAL;
+
+/// The years that a reader of a lake knows: JSON has four digits for them, and Python, Java and Athena end at the same ones.
+const READABLE_YEARS: RangeInclusive<i32> = 1..=9999;
+
+/// The microseconds since 1970 from the begin of [`READABLE_YEARS`] to their end.
+const READABLE_TIMES: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Returns the value, which is not null, as a cell of type `data_type`, or `None` if it does not fit.
 pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
@@ -25,12 +33,13 @@ pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
             _ => None,
         },
         (DataType::Timestamp, Value::String(text)) => {
-            time::parse_instant(text).map(|instant| Cell::Timestamp(instant.timestamp_micros()))
+            let micros = time::parse_instant(text)?.timestamp_micros();
+            READABLE_TIMES.contains(&micros).then_some(Cell::Timestamp(micros))
         }
         (DataType::Date, Value::String(text)) => {
             let day =
                 time::parse_day(text).or_else(|| time::parse_instant(text).map(|instant| instant.date_naive()))?;
-            Some(Cell::Date(days_since_1970(day)))
+            READABLE_YEARS.contains(&day.year()).then(|| Cell::Date(days_since_1970(day)))
         }
         (DataType::Decimal, Value::Number(number)) => decimal(number.as_str()).map(Cell::Decimal),
         (DataType::Decimal, Value::String(text)) => decimal(plain_number(text)?).map(Cell::Decimal),
@@ -86,6 +95,8 @@ mod tests {
             ),
             (DataType::Bool, json!("True"), Cell::Bool(true)),
             (DataType::Timestamp, json!("1970-01-01T01:00:00.5+01:00"), Cell::Timestamp(500_000)),
+            (DataType::Timestamp, json!("9999-12-31T23:59:59.999999Z"), Cell::Timestamp(253_402_300_799_999_999)),
+            (DataType::Timestamp, json!("0001-01-01T00:00:00Z"), Cell::Timestamp(-62_135_596_800_000_000)),
             (DataType::Date, json!("1970-01-02"), Cell::Date(1)),
             (DataType::Date, json!("1969-12-31T10:00:00Z"), Cell::Date(-1)),
             (DataType::Decimal, json!(19.99), Cell::Decimal(19_990_000_000)),
@@ -111,6 +122,11 @@ mod tests {
             (DataType::Bigint, json!(1e300)),
             (DataType::Bool, json!(1)),
             (DataType::Timestamp, json!(1_700_000_000)),
+            // These are in the years 10000, -1 and 10000 in UTC.
+            (DataType::Timestamp, json!("9999-12-31T23:59:59-05:00")),
+            (DataType::Timestamp, json!("0000-01-01T00:00:00+05:00")),
+            (DataType::Timestamp, json!("9999-12-31T23:59:60Z")),
+            (DataType::Date, json!("0000-12-31")),
             (DataType::Date, json!("31/12/2024")),
             (DataType::Decimal, json!("0.0000000001")),
             (DataType::Decimal, json!("1e40")),

@@ -5,14 +5,21 @@ use std::io::Cursor;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use manifest::{Transform, time};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::row::Cell;
+
+/// The longest folder of a value in bytes. A directory allows 255 for the folder with the name of the partition.
+const MAX_FOLDER_BYTES: usize = 128;
+
+/// How many bytes of a longer value its folder begins with.
+const KEPT_BYTES: usize = 90;
 
 /// Returns the partition value of a cell, which is safe in a path, or `None` if the cell has none.
 pub(super) fn value(transform: Transform, cell: &Cell) -> Option<String> {
     match transform {
         Transform::Identity => match cell {
-            Cell::Text(text) if !text.is_empty() => Some(escape(text)),
+            Cell::Text(text) if !text.is_empty() => Some(shorten(escape(text), text)),
             Cell::Bigint(number) => Some(number.to_string()),
             Cell::Date(_) => Some(instant(cell)?.format("%Y-%m-%d").to_string()),
             _ => None,
@@ -53,6 +60,18 @@ fn bucket(cell: &Cell, count: u32) -> Option<u32> {
 /// Returns the 32-bit Murmur3 hash of the bytes.
 fn hash(bytes: &[u8]) -> Option<u32> {
     murmur3::murmur3_32(&mut Cursor::new(bytes), 0).ok()
+}
+
+/// Returns the folder of an escaped value: the value itself, or its beginning and a hash of `text` if it is too long for the name of a
+/// folder. The column of the row has the whole value in any case.
+fn shorten(escaped: String, text: &str) -> String {
+    if escaped.len() <= MAX_FOLDER_BYTES {
+        return escaped;
+    }
+    // A percent-encoded byte, as in `%E6`, is not divided.
+    let end = (KEPT_BYTES - 2..=KEPT_BYTES).rev().find(|end| !escaped[end - 2..*end].contains('%'));
+    let beginning = &escaped[..end.unwrap_or(KEPT_BYTES - 2)];
+    format!("{beginning}_{:032x}", xxh3_128(text.as_bytes()))
 }
 
 /// Percent-encodes the characters that a path or the folder of a Hive partition cannot hold.
@@ -106,6 +125,25 @@ mod tests {
     fn a_partition_value_is_one_folder() {
         for (text, expected) in [("a/b=c", "a%2Fb%3Dc"), ("..", "%2E%2E"), ("é", "%C3%A9"), ("v1.2", "v1.2")] {
             assert_eq!(value(Transform::Identity, &Cell::Text(text.into())).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_long_partition_value_has_a_short_folder_of_its_own() {
+        let folder = |text: &str| value(Transform::Identity, &Cell::Text(text.into())).unwrap();
+        let longest = "a".repeat(MAX_FOLDER_BYTES);
+        assert_eq!(folder(&longest), longest);
+        for long in
+            ["東".repeat(50), format!("a{}", "東".repeat(50)), format!("ab{}", "東".repeat(50)), "b".repeat(5000)]
+        {
+            let (short, other) = (folder(&long), folder(&format!("{long}x")));
+            assert!(short.len() <= MAX_FOLDER_BYTES, "{short}");
+            assert_ne!(short, other);
+            let (beginning, _) = short.rsplit_once('_').unwrap();
+            assert!(
+                long.len() == 5000 || beginning.bytes().filter(|byte| *byte == b'%').count() * 3 + 2 >= beginning.len()
+            );
+            assert!(!beginning.ends_with('%') && !beginning[..beginning.len() - 1].ends_with('%'), "{short}");
         }
     }
 }
