@@ -76,6 +76,9 @@ fn manifest(root: &Node<'_>, file: &str) -> Option<Manifest> {
     for (resource, node) in resources.iter().zip(&nodes).filter(|_| resources.len() == nodes.len()) {
         slices::check_values_from(node, resource, &resources);
     }
+    for (resource, node) in resources.iter().zip(&nodes).filter(|_| resources.len() == nodes.len()) {
+        check_folders(node, resource, &resources);
+    }
     set_types_of_included_fields(&mut resources);
     Some(Manifest { name: name?, client: client?, settings, values: BTreeMap::new(), resources })
 }
@@ -86,6 +89,27 @@ fn resource_name(node: &Node<'_>) -> Option<String> {
         return node.name();
     }
     node.unchecked_fields(&RESOURCE)?.required("name").and_then(|node| node.name())
+}
+
+/// Adds a fault if the table of `resource` has the folder of another resource's history, or its name differs from that of an earlier
+/// resource only in the case of letters. Some file systems do not tell such names apart.
+fn check_folders(node: &Node<'_>, resource: &Resource, resources: &[Resource]) {
+    let name = &resource.name;
+    let name_node = node.unchecked_fields(&RESOURCE).and_then(|fields| fields.get("name"));
+    let fault = |message: String| name_node.as_ref().unwrap_or(node).fault(message);
+    let earlier = resources.iter().take_while(|other| other.name != *name);
+    for other in earlier.filter(|other| other.name.eq_ignore_ascii_case(name)) {
+        let other = &other.name;
+        fault(format!("`{name}` and `{other}` would be one folder where case does not count: give one another name"));
+    }
+    let with_history =
+        |other: &&Resource| other.history && format!("{}_history", other.name).eq_ignore_ascii_case(name);
+    for other in resources.iter().filter(with_history) {
+        let other = &other.name;
+        fault(format!(
+            "`{name}` is the folder of the history of `{other}`: give this resource another name, or set `history: false` for `{other}`"
+        ));
+    }
 }
 
 /// Returns the names from `resource` through its parents back to itself, if they lead back to it.

@@ -27,6 +27,7 @@ async fn find_unconfigured(clients: &Clients, source: &str, files: &[String]) ->
         match read_file(clients, file).await? {
             Ok(manifest) => {
                 names.push(manifest.name.clone());
+                faults.extend(case_fault(&manifest.name, source));
                 if manifest.name == source && found.replace(manifest).is_some() {
                     faults.push(Fault::new("sources", format!("two files declare the source `{source}`")));
                 }
@@ -47,6 +48,17 @@ async fn find_unconfigured(clients: &Clients, source: &str, files: &[String]) ->
     names.sort();
     let message = format!("`{source}` is not known; known: {}{}", names.join(", "), nearest(source, &names));
     Err(Error::configuration("source", message))
+}
+
+/// Returns a fault if the name of a source differs from the requested one, or from a built-in one, only in the case of letters. Some file
+/// systems do not tell such names apart, and the sources would share their tables and their state.
+fn case_fault(name: &str, source: &str) -> Option<Fault> {
+    let is_same_folder = |other: &&str| *other != name && other.eq_ignore_ascii_case(name);
+    let mut others = [source].into_iter().chain(built_in::names().map(|name| -> &str { name }));
+    let other = others.find(is_same_folder)?;
+    let message =
+        format!("`{name}` and `{other}` would be one folder where case does not count: give one another name");
+    Some(Fault::new("sources", message))
 }
 
 /// Reads the manifest in a file or in an object `s3://bucket/key`. The outer error is one of reading it, the inner one of its content.

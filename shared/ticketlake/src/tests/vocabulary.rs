@@ -237,6 +237,20 @@ fn what_is_bound_to_nothing_is_refused() {
 }
 
 #[test]
+fn names_that_would_share_a_folder_are_refused() {
+    let stub = stub(|_| Response::json(&json!([])));
+    for (names, words) in [
+        (["things", "Things"], "`Things` and `things` would be one folder where case does not count"),
+        (["things", "things_history"], "`things_history` is the folder of the history of `things`"),
+        (["THINGS_history", "things"], "`THINGS_history` is the folder of the history of `things`"),
+    ] {
+        let resource = |name: &str| json!({"name": name, "primary_key": "id", "history": true, "endpoint": "x"});
+        let manifest = of(&stub, &json!(names.map(resource)));
+        ended(&Mine::json(&manifest).reading(names[0]), 2, &["resources[", "name", words]);
+    }
+}
+
+#[test]
 fn what_only_python_can_express_is_refused_by_name() {
     let stub = lists();
     let place = |name: &str| format!("resources[0].{name}");
