@@ -198,6 +198,14 @@ pub const OPTIONS: &[RequestOption] = &[
         value_name: "",
         help: "Sends no requests; stores those rejected records that fit the present manifest",
     },
+    RequestOption {
+        name: "repair",
+        kind: OptionKind::Flag,
+        in_event: true,
+        variable: None,
+        value_name: "",
+        help: "Sends no requests; keeps only the newest row of each key that lies in several partitions",
+    },
 ];
 
 /// Returns the option with the name `name`.

@@ -56,6 +56,8 @@ pub struct Request {
     pub check: bool,
     /// Whether no request is sent, and the rejected records are mapped again by the present manifest.
     pub replay_rejected: bool,
+    /// Whether no request is sent, and only the newest row of each key is kept.
+    pub repair: bool,
 }
 
 impl Request {
@@ -80,6 +82,11 @@ impl Request {
         if replay_rejected && (full || from.is_some() || to.is_some() || !params.is_empty()) {
             let message = "sends no requests: set it without `from`, `to`, `full` and `params`";
             faults.push(Fault::new("replay_rejected", message));
+        }
+        let repair = draft.flag("repair");
+        if repair && (replay_rejected || full || from.is_some() || to.is_some() || !params.is_empty()) {
+            let message = "sends no requests: set it without `from`, `to`, `full`, `params` and `replay_rejected`";
+            faults.push(Fault::new("repair", message));
         }
         let mut number = |name: &str| {
             draft.number(name, settings).unwrap_or_else(|fault| {
@@ -113,6 +120,7 @@ impl Request {
                 base_url: base_url.map(|url| url.trim_end_matches('/').to_owned()),
                 check: draft.flag("check"),
                 replay_rejected,
+                repair,
             }),
             _ => Err(Faults(faults)),
         }

@@ -9,6 +9,7 @@
 //! | `buffer`, `batch`, `column_builder` | rows on their way to a merge |
 //! | `partition` | the merge of a batch into one partition |
 //! | `newest` | which of two versions of a row is the newer one |
+//! | `repair` | keys that lie in several partitions |
 //! | `revision` | the change of stored rows, wherever they are in the table |
 //! | `readings` | which readings may remove or mark rows |
 //! | `history`, `open_runs`, `versions` | every version of a row, recorded before the table has it |
@@ -30,6 +31,7 @@ mod part;
 mod partition;
 mod readings;
 mod removal;
+mod repair;
 mod revision;
 mod table;
 mod versions;
@@ -39,6 +41,7 @@ pub(crate) use self::history::{OBSERVED, REPLACES};
 pub use self::merged::Merged;
 pub use self::part::first_moment;
 pub use self::removal::{UnseenRows, key_hash};
+pub use self::repair::DoubledRows;
 pub use self::table::Table;
 
 #[cfg(test)]

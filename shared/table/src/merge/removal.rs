@@ -50,7 +50,7 @@ struct UnseenRow {
 }
 
 /// Returns a hash of the key, the content and the time of a stored row. It changes with every write of the row.
-fn row_hash(key: &str, stored: &StoredRow<'_>) -> u64 {
+pub(super) fn row_hash(key: &str, stored: &StoredRow<'_>) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(key.as_bytes());
     hash.update(&stored.fingerprint.to_le_bytes());
@@ -265,7 +265,7 @@ impl Table<'_> {
         self.revise(&revision, merged).await
     }
 
-    async fn revise(&self, revision: &Revision<'_>, merged: &mut Merged) -> Result<(), Error> {
+    pub(super) async fn revise(&self, revision: &Revision<'_>, merged: &mut Merged) -> Result<(), Error> {
         let history = self.history.as_ref().map(|history| history as &dyn RecordVersions);
         revision.run(&self.context, history, merged).await
     }

@@ -66,6 +66,42 @@ impl Ingest<'_> {
         Ok(self.target.table.mark_vanished(unseen, keys, self.target.ctx.now(), &mut self.target.merged).await?)
     }
 
+    /// Keeps only the newest row of each key that lies in several partitions.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn remove_doubled_rows(&mut self) -> Result<(), Error> {
+        self.infer_columns().await?;
+        let doubled = self.target.table.find_doubled_rows(false).await?;
+        if doubled.count() > 0 {
+            self.target.claim().await?;
+            self.target.table.remove_doubled_rows(&doubled, self.target.ctx.now(), &mut self.target.merged).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns a warning if keys lie in several partitions, in a table whose partition is no function of the key, after rows were inserted. A
+    /// table with many parts is not read for that.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn warn_of_doubled_rows(&self) -> Result<Option<String>, Error> {
+        let resource = &self.target.resource;
+        let follows_key = resource.partition.iter().all(|field| resource.primary_key.contains(&field.from));
+        if follows_key || self.target.merged.new == 0 {
+            return Ok(None);
+        }
+        let doubled = self.target.table.find_doubled_rows(true).await?;
+        Ok(doubled.example.as_ref().map(|example| {
+            format!(
+                "{} rows have a key that lies in another partition too, for example {example}: the API changed the value of the partition; `--repair` keeps the newest row of each key",
+                doubled.count()
+            )
+        }))
+    }
+
     /// Remembers the key of a rejected record: its stored row is none that the reading did not receive.
     pub(super) fn remember_rejected(&mut self, rejection: &Rejection) {
         let Some(seen) = &mut self.seen else { return };

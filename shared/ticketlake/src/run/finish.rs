@@ -115,6 +115,9 @@ impl FinishInput<'_> {
         if self.read.stopped.is_none() && self.clocks_agree() {
             ingest.remove_expired_rows().await?;
         }
+        if self.read.stopped.is_none() {
+            warnings.extend(ingest.warn_of_doubled_rows().await?);
+        }
         let newest = self.newest(&checkpoint);
         checkpoint.newest = newest.map(|newest| newest.to_string());
         self.add_coverage(complete, newest, ingest, progress).await?;

@@ -88,6 +88,8 @@ async fn run_stages(
     let watermark = watermark(&ctx, &prepared.progress);
     let (outcome, ended) = if request.replay_rejected && !request.check {
         replay(&ctx, prepared).await
+    } else if request.repair && !request.check {
+        repair(&ctx, prepared).await
     } else if request.check {
         describe(&ctx, request, prepared).await
     } else {
@@ -138,17 +140,30 @@ async fn replay(ctx: &RunContext<'_>, prepared: Prepared<'_>) -> (RunOutcome, Re
     (outcome, ended)
 }
 
+/// Keeps only the newest row of each key that lies in several partitions.
+async fn repair(ctx: &RunContext<'_>, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
+    let mut outcome = RunOutcome { status: Status::Complete, ..RunOutcome::default() };
+    let mut ingest = match Ingest::new(ctx, prepared.layout, prepared.now).await {
+        Ok(ingest) => ingest,
+        Err(error) => return (outcome, Err(error)),
+    };
+    let repaired = ingest.remove_doubled_rows().await;
+    outcome.counts = ingest.counts();
+    (outcome, repaired)
+}
+
 /// Describes the plan and its estimate.
 async fn describe(ctx: &RunContext<'_>, original: &Request, prepared: Prepared<'_>) -> (RunOutcome, Result<(), Error>) {
     let Prepared { progress, now, .. } = prepared;
-    let due = if original.replay_rejected { None } else { DueRefresh::new(ctx.resource, original, &progress, now) };
+    let sends_no_requests = original.replay_rejected || original.repair;
+    let due = if sends_no_requests { None } else { DueRefresh::new(ctx.resource, original, &progress, now) };
     let mut outcome = RunOutcome { refresh: due.as_ref().map(DueRefresh::report), ..RunOutcome::default() };
     let plan = match plan(ctx, &progress, due.as_ref(), now) {
         Ok(plan) => plan,
         Err(error) => return (outcome, Err(error)),
     };
-    let estimate = if original.replay_rejected {
-        Estimate { basis: "a replay sends no requests".into(), ..Estimate::default() }
+    let estimate = if sends_no_requests {
+        Estimate { basis: "a replay or a repair sends no requests".into(), ..Estimate::default() }
     } else {
         let quota = StoredQuota::new(ctx.store, &ctx.manifest.name);
         estimate::estimate(ctx, &plan, progress.previous(), &quota).boxed_local().await

@@ -215,3 +215,24 @@ fn a_rejected_record_counts_as_received() {
         assert!(report["warnings"].to_string().contains("1 rejected records do not show their keys"), "{report}");
     }
 }
+
+#[test]
+fn a_key_in_two_partitions_is_reported_and_repaired() {
+    let mut api = Changing::start(&json!("merge"), &json!("id"));
+    let resource = api.manifest["resources"][0].as_object_mut().unwrap();
+    resource.insert("partition".into(), json!([{"name": "d", "from": "day", "transform": "day"}]));
+    let columns = json!({"id": {"data_type": "bigint"}, "day": {"data_type": "date"}, "name": {"data_type": "text"}});
+    resource.insert("columns".into(), columns);
+    let record = |id: u32, day: &str, name: &str| json!({"id": id, "day": day, "name": name});
+    assert!(api.run(&json!([record(1, "2026-11-01", "a"), record(2, "2026-11-01", "b")]))["warnings"].is_null());
+    let report = api.run(&json!([record(1, "2026-11-02", "c"), record(2, "2026-11-01", "b")]));
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("1 rows have a key that lies in another partition too, for example 1"), "{report}");
+    assert_eq!(api.stored(), "1=a 1=c 2=b");
+    for removed in [1, 0] {
+        let report = api.mine.reading("events").with(&["--repair"]).complete();
+        assert_eq!((counts(&report), &report["requests"]["sent"]), ([0, 0, 0, removed], &json!(0)));
+        assert_eq!(api.stored(), "1=c 2=b");
+    }
+    ended(&api.mine.reading("events").with(&["--repair", "--full"]), 2, &["repair", "sends no requests"]);
+}
