@@ -95,7 +95,9 @@ fn resource_name(node: &Node<'_>) -> Option<String> {
 /// resource only in the case of letters. Some file systems do not tell such names apart.
 fn check_folders(node: &Node<'_>, resource: &Resource, resources: &[Resource]) {
     let name = &resource.name;
-    let name_node = node.unchecked_fields(&RESOURCE).and_then(|fields| fields.get("name"));
+    // A text is the name itself.
+    let fields = if node.is_mapping() { node.unchecked_fields(&RESOURCE) } else { None };
+    let name_node = fields.and_then(|fields| fields.get("name"));
     let fault = |message: String| name_node.as_ref().unwrap_or(node).fault(message);
     let earlier = resources.iter().take_while(|other| other.name != *name);
     for other in earlier.filter(|other| other.name.eq_ignore_ascii_case(name)) {
