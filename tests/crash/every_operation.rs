@@ -302,7 +302,11 @@ async fn a_removal_that_fails_anywhere_is_mended_by_the_next() {
         let begin = Utc::now();
         let remove = async |store: &dyn Store| {
             let mut counted = Merged::default();
-            let outcome = parts.table(store).remove_unseen_rows(&seen, begin, &mut counted).await;
+            let table = parts.table(store);
+            let outcome = match table.begin_reading().await {
+                Ok(_) => table.remove_unseen_rows(&seen, begin, &mut counted).await,
+                Err(error) => Err(error),
+            };
             (counted.removed as usize, outcome)
         };
         for_every_operation(Parts::STORED as u64 * 2, async |number, trouble, story| {

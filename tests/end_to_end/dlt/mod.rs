@@ -46,11 +46,6 @@ impl Mine {
         Self { lake, file }
     }
 
-    /// The same lake with another manifest.
-    fn now(&self, manifest: &Value) {
-        std::fs::write(&self.file, manifest.to_string()).unwrap();
-    }
-
     /// The function that reads `resource`, with [`SECRET`] for a key of each usual name.
     fn reading(&self, resource: &str) -> Function {
         let file = self.file.to_str().unwrap();

@@ -128,6 +128,16 @@ impl Table<'_> {
         .await
     }
 
+    /// Returns whether a row has a key that is not in `seen`.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store, or that of a part that is damaged or has another format.
+    pub async fn has_unseen_rows(&self, seen: &HashSet<u64>) -> Result<bool, Error> {
+        let unseen = self.scan_unseen_rows(seen, &[engine_columns::SYNCED_AT], |_| true).await?;
+        Ok(!unseen.keys.is_empty())
+    }
+
     /// Returns the rows whose keys are not in `seen` and that `is_wanted` selects. `time_columns` are those that it gets, the time of
     /// reading first.
     async fn scan_unseen_rows(

@@ -59,6 +59,11 @@ impl Proof {
         self.reasons.entry(reason.to_string()).or_default().add(query.records);
     }
 
+    /// Returns whether a query is unproven for this reason.
+    pub fn has(&self, reason: Unproven) -> bool {
+        self.reasons.contains_key(&reason.to_string())
+    }
+
     /// Returns whether every query is proven.
     pub fn is_proven(&self) -> bool {
         self.unproven.queries == 0

@@ -54,6 +54,18 @@ impl Ingest<'_> {
         Ok(self.target.table.find_unseen_rows(seen, self.target.ctx.now(), window).await?)
     }
 
+    /// Returns whether the table has rows that a read did not receive.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn has_unseen_rows(&self) -> Result<bool, Error> {
+        match &self.seen {
+            Some(seen) => Ok(self.target.table.has_unseen_rows(seen).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Marks the rows that have vanished. Returns the number of rows that were left, because another run has stored rows since the reading
     /// began.
     ///

@@ -12,6 +12,7 @@ use super::vanished::{disturbed, unknown_keys};
 use crate::clock::CLOCK_TOLERANCE;
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
+use crate::evidence::Unproven;
 use crate::ingest::{Ingest, VanishedRows};
 use crate::plan::{DueRefresh, Plan, RangeReading};
 use crate::read::ReadOutcome;
@@ -115,7 +116,8 @@ impl FinishInput<'_> {
         if self.read.stopped.is_none() && self.clocks_agree() {
             ingest.remove_expired_rows().await?;
         }
-        if self.read.stopped.is_none() {
+        // A read of everything reads the keys of all parts in any case. After any other, that would cost as much as the table is large.
+        if complete_plan.is_some_and(Plan::covers_everything) {
             warnings.extend(ingest.warn_of_doubled_rows().await?);
         }
         let newest = self.newest(&checkpoint);
@@ -135,6 +137,10 @@ impl FinishInput<'_> {
     async fn remove_unseen_rows(&self, ingest: &mut Ingest<'_>) -> Result<Option<String>, Error> {
         if ingest.seen().is_none_or(HashSet::is_empty) && self.read.total != Some(0) {
             let warning = "no rows were removed: received 0 records, and the API gives no total of 0; check the filters and the key";
+            return Ok(Some(warning.into()));
+        }
+        if self.read.proof.has(Unproven::Ignored) {
+            let warning = "no rows were removed: `response_actions` ignore a response, which shows nothing about the rows of its query";
             return Ok(Some(warning.into()));
         }
         if ingest.unknown_keys() > 0 {

@@ -244,6 +244,14 @@ async fn read_into(
     let sink = Sink { ingest: &mut ingest, progress: &mut progress };
     let (plan, read) = read_from_api(ctx, &api, plan, sink, checkpoint).await;
     let FinishedRead { outcome: mut read, checkpoint, mut calendars } = read;
+    if let Some(plan) = &plan
+        && read.is_complete()
+        && !read.proof.is_proven()
+        && would_remove_rows(ctx, plan, vanished_window, &ingest).await?
+    {
+        let sink = Sink { ingest: &mut ingest, progress: &mut progress };
+        confirm_by_second_read(ctx, &api, plan, sink, &mut read).await;
+    }
 
     let mut vanished = VanishedRows::default();
     let clocks_agree = ctx.clock.disagreement().is_none();
@@ -280,6 +288,38 @@ async fn read_into(
     outcome.continuation = finished.continuation;
     outcome.watermark = watermark(ctx, &progress);
     ended
+}
+
+/// Returns whether stored rows would be removed or marked because a read did not receive them, without a request for them by their keys.
+async fn would_remove_rows(
+    ctx: &RunContext<'_>,
+    plan: &Plan<'_>,
+    vanished_window: Option<TimeRange>,
+    ingest: &Ingest<'_>,
+) -> Result<bool, Error> {
+    let is_confirmed = ctx.resource.vanished.as_ref().is_some_and(|vanished| vanished.confirm.is_some());
+    if let Some(window) = vanished_window.filter(|_| !is_confirmed) {
+        return Ok(!ingest.find_unseen_rows(window).await?.keys.is_empty());
+    }
+    let replaces = ctx.resource.write_disposition == WriteDisposition::Replace && plan.covers_everything();
+    Ok(replaces && ingest.has_unseen_rows().await?)
+}
+
+/// Reads the plan once more. No total proves the first read, and what neither of two reads receives is gone. The queries that are incomplete
+/// in the second read are added to `read`.
+async fn confirm_by_second_read<'c>(
+    ctx: &RunContext<'c>,
+    api: &Api<'_>,
+    plan: &Plan<'c>,
+    sink: Sink<'_, 'c>,
+    read: &mut ReadOutcome,
+) {
+    tracing::info!("rows would be removed, and no total proves the read; reading once more");
+    let checkpoint = Checkpoint::new(ctx.request.id(), ctx.resource, ctx.now());
+    let calendars = Calendars::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
+    let second = read_plan(ctx, api, plan, sink, ReadState { checkpoint, calendars }).boxed_local().await.outcome;
+    read.queries.incomplete.extend(second.queries.incomplete);
+    read.stopped = second.stopped;
 }
 
 /// Lets `ingest` remember the keys that the read receives. Returns a warning if those of an interrupted read are not known.
@@ -337,7 +377,7 @@ async fn store_rows(
     outcome.quota = api.quota_left();
     outcome.warnings.append(&mut read.warnings);
     outcome.total = read.total;
-    outcome.proof = std::mem::take(&mut read.proof);
+    outcome.proof = read.proof.clone();
     if stored.is_err() {
         outcome.queries = std::mem::take(&mut read.queries);
     }

@@ -441,3 +441,52 @@ fn a_harvested_key_of_several_records_is_a_conflict() {
     let within_nothing = serve(|_, _| 7);
     ended(&Mine::json(&of(&within_nothing)).reading("events"), 4, &["29 of 30 records have a key"]);
 }
+
+#[test]
+fn without_a_total_two_reads_decide_what_is_removed() {
+    // The second run receives a page that is cut short once.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&asked);
+    let stub = stub(move |request| {
+        let number = seen.fetch_add(1, Ordering::Relaxed);
+        let end = if number == 5 { 15 } else { 20 };
+        let from = request.number("page") * 10;
+        let next = (from + 10 < end).then(|| format!("?page={}", request.number("page") + 1));
+        Response::json(&json!({"events": records(from..(from + 10).min(end)), "next": next}))
+    });
+    let endpoint = json!({"data_selector": "events", "paginator": {"type": "json_link", "next_url_path": "next"}});
+    let mine = Mine::json(&manifest(&stub, &json!({"endpoint": endpoint, "write_disposition": "replace"})));
+    mine.reading("events").complete();
+    assert_eq!(stub.take().len(), 2);
+    asked.store(4, Ordering::Relaxed);
+    let report = mine.reading("events").complete();
+    assert_eq!((mine.ids("events").len(), stub.take().len()), (20, 4), "{report}");
+    // Nothing is missing, so one read is enough.
+    mine.reading("events").complete();
+    assert_eq!(stub.take().len(), 2);
+}
+
+#[test]
+fn an_ignored_response_removes_no_rows() {
+    let is_gone = Arc::new(AtomicUsize::new(0));
+    let gone = Arc::clone(&is_gone);
+    let stub = stub(move |request| match request.path.as_str() {
+        "/events" => Response::json(&json!([{"id": 1}, {"id": 2}])),
+        "/events/2/guests" if gone.load(Ordering::Relaxed) == 1 => Response::status(404, "not found"),
+        path => Response::json(&(0..3).map(|number| json!({"id": format!("{path}-{number}")})).collect()),
+    });
+    let ignored = json!([{"status_code": 404, "action": "ignore"}]);
+    let mine = Mine::json(&json!({
+        "client": {"base_url": stub.base_url},
+        "resource_defaults": {"primary_key": "id", "endpoint": {"data_selector": "$", "paginator": "single_page"}},
+        "resources": ["events", {
+            "name": "guests", "write_disposition": "replace",
+            "endpoint": {"path": "events/{resources.events.id}/guests", "response_actions": ignored},
+        }],
+    }));
+    mine.reading("guests").complete();
+    is_gone.store(1, Ordering::Relaxed);
+    let report = mine.reading("guests").complete();
+    assert_eq!(mine.ids("guests").len(), 6, "{report}");
+    assert!(report["warnings"].to_string().contains("no rows were removed"), "{report}");
+}
