@@ -85,6 +85,8 @@ pub(super) struct OffsetPages<'p> {
     has_total: bool,
     /// What is known about the total.
     total: TotalState,
+    /// Whether the total may be that of the page, so that only an empty page shows that it is not.
+    may_be_page_count: bool,
 }
 
 /// What is known about the total of a query.
@@ -115,6 +117,7 @@ impl<'p> OffsetPages<'p> {
             largest_page: 0,
             has_total: false,
             total: TotalState::Open,
+            may_be_page_count: false,
         }
     }
 
@@ -124,7 +127,7 @@ impl<'p> OffsetPages<'p> {
             return Ok(PageEvent::End(end));
         }
         let read = match self.read(query).await {
-            Err(stop) if self.total == TotalState::Checked && is_refusal(&stop) => {
+            Err(stop) if self.total == TotalState::Checked && !self.may_be_page_count && is_refusal(&stop) => {
                 return Ok(PageEvent::End(End::Refused));
             }
             read => read?,
@@ -145,9 +148,6 @@ impl<'p> OffsetPages<'p> {
         page.total = page.total.or(facts.count).filter(|_| self.total != TotalState::Wrong);
         page.total = page.total.map(|total| total.saturating_sub(left_out));
         let Some(edges) = edges else {
-            if self.total == TotalState::Checked {
-                query.reader.has_proven_total.store(true, Ordering::Relaxed);
-            }
             return Ok(PageEvent::LastPage(page, end_after_empty_page(end, facts.has_more)));
         };
         if self.previous.as_ref() == Some(&edges) {
@@ -210,7 +210,7 @@ impl<'p> OffsetPages<'p> {
 
     /// Whether the total that was reached with `page` may be less than the number of records. A last page that is full suggests that there are
     /// others. The total can be an estimate, that of a page, or that up to which the API counts.
-    fn is_doubtful(&self, query: &QueryReader<'p>, total: u64, page: &Page) -> bool {
+    fn is_doubtful(&mut self, query: &QueryReader<'p>, total: u64, page: &Page) -> bool {
         let (endpoint, records) = (query.endpoint(), page.records.len() as u64);
         let full_page = if self.pages == 1 { self.params.limit } else { self.largest_page };
         // dlt's default place can have another number.
@@ -219,6 +219,7 @@ impl<'p> OffsetPages<'p> {
         let is_page_count = self.pages == 1 && total == records && is_default;
         let is_unproven = is_page_count && !query.reader.has_proven_total.load(Ordering::Relaxed);
         let is_full = records >= full_page.max(MIN_CHECKED_PAGE) && endpoint.total_limit.is_none();
+        self.may_be_page_count = is_unproven;
         is_full || is_unproven
     }
 

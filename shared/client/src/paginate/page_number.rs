@@ -1,7 +1,6 @@
 //! By page number.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures::stream::{self, LocalBoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -169,7 +168,7 @@ impl<'p> NumberPages<'p> {
         match edges(&page) {
             None => {
                 self.empty_pages += 1;
-                if let Some(end) = self.end_at_empty_page(query, &mut page, facts.has_more) {
+                if let Some(end) = self.end_at_empty_page(&mut page, facts.has_more) {
                     return Ok(PageEvent::LastPage(page, end));
                 }
             }
@@ -222,11 +221,8 @@ impl<'p> NumberPages<'p> {
     }
 
     /// How the query ends at a page without records, if it does. A page without records before the last one is not the end.
-    fn end_at_empty_page(&mut self, query: &QueryReader<'p>, page: &mut Page, has_more: Option<bool>) -> Option<End> {
+    fn end_at_empty_page(&self, page: &mut Page, has_more: Option<bool>) -> Option<End> {
         let Some(count) = self.page_count.filter(|count| self.next < *count) else {
-            if self.checks_count {
-                query.reader.has_proven_total.store(true, Ordering::Relaxed);
-            }
             return Some(end_after_empty_page(self.params.end, has_more));
         };
         if self.is_default_count() && self.records == Some(count) {
@@ -250,7 +246,7 @@ impl<'p> NumberPages<'p> {
     fn is_doubtful(&self, query: &QueryReader<'p>, bounds: Bounds) -> bool {
         let is_served = [bounds.depth, bounds.maximum].into_iter().flatten().all(|end| self.next < end);
         let is_limit = query.endpoint().total_limit.is_none() && self.records.is_some_and(is_round);
-        let is_unproven = self.is_default_count() && !query.reader.has_proven_total.load(Ordering::Relaxed);
+        let is_unproven = self.is_default_count();
         !self.checks_count && is_served && (is_limit || is_unproven)
     }
 

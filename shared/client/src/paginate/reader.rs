@@ -56,6 +56,11 @@ impl<'r> Reader<'r> {
         self.api.page_size().or(self.endpoint.page_size.as_ref().map(|size| size.maximum))
     }
 
+    /// Whether the manifest names no paginator, and no response has shown one.
+    pub fn lacks_paginator(&self) -> bool {
+        self.paginator().is_none()
+    }
+
     /// The paginator of the manifest, or the one that a response has shown; `None` if that is still to be found out.
     pub(super) fn paginator(&self) -> Option<&Paginator> {
         match &self.endpoint.paginator {

@@ -37,6 +37,8 @@ pub enum Verdict {
 pub enum Unproven {
     /// The API gives no total.
     NoTotal,
+    /// The API gives no total, the manifest names no paginator, and the first response suggests none.
+    NoPaginator,
     /// The API stops counting at a limit, so that its total is a lower bound.
     TotalIsLowerBound,
     /// More records were received than the total counts.
@@ -53,6 +55,7 @@ impl std::fmt::Display for Unproven {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::NoTotal => "the API gives no total",
+            Self::NoPaginator => "the API gives no total, and the manifest names no paginator",
             Self::TotalIsLowerBound => "the API stops counting at a limit, so its total is a lower bound",
             Self::TotalIsTooSmall => "more records were received than the API counts",
             Self::TotalChanged => "the total changed while the query was read in parts",

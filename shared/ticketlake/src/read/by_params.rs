@@ -74,6 +74,7 @@ impl PlanReading<'_, '_, '_> {
         let unproven = match proof {
             SplitProof::Complete => None,
             SplitProof::ByValues | SplitProof::NoExactTotal => Some(Unproven::TotalIsLowerBound),
+            SplitProof::TotalChanged => Some(Unproven::TotalChanged),
             SplitProof::Short(reason) => {
                 self.record_incomplete_split(query, (total, received), reason);
                 return Ok(None);

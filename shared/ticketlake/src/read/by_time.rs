@@ -72,10 +72,13 @@ impl PlanReading<'_, '_, '_> {
         };
         for gap in gaps {
             let page_size = self.reader.page_size().unwrap_or(limit);
-            let splitter = WindowSplitter::new(gap, limit, page_size)
+            let mut splitter = WindowSplitter::new(gap, limit, page_size)
                 .with_overlap(time.time.overlap_seconds())
                 .around(self.ctx.now().timestamp())
                 .with_calendar(calendar.clone());
+            if expected <= limit {
+                splitter = splitter.whole_first();
+            }
             let calendar = self.read_windows(&query, gap, splitter).await?;
             if let (Some(name), Some(calendar)) = (planned.calendar, calendar) {
                 self.calendars.borrow_mut().set(name, calendar);

@@ -100,11 +100,17 @@ impl PlanReading<'_, '_, '_> {
             return Ok(ReadEnd::Judged(Verdict::Moved));
         }
         let end = pages.end().cloned().unwrap_or(End::Reached);
+        let verdict = open.borrow().evidence().verdict(&end);
         if open.borrow().is_empty() && end == End::Reached {
             // The first response is one that the manifest ignores.
             return Ok(ReadEnd::Judged(Verdict::Unproven(Unproven::Ignored)));
         }
-        Ok(ReadEnd::Judged(open.borrow().evidence().verdict(&end)))
+        Ok(ReadEnd::Judged(match verdict {
+            Verdict::Unproven(Unproven::NoTotal) if self.reader.lacks_paginator() => {
+                Verdict::Unproven(Unproven::NoPaginator)
+            }
+            verdict => verdict,
+        }))
     }
 
     /// Ingests one page and adds it to the evidence of its query. The checkpoint is saved if all rows so far are stored.

@@ -101,6 +101,7 @@ impl FinishInput<'_> {
         // Nothing irreversible depends on a clock that is wrong.
         let covers_everything = complete_plan.is_some_and(Plan::covers_everything) && self.clocks_agree();
         if covers_everything && self.ctx.resource.write_disposition == WriteDisposition::Replace {
+            progress.forget_other_scopes().await?;
             warnings.extend(self.remove_unseen_rows(ingest).await?);
         }
         if complete && self.clocks_agree() && !self.vanished.keys.is_empty() {
@@ -141,6 +142,10 @@ impl FinishInput<'_> {
         }
         if self.read.proof.has(Unproven::Ignored) {
             let warning = "no rows were removed: `response_actions` ignore a response, which shows nothing about the rows of its query";
+            return Ok(Some(warning.into()));
+        }
+        if self.read.proof.has(Unproven::NoPaginator) {
+            let warning = "no rows were removed: the manifest names no paginator, so the response may be the first page of several; name it, or `single_page`";
             return Ok(Some(warning.into()));
         }
         if ingest.unknown_keys() > 0 {

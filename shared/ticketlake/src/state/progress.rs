@@ -224,6 +224,16 @@ impl<'s> Progress<'s> {
         self.change(|progress| progress.checkpoints.retain(|other| other.request != request)).await
     }
 
+    /// Forgets what was read in other scopes, because the rows of their records are about to be removed.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn forget_other_scopes(&mut self) -> Result<(), Error> {
+        let scope = self.scope;
+        self.change(|progress| progress.scopes.retain(|stored| stored.scope == scope)).await
+    }
+
     /// Applies `change` to the stored progress of the scope, and again after a write conflict.
     async fn change_scope(&mut self, change: impl Fn(&mut StoredScope)) -> Result<(), Error> {
         let scope = self.scope;

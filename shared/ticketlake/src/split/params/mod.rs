@@ -66,6 +66,8 @@ pub enum SplitProof {
     ByValues,
     /// The total is only a lower bound, and no subquery is short.
     NoExactTotal,
+    /// As many records were received as the query has at the end, and it had more at the beginning.
+    TotalChanged,
     /// Records are missing, for this reason.
     Short(String),
 }
@@ -123,6 +125,7 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             SplitProof::Short(_) => {
                 level.short.borrow_mut().push(format!("{} of {total} of `{}`", received.len(), query.label));
             }
+            SplitProof::TotalChanged => {}
             SplitProof::NoExactTotal => level.unproven.set(true),
         }
         level.received.borrow_mut().extend(received);
@@ -273,7 +276,9 @@ impl<S: SplitSource> ParamSplitter<'_, S> {
             return QueryResult { total: received.len(), received, proof: SplitProof::NoExactTotal };
         }
         if !level.is_total_inexact && received.len() >= total {
-            return QueryResult { total, received, proof: SplitProof::Complete };
+            // Of the records that were removed meanwhile, some were received, and would stand for others that were not.
+            let proof = if total < level.total { SplitProof::TotalChanged } else { SplitProof::Complete };
+            return QueryResult { total, received, proof };
         }
         let params: Vec<&str> = self.resource.slices.then.iter().map(|split| split.param.as_str()).collect();
         let mut reason = match params.as_slice() {

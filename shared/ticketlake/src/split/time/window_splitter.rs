@@ -107,6 +107,12 @@ impl WindowSplitter {
         self
     }
 
+    /// Requests the whole range first. The calendar predicts that it fits into one window.
+    pub fn whole_first(mut self) -> Self {
+        self.forecast = None;
+        self
+    }
+
     /// Returns the calendar of this run, and outside of it that of the earlier run. `None` if this run has read nothing.
     pub fn calendar(&self) -> Option<Calendar> {
         self.recorder.calendar(self.earlier_calendar.as_ref())

@@ -69,7 +69,7 @@ fn total(dice: &mut Dice, is_declared: bool) -> Total {
     dice.weighted(&[
         (60, Total::Exact),
         (30, Total::Absent),
-        (odd, Total::Capped(most)),
+        (if CAPPED_TOTALS { odd } else { 0 }, Total::Capped(most)),
         (odd, Total::Wrong(wrong)),
         (of_page, Total::OfPage),
     ])
@@ -100,7 +100,8 @@ fn bounds(dice: &mut Dice, odd: bool) -> Bounds {
     if !odd {
         return Bounds { is_start_open: false, is_end_open: false, resolution: 1 };
     }
-    let resolution = dice.weighted(&[(50, 1), (35, 1000), (15, DAY_MS)]);
+    let day = if DAY_BOUNDS { 15 } else { 0 };
+    let resolution = dice.weighted(&[(50, 1), (35, 1000), (day, DAY_MS)]);
     if resolution == DAY_MS {
         return Bounds { is_start_open: false, is_end_open: false, resolution };
     }

@@ -18,7 +18,7 @@ use super::law::{Broken, Judged};
 use super::manifest::manifest;
 use super::scenario::{Change, Correction, Run, Scenario, Step};
 use super::seat::{Seat, Seated, take_turns};
-use super::switches::{RESUMED_DRIFT, UNPROVEN_REMOVAL};
+use super::switches::{RESUMED_DRIFT, SPLIT_DRIFT, UNPROVEN_REMOVAL};
 use super::world::{View, World};
 use crate::context::{Clients, RunOptions, Silent};
 use crate::error::Error;
@@ -214,21 +214,24 @@ impl<'s> Player<'s> {
             self.told.push(tell(seat, ended.as_ref()));
             self.tally.requests += u64::from(seat.requests());
         }
-        judged.always(UNPROVEN_REMOVAL || self.scenario.proves() || is_calm)?;
+        let is_honest = !self.scenario.is_guesswork();
+        judged.always(is_honest && (UNPROVEN_REMOVAL || self.scenario.proves() || is_calm))?;
         let mut is_complete = false;
         for (seat, ended) in seats.iter().zip(&ended) {
             is_complete = matches!(ended, Some((report, None)) if report.status == Status::Complete);
-            if !is_complete {
-                continue;
-            }
+            let Some((report, _)) = ended.as_ref().filter(|_| is_complete) else { continue };
             self.tally.complete += 1;
             if self.scenario.is_guesswork() {
                 continue;
             }
-            let was_proven = self.scenario.proves() && (RESUMED_DRIFT || (since == began && !self.is_tainted));
+            let says_proven = self.scenario.proves() && report.proof.is_proven();
+            let is_read_whole = SPLIT_DRIFT || is_calm || self.scenario.api.depth.is_none();
+            let was_proven = says_proven && is_read_whole && (RESUMED_DRIFT || (since == began && !self.is_tainted));
             if was_proven || (is_calm && !self.is_tainted) {
                 judged.complete(since, &seat.run)?;
-                if is_calm && seat.run.days.is_none() && !is_filtered && !is_sandbox {
+                // A page token that is the key of a record leads past another record with that key.
+                let shows_twins = !self.scenario.api.paging.is_by_key();
+                if is_calm && shows_twins && seat.run.days.is_none() && !is_filtered && !is_sandbox {
                     judged.no_conflict(api.records())?;
                 }
             }

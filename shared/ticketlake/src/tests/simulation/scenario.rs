@@ -75,6 +75,17 @@ pub(super) enum Paging {
     SinglePage,
 }
 
+impl Paging {
+    /// Whether a page token is the key of a record.
+    pub(super) fn is_by_key(self) -> bool {
+        let token = match self {
+            Self::Cursor(token) | Self::HeaderCursor(token) | Self::JsonLink(token) | Self::HeaderLink(token) => token,
+            Self::Offset | Self::PageNumber(_) | Self::SinglePage => return false,
+        };
+        token == Token::Key
+    }
+}
+
 /// What a page token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
