@@ -311,14 +311,3 @@ fn the_configuration_can_lie_on_s3_too() {
     let function = by(Path::new("s3://lake/event_management.yaml"), "all", &server, &copy);
     assert_eq!(aws.grant(function).complete()["records"]["new"], 5 + 5 * (3 + 2 + 1) + 7 + 120);
 }
-
-#[test]
-fn nothing_where_there_used_to_be_much_is_a_warning() {
-    let lake = Lake::new();
-    reading("users", &start_blocking(Options::default()).unwrap(), &lake).complete();
-    let empty = start_blocking(Options { users: 0, ..Options::default() }).unwrap();
-    let report = reading("users", &empty, &lake).complete();
-    let warning = report["warnings"][0].as_str().unwrap();
-    assert!(warning.contains("received 0 records") && warning.contains("received 120"), "{warning}");
-    assert!(!table(&lake, "users").types.is_empty(), "what was stored stays");
-}

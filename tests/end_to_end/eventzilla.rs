@@ -137,8 +137,14 @@ fn what_changed_and_what_is_new_arrives_with_the_next_run() {
 #[test]
 fn smaller_pages_are_read_to_the_end_and_not_past_it() {
     for pagination_alone in [false, true] {
-        let options =
-            Options { events: 65, transactions_per_event: 45, page_cap: 20, pagination_alone, ..Options::default() };
+        let options = Options {
+            events: 65,
+            users: 115,
+            transactions_per_event: 45,
+            page_cap: 20,
+            pagination_alone,
+            ..Options::default()
+        };
         let truth = options.truth();
         let server = start_blocking(options).unwrap();
         let lake = Lake::new();

@@ -100,14 +100,20 @@ fn a_reading_that_replaces_the_table_and_fails_leaves_it_as_it_was() {
     fs::write(&file, text.replace("write_disposition: merge", "write_disposition: replace")).unwrap();
     let replacing = ["--full", "--attempts", "1", "--sources", file.to_str().unwrap()];
     sales(&start_blocking(options.clone()).unwrap(), &lake).with(&replacing).complete();
-    let before = lake.objects();
+    // A reading is registered before its first request.
+    let objects = || {
+        let mut objects = lake.objects();
+        objects.retain(|path, _| !path.ends_with("readings.json"));
+        objects
+    };
+    let before = objects();
 
     let at = (EVENTS + 4..60).map(|number| (number, Fault::Status500)).collect();
     let failing = start_blocking(Options { faults: Faults { at, ..Faults::default() }, ..options.clone() }).unwrap();
     let ended = sales(&failing, &lake).with(&replacing).run();
     assert_eq!((ended.code, &ended.report["records"]["received"]), (Some(1), &json!(298)), "{}", ended.errors);
     assert_eq!(codes(lake.query(SALES, "SELECT uniqueCode FROM {table}")), truth);
-    assert_eq!(lake.objects(), before);
+    assert_eq!(objects(), before);
 
     // Read to its end, it does replace: another seed's sales are all others.
     let other = Options { seed: 2, ..options };

@@ -490,3 +490,20 @@ fn an_ignored_response_removes_no_rows() {
     assert_eq!(mine.ids("guests").len(), 6, "{report}");
     assert!(report["warnings"].to_string().contains("no rows were removed"), "{report}");
 }
+
+#[test]
+fn nothing_where_there_used_to_be_much_is_a_warning() {
+    let is_empty = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&is_empty);
+    let stub = stub(move |request| {
+        let left = if now.load(Ordering::Relaxed) == 1 { 0 } else { 25 };
+        slice(request, &records(0..left), &json!({"total": left}))
+    });
+    let mine = Mine::json(&by_offset(&stub, &json!({"limit": 10})));
+    mine.reading("events").complete();
+    is_empty.store(1, Ordering::Relaxed);
+    let report = mine.reading("events").complete();
+    let warning = report["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("received 0 records") && warning.contains("received 25"), "{warning}");
+    assert_eq!(mine.ids("events").len(), 25, "what was stored stays");
+}
