@@ -22,6 +22,7 @@ mod column_builder;
 mod concurrent;
 mod context;
 mod distinct;
+mod hashes;
 mod history;
 mod memory;
 mod merged;
@@ -37,10 +38,11 @@ mod table;
 mod versions;
 
 pub use self::buffer::Buffer;
+pub use self::hashes::key_hash;
 pub(crate) use self::history::{OBSERVED, REPLACES};
 pub use self::merged::Merged;
 pub use self::part::first_moment;
-pub use self::removal::{UnseenRows, key_hash};
+pub use self::removal::UnseenRows;
 pub use self::repair::DoubledRows;
 pub use self::table::Table;
 

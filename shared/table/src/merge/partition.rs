@@ -14,10 +14,10 @@ use manifest::WriteDisposition;
 
 use super::batch::Batch;
 use super::context::TableContext;
+use super::hashes::key_hash;
 use super::merged::Merged;
 use super::newest::Recency;
 use super::part::{Part, PartName, PartWrite, StoredTimes, Upserts, encode_new_part};
-use super::removal::key_hash;
 use super::versions::{NewVersion, RecordVersions, RecordedRows, ReplacedVersion};
 use crate::error::Error;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use lake::{Attempt, ListedObject, retry_on_conflict};
 use manifest::time::TimeRange;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::hashes::{key_hash, row_hash};
 use super::merged::Merged;
 use super::part::{Part, PartName, StoredRow, list_parts};
 use super::revision::{Revision, RowChange};
@@ -18,13 +18,6 @@ use super::table::Table;
 use super::versions::RecordVersions;
 use crate::error::Error;
 use crate::map::engine_columns;
-
-/// Returns the hash of a [`Row::key`](crate::map::Row::key) by which a run remembers the keys that it saw: eight bytes, so that it can
-/// remember millions. A vanished row is kept if its hash is that of a seen key. Among a million seen keys that happens to less than one
-/// of 10¹³ vanished rows.
-pub fn key_hash(key: &str) -> u64 {
-    xxh3_64(key.as_bytes())
-}
 
 /// The greatest number of rows that are claimed together: their hashes take 1 MB in the document of the readings.
 const MAX_CLAIMED_ROWS: usize = 50_000;
@@ -47,15 +40,6 @@ struct UnseenRow {
     key: u64,
     /// The [`row_hash`] of the version that is stored.
     version: u64,
-}
-
-/// Returns a hash of the key, the content and the time of a stored row. It changes with every write of the row.
-pub(super) fn row_hash(key: &str, stored: &StoredRow<'_>) -> u64 {
-    let mut hash = Xxh3::new();
-    hash.update(key.as_bytes());
-    hash.update(&stored.fingerprint.to_le_bytes());
-    hash.update(&stored.times[0].unwrap_or_default().to_le_bytes());
-    hash.digest()
 }
 
 impl Table<'_> {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::hashes::{key_hash, row_hash};
 use super::merged::Merged;
 use super::part::{Part, StoredRow, list_parts};
-use super::removal::{key_hash, row_hash};
 use super::revision::{Revision, RowChange};
 use super::table::Table;
 use crate::error::Error;
