@@ -95,7 +95,9 @@ fn a_backfill_beside_a_schedule_in(place: &Place) {
         assert_eq!(first + sum(&reports, "new") as usize, truth.unique_codes(0).count());
         assert_nothing_new(&lake, &server);
         let state = lake.function(&server).with(&["--check"]).run().report;
-        assert_eq!(state["watermark"], newest, "{state}");
+        // A range that is past was read to its end, which lies behind the newest sale.
+        let watermark = state["watermark"].as_str().unwrap();
+        assert!(watermark == "2026-11-21T00:00:00Z" && *newest <= *watermark, "{state}");
     }
 }
 
