@@ -9,7 +9,7 @@ use manifest::Query;
 use super::PlanReading;
 use super::split_reading::SplitReading;
 use crate::error::Stop;
-use crate::evidence::{Evidence, ProvenQuery, Unproven};
+use crate::evidence::{Evidence, ProvenQuery, SplitEvidence, Unproven, Verdict};
 use crate::plan::PlannedQuery;
 use crate::report::IncompleteQuery;
 use crate::split::SplitSource;
@@ -65,28 +65,73 @@ impl PlanReading<'_, '_, '_> {
             limit,
             page_size: self.reader.page_size().unwrap_or(limit),
         };
+        let before = self.total_before(query, &first, limit);
         let SplitResult { total, received, proof } = match splitter.read(query, first).await {
             Ok(result) => result,
             Err(stop) => return self.record_stop(&query.label, &Evidence::default(), stop).map(|()| None),
         };
         self.failures.set(0);
         self.outcome.borrow_mut().add_total(Some(total));
-        let unproven = match proof {
-            SplitProof::Complete => None,
-            SplitProof::ByValues | SplitProof::NoExactTotal => Some(Unproven::TotalIsLowerBound),
-            SplitProof::TotalChanged => Some(Unproven::TotalChanged),
-            SplitProof::Short(reason) => {
-                self.record_incomplete_split(query, (total, received), reason);
+        let keys = match source.into_keys() {
+            Ok(keys) => keys,
+            Err(verdict) => {
+                self.record_incomplete_split(query, (total, received), self.reason(verdict));
                 return Ok(None);
             }
         };
-        match source.into_keys() {
-            Ok(keys) => Ok(Some(SubqueryRead { proof: ProvenQuery { records: received, unproven }, keys })),
-            Err(verdict) => {
-                self.record_incomplete_split(query, (total, received), self.reason(verdict));
+        if let SplitProof::Short(reason) = proof {
+            self.record_short_split(query, (total, received), reason);
+            return Ok(None);
+        }
+        let mut evidence = SplitEvidence { keys, before, after: None };
+        let verdict = match self.judge_split(query, &mut evidence, &proof).await {
+            Ok(verdict) => verdict,
+            Err(stop) => return self.record_stop(&query.label, &Evidence::default(), stop).map(|()| None),
+        };
+        match ProvenQuery::new(&verdict, received) {
+            Some(proof) => Ok(Some(SubqueryRead { proof, keys: evidence.keys })),
+            None => {
+                self.record_short_split(query, (total, received), self.reason(verdict));
                 Ok(None)
             }
         }
+    }
+
+    /// Gives the verdict on a query of which no subquery is short. Its total is requested again if it was split.
+    async fn judge_split(
+        &self,
+        query: &Arc<Query>,
+        evidence: &mut SplitEvidence,
+        proof: &SplitProof,
+    ) -> Result<Verdict, Stop> {
+        match proof {
+            SplitProof::Complete if evidence.before.is_some() => {
+                evidence.after = self.total_of(query).await?;
+                Ok(evidence.verdict(self.ctx.resource.endpoint.total_limit))
+            }
+            SplitProof::Complete => Ok(Verdict::Proven),
+            SplitProof::TotalChanged => Ok(Verdict::Unproven(Unproven::TotalChanged)),
+            SplitProof::ByValues | SplitProof::NoExactTotal | SplitProof::Short(_) => {
+                Ok(Verdict::Unproven(Unproven::TotalIsLowerBound))
+            }
+        }
+    }
+
+    /// Returns the total of a query before its first subquery was read, by this run or by an earlier one. `None` if the query is not split.
+    fn total_before(&self, query: &Query, first: &FirstPage, limit: u64) -> Option<u64> {
+        let total = first.total().filter(|total| *total > limit);
+        let before = self.earlier.split_total(query.id()).or(total);
+        if let Some(before) = before {
+            self.checkpoint.borrow_mut().set_split_total(query.id(), before);
+        }
+        before
+    }
+
+    /// Records that a query is incomplete although it was read to its end. The next run reads all its subqueries again, since it is not known
+    /// which of them lacks records.
+    fn record_short_split(&self, query: &Query, counts: (u64, u64), reason: String) {
+        self.checkpoint.borrow_mut().clear_subqueries();
+        self.record_incomplete_split(query, counts, reason);
     }
 
     /// Records that a query that was split is incomplete: it has `total` records, and `received` were received.

@@ -128,7 +128,7 @@ impl PlanReading<'_, '_, '_> {
     }
 
     /// Requests the total of a query. `None` if the API gives none.
-    async fn total_of(&self, query: &Arc<Query>) -> Result<Option<u64>, Stop> {
+    pub(super) async fn total_of(&self, query: &Arc<Query>) -> Result<Option<u64>, Stop> {
         let first = SplitReading::new(self).first_page(query).await?;
         Ok(first.and_then(|first| first.total()))
     }

@@ -36,9 +36,9 @@ pub struct Checkpoint {
     /// The progress of queries that are not complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     queries: BTreeMap<QueryId, QueryProgress>,
-    /// The complete subqueries, by query that is split by its parameters.
+    /// The progress of queries that are split by their parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    parts: BTreeMap<QueryId, Vec<FinishedSubquery>>,
+    parts: BTreeMap<QueryId, SplitProgress>,
     /// The furthest cursor so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<String>,
@@ -70,6 +70,17 @@ pub struct FinishedQuery {
     /// Its records, if those of other queries can have the same keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<StoredEvidence>,
+}
+
+/// The progress of a query that is split by its parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct SplitProgress {
+    /// The total before the first subquery was read. `None` for a query that is itself a subquery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// The complete subqueries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    finished: Vec<FinishedSubquery>,
 }
 
 /// A complete subquery of a query that is split by its parameters.
@@ -192,14 +203,29 @@ impl Checkpoint {
 
     /// Records that a subquery of `query` is complete.
     pub fn finish_subquery(&mut self, query: QueryId, subquery: FinishedSubquery) {
-        let parts = self.parts.entry(query).or_default();
-        parts.retain(|earlier| earlier.param != subquery.param || earlier.values != subquery.values);
-        parts.push(subquery);
+        let finished = &mut self.parts.entry(query).or_default().finished;
+        finished.retain(|earlier| earlier.param != subquery.param || earlier.values != subquery.values);
+        finished.push(subquery);
     }
 
     /// Returns the complete subqueries of `query`.
     pub fn subqueries(&self, query: QueryId) -> &[FinishedSubquery] {
-        self.parts.get(&query).map(Vec::as_slice).unwrap_or_default()
+        self.parts.get(&query).map(|progress| progress.finished.as_slice()).unwrap_or_default()
+    }
+
+    /// Sets the total of `query` before its subqueries were read.
+    pub fn set_split_total(&mut self, query: QueryId, total: u64) {
+        self.parts.entry(query).or_default().total = Some(total);
+    }
+
+    /// Returns the total of `query` before its subqueries were read.
+    pub fn split_total(&self, query: QueryId) -> Option<u64> {
+        self.parts.get(&query)?.total
+    }
+
+    /// Removes the subqueries of all queries, which are then read again.
+    pub fn clear_subqueries(&mut self) {
+        self.parts.clear();
     }
 }
 
