@@ -218,9 +218,12 @@ impl<'p> OffsetPages<'p> {
             endpoint.total.is_none() && self.params.end.total.as_ref().is_some_and(|total| !total.required);
         let is_page_count = self.pages == 1 && total == records && is_default;
         let is_unproven = is_page_count && !query.reader.has_proven_total.load(Ordering::Relaxed);
-        let is_full = records >= full_page.max(MIN_CHECKED_PAGE) && endpoint.total_limit.is_none();
+        let is_limit = match endpoint.total_limit {
+            Some(limit) => total >= limit,
+            None => records >= full_page.max(MIN_CHECKED_PAGE),
+        };
         self.may_be_page_count = is_unproven;
-        is_full || is_unproven
+        is_limit || is_unproven
     }
 
     /// How the query ends before its next page, if it does.

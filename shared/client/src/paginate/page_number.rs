@@ -8,7 +8,7 @@ use manifest::{Paginator, ParamLocation, RangeEnd};
 
 use super::facts::range_facts;
 use super::offset::{end_after_empty_page, is_refusal};
-use super::page::{End, Page, PageEdges, PageEvent, PageWithFacts, Position, edges};
+use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, edges};
 use super::query_reader::{QueryReader, put};
 use crate::error::Stop;
 
@@ -81,6 +81,8 @@ pub(super) struct NumberPages<'p> {
     checks_count: bool,
     /// The records that came; `None` for a query that was resumed.
     records: Option<u64>,
+    /// The total of the last page that had one.
+    total: Option<u64>,
     /// The pages without records since the last one that had any.
     empty_pages: u64,
     has_more: Option<bool>,
@@ -125,6 +127,7 @@ impl<'p> NumberPages<'p> {
             page_count: None,
             checks_count: false,
             records: start.is_none().then_some(0),
+            total: None,
             empty_pages: 0,
             has_more: None,
             batch: None,
@@ -164,11 +167,12 @@ impl<'p> NumberPages<'p> {
             self.page_count = facts.count.or(self.page_count);
         }
         self.has_more = facts.has_more;
+        self.total = page.total.or(self.total);
         self.records = self.records.map(|before| before + page.records.len() as u64);
         match edges(&page) {
             None => {
                 self.empty_pages += 1;
-                if let Some(end) = self.end_at_empty_page(&mut page, facts.has_more) {
+                if let Some(end) = self.end_at_empty_page(facts.has_more) {
                     return Ok(PageEvent::LastPage(page, end));
                 }
             }
@@ -208,6 +212,7 @@ impl<'p> NumberPages<'p> {
             return Ok(PageEvent::LastPage(page, end));
         }
         let records = page.records.len() as u64;
+        self.total = page.total;
         self.records = self.records.map(|before| before + page.records.len() as u64);
         let base_page = self.params.base_page;
         self.bounds = Some(Bounds {
@@ -221,13 +226,13 @@ impl<'p> NumberPages<'p> {
     }
 
     /// How the query ends at a page without records, if it does. A page without records before the last one is not the end.
-    fn end_at_empty_page(&self, page: &mut Page, has_more: Option<bool>) -> Option<End> {
+    fn end_at_empty_page(&self, has_more: Option<bool>) -> Option<End> {
         let Some(count) = self.page_count.filter(|count| self.next < *count) else {
             return Some(end_after_empty_page(self.params.end, has_more));
         };
         if self.is_default_count() && self.records == Some(count) {
-            // The default place has the number of records, not of pages.
-            page.total = page.total.or(Some(count));
+            // The default place has the number of records, not of pages. It proves nothing, since it may have changed and changed back
+            // on the pages that were read ahead.
             return Some(End::Reached);
         }
         (self.empty_pages >= MAX_EMPTY_PAGES).then(|| {
@@ -245,7 +250,10 @@ impl<'p> NumberPages<'p> {
     /// Whether the number of pages that were read may be another number: that of the records of a page, or one up to which the API counts.
     fn is_doubtful(&self, query: &QueryReader<'p>, bounds: Bounds) -> bool {
         let is_served = [bounds.depth, bounds.maximum].into_iter().flatten().all(|end| self.next < end);
-        let is_limit = query.endpoint().total_limit.is_none() && self.records.is_some_and(is_round);
+        let is_limit = match query.endpoint().total_limit {
+            Some(limit) => self.total.max(self.records).is_some_and(|total| total >= limit),
+            None => self.records.is_some_and(is_round),
+        };
         let is_unproven = self.is_default_count();
         !self.checks_count && is_served && (is_limit || is_unproven)
     }

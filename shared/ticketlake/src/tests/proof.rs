@@ -174,7 +174,9 @@ fn a_number_of_records_is_not_taken_for_one_of_pages() {
     let endpoint = json!({"data_selector": "events", "paginator": {"type": "page_number"}});
     let mine = Mine::json(&manifest(&stub, &json!({"endpoint": endpoint})));
     let report = mine.reading("events").complete();
-    assert_eq!((mine.ids("events").len(), &report["proof"]["proven"]["records"]), (100, &json!(100)), "{report}");
+    // The number proves nothing, since the manifest does not say what it counts.
+    let unproven = &report["proof"]["reasons"]["the API gives no total"]["records"];
+    assert_eq!((mine.ids("events").len(), unproven), (100, &json!(100)), "{report}");
     assert!(stub.take().len() < 30);
 }
 
@@ -408,6 +410,50 @@ fn a_split_query_is_proven_over_several_runs() {
     };
     assert_eq!(report["proof"]["proven"], json!({"queries": 1, "records": 200}));
     assert_eq!(mine.ids("events").len(), 200);
+}
+
+/// Ten records of each of two kinds, and one without a kind. One of those that the first run read is removed before the second.
+#[test]
+fn a_removed_record_does_not_stand_for_one_that_no_subquery_has() {
+    let removed = Arc::new(AtomicUsize::new(0));
+    let now = Arc::clone(&removed);
+    let stub = stub(move |request| {
+        let kind = |id: usize| ["a", "b"].get(id / 10).map_or(Value::Null, |kind| json!(kind));
+        let all: Vec<Value> = (now.load(Ordering::Relaxed)..21)
+            .map(|id| json!({"id": id, "kind": kind(id)}))
+            .filter(|record| request.param("kind").is_empty() || record["kind"] == *request.param("kind"))
+            .collect();
+        slice(request, &all, &json!({"total": all.len()}))
+    });
+    let endpoint = json!({
+        "data_selector": "events", "total_path": "total", "depth_limit": 10, "paginator": {"type": "offset", "limit": 5},
+    });
+    let slices = json!({"then": [{"param": "kind", "path": "kind", "values": ["a", "b"]}]});
+    let mine = Mine::json(&manifest(&stub, &json!({"endpoint": endpoint, "slices": slices})));
+    ended(&mine.reading("events").with(&["--max-requests", "4"]), 3, &[]);
+    removed.store(1, Ordering::Relaxed);
+    let report = mine.reading("events").complete();
+    assert_eq!(report["slices"]["earlier"], 1, "{report}");
+    let reason = &report["proof"]["reasons"]["the total changed while the query was read in parts"];
+    assert_eq!((&report["proof"]["proven"]["queries"], &reason["records"]), (&json!(0), &json!(20)), "{report}");
+    // The next read sees the same total before and after.
+    ended(&mine.reading("events"), 4, &["received 19 of 20"]);
+}
+
+#[test]
+fn a_declared_limit_of_totals_ends_nothing() {
+    let by_number = json!({"type": "page_number", "total_path": "pages"});
+    for paginator in [json!({"type": "offset", "limit": 10}), by_number] {
+        let stub = stub(|request| {
+            let from = request.number("offset").max(request.number("page") * 10).min(43);
+            Response::json(&json!({"events": records(from..(from + 10).min(43)), "total": 14, "pages": 2}))
+        });
+        let endpoint =
+            json!({"data_selector": "events", "total_path": "total", "total_limit": 14, "paginator": paginator});
+        let mine = Mine::json(&manifest(&stub, &json!({"endpoint": endpoint})));
+        let report = mine.reading("events").complete();
+        assert_eq!((mine.ids("events").len(), &report["proof"]["proven"]["queries"]), (43, &json!(0)), "{report}");
+    }
 }
 
 #[test]
