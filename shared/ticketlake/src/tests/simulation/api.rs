@@ -139,6 +139,11 @@ impl Api {
         }
     }
 
+    /// Whether the answer to a page token that is forgotten is an empty page.
+    pub(super) fn ends_forgotten_lists(&self) -> bool {
+        self.behaviour.forgotten == Forgotten::EmptyPage
+    }
+
     pub(super) fn forget_tokens(&mut self) {
         self.epoch += 1;
     }

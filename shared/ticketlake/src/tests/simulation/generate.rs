@@ -2,7 +2,6 @@
 
 use super::dice::Dice;
 use super::scenario::*;
-use super::switches::*;
 use super::world::BEGIN;
 
 const DAY_MS: i64 = 86_400_000;
@@ -21,19 +20,19 @@ pub(super) fn generate(seed: u64) -> Scenario {
 
 fn behaviour(dice: &mut Dice) -> Behaviour {
     let page = dice.between(1, 10);
-    let depth = (SPLITS && dice.chance(12)).then(|| depth(dice, page));
+    let depth = dice.chance(12).then(|| depth(dice, page));
     let token = if dice.chance(50) { Token::Place } else { Token::Key };
     let paging = match depth {
         Some(_) => dice.weighted(&[(1, Paging::Offset), (1, Paging::PageNumber(0))]),
         None => paging(dice, token),
     };
-    let is_declared = depth.is_some() || !UNDECLARED || dice.chance(88);
+    let is_declared = depth.is_some() || dice.chance(88);
     let total = match depth {
         Some(_) => Total::Exact,
         None => total(dice, is_declared),
     };
     let can_declare = !matches!(total, Total::Absent | Total::OfPage);
-    let is_total_declared = can_declare && (depth.is_some() || !UNDECLARED_TOTALS || dice.chance(85));
+    let is_total_declared = can_declare && (depth.is_some() || dice.chance(85));
     Behaviour {
         paging,
         is_declared,
@@ -41,7 +40,7 @@ fn behaviour(dice: &mut Dice) -> Behaviour {
         total,
         is_total_declared,
         order: dice.weighted(&[(50, Order::ById), (25, Order::NewestFirst), (25, Order::NewestLast)]),
-        hint: (HINTS && dice.chance(15)).then(|| hint(dice)),
+        hint: dice.chance(15).then(|| hint(dice)),
         changes: (depth.is_none() && dice.chance(30)).then(|| changes(dice)),
         depth,
         forgotten: forgotten(dice),
@@ -64,13 +63,12 @@ fn paging(dice: &mut Dice, token: Token) -> Paging {
 fn total(dice: &mut Dice, is_declared: bool) -> Total {
     let most = dice.between(1, 50);
     let wrong = dice.between(0, 8) as i32 - 3;
-    let odd = u32::from(ODD_TOTALS) * 4;
-    let of_page = u32::from(ODD_TOTALS && is_declared) * 3;
+    let of_page = u32::from(is_declared) * 3;
     dice.weighted(&[
         (60, Total::Exact),
         (30, Total::Absent),
-        (if CAPPED_TOTALS { odd } else { 0 }, Total::Capped(most)),
-        (odd, Total::Wrong(wrong)),
+        (4, Total::Capped(most)),
+        (4, Total::Wrong(wrong)),
         (of_page, Total::OfPage),
     ])
 }
@@ -86,22 +84,17 @@ fn hint(dice: &mut Dice) -> Hint {
 }
 
 fn forgotten(dice: &mut Dice) -> Forgotten {
-    let empty = u32::from(EMPTY_FOR_FORGOTTEN) * 20;
     dice.weighted(&[
         (50, Forgotten::Status(410)),
         (20, Forgotten::Status(400)),
         (30, Forgotten::FirstPage),
-        (empty, Forgotten::EmptyPage),
+        (20, Forgotten::EmptyPage),
     ])
 }
 
-/// The bounds of a time filter. `odd` allows those that leave out a whole bound.
-fn bounds(dice: &mut Dice, odd: bool) -> Bounds {
-    if !odd {
-        return Bounds { is_start_open: false, is_end_open: false, resolution: 1 };
-    }
-    let day = if DAY_BOUNDS { 15 } else { 0 };
-    let resolution = dice.weighted(&[(50, 1), (35, 1000), (day, DAY_MS)]);
+/// The bounds of a time filter.
+fn bounds(dice: &mut Dice) -> Bounds {
+    let resolution = dice.weighted(&[(50, 1), (35, 1000), (3, DAY_MS)]);
     if resolution == DAY_MS {
         return Bounds { is_start_open: false, is_end_open: false, resolution };
     }
@@ -111,7 +104,7 @@ fn bounds(dice: &mut Dice, odd: bool) -> Bounds {
 fn changes(dice: &mut Dice) -> Changes {
     let late = dice.weighted(&[(60, 0), (40, 60)]);
     Changes {
-        bounds: bounds(dice, ODD_CURSOR_BOUNDS),
+        bounds: bounds(dice),
         lag: if late > 0 { 120 } else { dice.weighted(&[(70, 0), (30, 60)]) },
         late,
         has_end: dice.chance(40),
@@ -121,11 +114,11 @@ fn changes(dice: &mut Dice) -> Changes {
 
 fn depth(dice: &mut Dice, page: u32) -> Depth {
     let split = match dice.below(10) {
-        0..=5 => Split::Time(bounds(dice, ODD_WINDOW_BOUNDS)),
+        0..=5 => Split::Time(bounds(dice)),
         6..=8 => Split::Kind { values_are_known: dice.chance(50) },
         _ => Split::Nothing,
     };
-    let limit = if UNEVEN_DEPTHS { dice.between(page.max(2), 15) } else { page * dice.between(1, 3) };
+    let limit = dice.between(page.max(2), 15);
     Depth { limit, split, is_empty_beyond: dice.chance(30) }
 }
 
@@ -146,13 +139,13 @@ fn table(dice: &mut Dice, api: &Behaviour) -> Table {
 fn records(dice: &mut Dice, api: &Behaviour, owners: Option<u32>) -> Vec<Record> {
     let most = dice.weighted(&[(3, 0), (7, 3), (60, 20), (30, 40)]);
     let count = if most == 0 { 0 } else { dice.between(1, most) };
-    let is_whole = !SUB_SECONDS || dice.chance(50);
+    let is_whole = dice.chance(50);
     let span = dice.weighted(&[(50, 30 * DAY_MS), (30, 60_000), (20, 3_000)]);
     let moment = |dice: &mut Dice| {
         let ago = (dice.next() % span as u64) as i64;
         if is_whole { ago / 1000 * 1000 } else { ago }
     };
-    let undated = if UNDATED && dice.chance(10) { 20 } else { 0 };
+    let undated = if dice.chance(10) { 20 } else { 0 };
     let mut records: Vec<Record> = (1..=count)
         .map(|id| Record {
             id,
@@ -176,10 +169,10 @@ fn add_flaws(dice: &mut Dice, api: &Behaviour, records: &mut Vec<Record>) {
         first.flaw = Some(Flaw::NoCursor);
     }
     let Some(last) = records.last().copied() else { return };
-    if REJECTIONS && dice.chance(3) {
+    if dice.chance(3) {
         let number = dice.below(records.len() as u32) as usize;
         records[number].flaw = Some(Flaw::NoKey);
-    } else if TWINS && dice.chance(3) {
+    } else if dice.chance(3) {
         records.push(Record { version: 50, kind: (last.kind + 1) % 4, flaw: Some(Flaw::Twin), ..last });
     }
 }
@@ -195,24 +188,23 @@ fn steps(dice: &mut Dice, api: &Behaviour) -> Vec<Step> {
         if dice.chance(70) {
             steps.push(Step::Wait(dice.weighted(&[(30, 1), (40, 600), (30, 86_400)])));
         }
-        if let Some(correction) = correction(dice, api) {
+        if let Some(correction) = correction(dice) {
             steps.push(Step::Correct(correction));
         }
         steps.push(if dice.chance(15) {
             Step::Overlap(run(dice, api), run(dice, api))
         } else {
-            Step::Run(run(dice, api))
+            Step::Run(Run { ahead: ahead(dice), ..run(dice, api) })
         });
     }
     steps
 }
 
-fn correction(dice: &mut Dice, api: &Behaviour) -> Option<Correction> {
-    let has_cursor = api.changes.is_some();
+fn correction(dice: &mut Dice) -> Option<Correction> {
     match dice.below(20) {
-        0 if CORRECTIONS && (!has_cursor || CORRECTIONS_WITH_CURSOR) => Some(Correction::Filter),
-        1 if CORRECTIONS && (!has_cursor || CORRECTIONS_WITH_CURSOR) => Some(Correction::Sandbox),
-        2 if CORRECTIONS => Some(Correction::PageSize),
+        0 => Some(Correction::Filter),
+        1 => Some(Correction::Sandbox),
+        2 => Some(Correction::PageSize),
         _ => None,
     }
 }
@@ -227,12 +219,9 @@ fn run(dice: &mut Dice, api: &Behaviour) -> Run {
             run.faults.push(Fault { request: dice.below(10), kind: fault(dice) });
         }
     }
-    if RANGES && api.changes.is_some() && !run.full && dice.chance(15) {
+    if api.changes.is_some() && !run.full && dice.chance(15) {
         let last = dice.between(0, 20);
         run.days = Some((last + dice.between(0, 10), last));
-    }
-    if CLOCKS && dice.chance(8) {
-        run.ahead = dice.weighted(&[(1, 200), (1, -200), (1, 3_600), (1, -3_600), (1, 400_000), (1, -400_000)]);
     }
     match dice.below(12) {
         0 => run.kill = Some(Kill::Request(dice.below(12))),
@@ -244,6 +233,14 @@ fn run(dice: &mut Dice, api: &Behaviour) -> Run {
     run
 }
 
+/// How many seconds the clock of a run is ahead.
+fn ahead(dice: &mut Dice) -> i64 {
+    if !dice.chance(8) {
+        return 0;
+    }
+    dice.weighted(&[(1, 200), (1, -200), (1, 3_600), (1, -3_600), (1, 400_000), (1, -400_000)])
+}
+
 fn fault(dice: &mut Dice) -> FaultKind {
     match dice.below(20) {
         0..=9 => FaultKind::Change(change(dice)),
@@ -253,7 +250,7 @@ fn fault(dice: &mut Dice) -> FaultKind {
         13 => FaultKind::CutBody,
         14 | 15 => FaultKind::Truncated,
         16 => FaultKind::Repeated,
-        17 if EMPTY_PAGES => FaultKind::Empty,
+        17 => FaultKind::Empty,
         _ => FaultKind::Forget,
     }
 }

@@ -22,7 +22,6 @@ mod play;
 mod scenario;
 mod seat;
 mod shrink;
-mod switches;
 mod world;
 
 use std::collections::BTreeMap;

@@ -307,7 +307,7 @@ impl Scenario {
             Paging::Offset | Paging::PageNumber(_) | Paging::HeaderCursor(_) => api.is_declared,
         };
         let is_lie = matches!(api.total, Total::Wrong(more) if more < 0);
-        is_lie || (!is_led && api.total == Total::Absent && api.hint.is_none())
+        is_lie || (!is_led && matches!(api.total, Total::Absent | Total::Capped(_)) && api.hint.is_none())
     }
 
     /// Whether a manifest of this API can read it completely while it has `records` and is honest and calm.
@@ -323,14 +323,27 @@ impl Scenario {
             Some(Flaw::NoCursor) => api.changes.is_some_and(|changes| changes.missing == Missing::Raise),
             Some(Flaw::NoKey | Flaw::Twin) => self.table.has_key,
         });
-        is_led && has_true_total && !has_flaws && api.depth.is_none_or(|depth| depth.can_split(records))
+        is_led
+            && has_true_total
+            && !has_flaws
+            && api.depth.is_none_or(|depth| depth.can_split(records, api.served(depth)))
+    }
+}
+
+impl Behaviour {
+    /// The records of one query that can be read: whole pages, by page number.
+    fn served(&self, depth: Depth) -> usize {
+        let limit = match self.paging {
+            Paging::PageNumber(_) => (depth.limit / self.page).max(1) * self.page,
+            _ => depth.limit,
+        };
+        limit as usize
     }
 }
 
 impl Depth {
     /// Whether the split leads to queries that are not too deep.
-    fn can_split(&self, records: &[Record]) -> bool {
-        let limit = self.limit as usize;
+    fn can_split(&self, records: &[Record], limit: usize) -> bool {
         let most = |group: &dyn Fn(&Record) -> i64| {
             let mut counts = std::collections::BTreeMap::<i64, usize>::new();
             records.iter().for_each(|record| *counts.entry(group(record)).or_default() += 1);

@@ -129,7 +129,13 @@ impl Transport for View {
         for fault in faults {
             match fault {
                 FaultKind::Change(change) => self.world.change(&mut api, change),
-                FaultKind::Forget => api.forget_tokens(),
+                FaultKind::Forget => {
+                    api.forget_tokens();
+                    // An empty page in the middle of a reading is the end to anybody. At the beginning of a run the engine reads again.
+                    if number > 0 && api.ends_forgotten_lists() {
+                        self.seat.was_lied_to.store(true, Ordering::Relaxed);
+                    }
+                }
                 FaultKind::Timeout => return Err(TransportError::Connection("the connection was lost".into())),
                 FaultKind::Status(status) => return Ok(response(Reply::status(status, "{\"error\":\"busy\"}"))),
                 FaultKind::CutBody => {
