@@ -2,6 +2,7 @@
 //!
 //! A rewrite copies the row groups that it does not change, compressed as they are.
 
+mod column_order;
 mod footer;
 mod metadata;
 mod object_reader;

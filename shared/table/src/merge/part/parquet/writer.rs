@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use lake::{Object, Version};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -16,13 +16,16 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
+use super::column_order::write_type_defined_order;
 use super::metadata::{REPLACES, SEALED, read_error};
 use super::row_group::RowGroupBytes;
 use crate::error::Error;
 use crate::map::engine_columns;
 
-/// The writer that the file names. It is constant, so that another version of the library writes the same bytes for the same rows.
-const CREATED_BY: &str = "ticketlake";
+/// The writer that the file names, in the form that the format specifies: `NAME version VERSION (build HASH)`. Spark ignores the statistics
+/// of texts in a file whose writer it cannot parse. A package has no hash of its build, so that the library that encodes the file stands
+/// there, without its version: another version of it writes the same bytes for the same rows.
+const CREATED_BY: &str = concat!("ticketlake version ", env!("CARGO_PKG_VERSION"), " (build parquet-rs)");
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -68,7 +71,9 @@ impl ParquetWriter {
         for name in key_columns.iter().map(String::as_str).chain([engine_columns::FINGERPRINT]) {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
         }
-        let writer = ArrowWriter::try_new(Vec::with_capacity(size), Arc::clone(schema), Some(properties.build()));
+        // Every type of a column follows from Parquet's own schema, and the copy as an Arrow schema would be a seventh of a small part.
+        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::with_capacity(size), Arc::clone(schema), options);
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (file, factory) = parts.map_err(|error| write_error(&error))?;
         Ok(Self { file, factory, schema: Arc::clone(schema), open_group: None, group_bytes })
@@ -150,8 +155,12 @@ impl ParquetWriter {
         if is_sealed {
             self.file.append_key_value_metadata(KeyValue::new(SEALED.to_owned(), "true".to_owned()));
         }
-        let bytes = self.close_group().and_then(|()| self.file.into_inner());
-        bytes.map(Bytes::from).map_err(|error| write_error(&error))
+        let columns = self.file.schema_descr().num_columns();
+        let bytes = self.close_group().and_then(|()| self.file.into_inner()).and_then(|mut bytes| {
+            write_type_defined_order(&mut bytes, columns)?;
+            Ok(Bytes::from(bytes))
+        });
+        bytes.map_err(|error| write_error(&error))
     }
 }
 
