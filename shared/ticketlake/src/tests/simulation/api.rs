@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 use manifest::time::parse_instant;
 
 use super::ledger::Ledger;
+use super::play::SECRET;
 use super::scenario::{
     Behaviour, Bounds, Change, FaultKind, Flaw, Forgotten, Hint, Order, Paging, Record, Scenario, Split, Token, Total,
 };
@@ -376,7 +377,10 @@ pub(super) fn kind_name(kind: u8) -> &'static str {
 fn to_json(record: &Record) -> String {
     let mut json = String::with_capacity(128);
     json.push('{');
-    if record.flaw != Some(Flaw::NoKey) {
+    if record.flaw == Some(Flaw::NoKey) {
+        // An API can repeat the key, and this record is stored as it came.
+        write!(json, "\"asked_with\":\"{SECRET}\",").unwrap();
+    } else {
         write!(json, "\"id\":{},", record.id).unwrap();
     }
     write!(json, "\"version\":{},\"kind\":\"{}\"", record.version, kind_name(record.kind)).unwrap();

@@ -74,7 +74,8 @@ fn the_law_holds_in_every_scenario() {
         assert!(by_law.is_empty(), "laws are broken");
     }
     if let Some((seed, broken)) = by_law.into_values().flatten().next() {
-        panic!("{}", describe(seed, &broken));
+        let before = (0..scenarios).take_while(|number| seed_of(base, *number) != seed).count();
+        panic!("{}\nIt is scenario {} of {scenarios}.", describe(seed, &broken), before + 1);
     }
 }
 
@@ -92,7 +93,7 @@ fn play_all(base: u64, scenarios: u64, all: bool) -> (Tally, Vec<(u64, Broken)>)
                     if number >= scenarios || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let seed = Dice::new(base.wrapping_add(number)).next();
+                    let seed = seed_of(base, number);
                     let played = play(&runtime, &generate(seed));
                     let mut found = found.lock().unwrap();
                     match played {
@@ -111,6 +112,11 @@ fn play_all(base: u64, scenarios: u64, all: bool) -> (Tally, Vec<(u64, Broken)>)
         }
     });
     found.into_inner().unwrap()
+}
+
+/// The seed of the scenario with this number, from 0 on.
+fn seed_of(base: u64, number: u64) -> u64 {
+    Dice::new(base.wrapping_add(number)).next()
 }
 
 /// A runtime whose time stands still: a wait ends at once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::error::chain;
 use client::secret::Secrets;
-use lake::Aws;
+use lake::{Aws, Memory};
 use manifest::{Manifest, Settings};
 use tokio::runtime::Runtime;
 
@@ -204,6 +204,7 @@ impl<'s> Player<'s> {
         let seats: Vec<Arc<Seat>> = runs.iter().map(|run| Arc::new(Seat::new(run.clone(), runs.len() > 1))).collect();
         let ended = self.let_run(&seats).await?;
         self.tally.runs += runs.len() as u64;
+        no_secret(&self.world.lake, &ended)?;
         let before =
             std::mem::replace(&mut self.rows, stored_rows(&self.world.lake, "things", self.scenario.table.has_key));
         self.was_lied_to |= seats.iter().any(|seat| seat.was_lied_to.load(Ordering::Relaxed));
@@ -297,6 +298,23 @@ impl<'s> Player<'s> {
         let draft = Draft::new(options);
         if run.full { draft.with_flag("full") } else { draft }
     }
+}
+
+/// The key of the API is in no object, no report and no error.
+fn no_secret(lake: &Memory, ended: &[Ended]) -> Result<(), Broken> {
+    let has_secret = |bytes: &[u8]| bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
+    let broken = |place: String| Err(Broken::new("secret", format!("the key of the API is in {place}")));
+    if let Some((key, _)) = lake.objects().iter().find(|(_, bytes)| has_secret(bytes)) {
+        return broken(key.clone());
+    }
+    for (report, error) in ended.iter().flatten() {
+        let text = serde_json::to_string(report).unwrap_or_default();
+        let error = error.as_ref().map(|error| chain(error)).unwrap_or_default();
+        if has_secret(text.as_bytes()) || has_secret(error.as_bytes()) {
+            return broken("the report or the error".into());
+        }
+    }
+    Ok(())
 }
 
 /// The day that lies so many days before the beginning.

@@ -137,7 +137,11 @@ impl Transport for View {
                     }
                 }
                 FaultKind::Timeout => return Err(TransportError::Connection("the connection was lost".into())),
-                FaultKind::Status(status) => return Ok(response(Reply::status(status, "{\"error\":\"busy\"}"))),
+                FaultKind::Status(status) => {
+                    let key = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+                    let body = format!("{{\"error\":\"busy\",\"authorization\":\"{}\"}}", key.unwrap_or_default());
+                    return Ok(response(Reply::status(status, &body)));
+                }
                 FaultKind::CutBody => {
                     let mut reply = api.answer(&asked(&request), is_sandbox(&request), None);
                     reply.body.truncate(reply.body.len() / 2);
