@@ -114,7 +114,8 @@ fn collect_files(root: &Path, folder: &Path, found: &mut Vec<ListedObject>) -> i
     for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        let metadata = entry.metadata()?;
+        // A folder on another disk is a link. One that leads nowhere is an error, since the rows behind it would be taken for absent.
+        let metadata = fs::metadata(&path)?;
         if metadata.is_dir() {
             if entry.file_name() != TEMPORARY_FOLDER {
                 collect_files(root, &path, found)?;
@@ -225,6 +226,20 @@ impl Object for OpenFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_folder_may_be_a_link() {
+        let (lake, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = Local::new(lake.path().to_owned());
+        store.put("table/b=0/part", Bytes::from_static(b"0"), Precondition::Absent).await.unwrap();
+        fs::rename(lake.path().join("table/b=0"), other.path().join("b=0")).unwrap();
+        std::os::unix::fs::symlink(other.path().join("b=0"), lake.path().join("table/b=0")).unwrap();
+        let listed = store.list("table/").await.unwrap();
+        assert_eq!(listed.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), ["table/b=0/part"]);
+        assert_eq!(store.get("table/b=0/part").await.unwrap().map(|(bytes, _)| bytes), Some(Bytes::from_static(b"0")));
+        fs::remove_dir_all(other.path().join("b=0")).unwrap();
+        assert_eq!(store.list("table/").await.unwrap_err().kind, ErrorKind::Missing);
+    }
 
     #[tokio::test]
     async fn a_listing_has_every_object_while_others_are_replaced() {
