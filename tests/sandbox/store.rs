@@ -165,6 +165,10 @@ impl Course {
 
 #[async_trait::async_trait]
 impl Store for Faulty {
+    fn clock_offset(&self) -> Option<i64> {
+        self.inner.clock_offset()
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let work = async {
             let found = self.inner.list(prefix).await?;

@@ -13,10 +13,12 @@
 //! | [`local`], [`s3`], [`memory`] | the stores: a directory, an S3 bucket, and memory for tests |
 //! | [`document`] | small objects that change by compare-and-swap |
 //! | [`conflict`] | how a writer retries after a write conflict |
+//! | `date` | the clock of a store, by the dates of its responses |
 //! | [`location`], [`aws`], [`error`] | the address of a lake, the AWS configuration, the errors of a store |
 
 pub mod aws;
 pub mod conflict;
+mod date;
 pub mod document;
 pub mod error;
 pub mod local;

@@ -22,9 +22,15 @@ struct Objects {
     stored: BTreeMap<String, (Bytes, u64)>,
     /// The number of writes so far.
     writes: u64,
+    clock_offset: Option<i64>,
 }
 
 impl Memory {
+    /// Sets how many seconds the clock of the store is ahead of that of the machine.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.lock().clock_offset = Some(seconds);
+    }
+
     /// Returns the keys and bytes of all objects, in the order of the keys.
     pub fn objects(&self) -> Vec<(String, Bytes)> {
         self.lock().stored.iter().map(|(key, (bytes, _))| (key.clone(), bytes.clone())).collect()
@@ -42,6 +48,10 @@ fn version_of(write: u64) -> Version {
 
 #[async_trait]
 impl Store for Memory {
+    fn clock_offset(&self) -> Option<i64> {
+        self.lock().clock_offset
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let objects = self.lock();
         let with_prefix = objects.stored.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));

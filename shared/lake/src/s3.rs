@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use crate::aws::error_text;
 use crate::conflict::wait_after_conflict;
+use crate::date::DateObserver;
 use crate::error::{ErrorKind, StoreError};
 use crate::store::{ListedObject, Object, Precondition, Store, Version, WriteOutcome};
 
@@ -29,14 +30,16 @@ pub struct S3 {
     client: Client,
     bucket: String,
     prefix: String,
+    dates: DateObserver,
 }
 
 impl S3 {
     /// Creates a store for the lake below `prefix` of `bucket`, with the region, credentials and endpoint of `config`.
     pub fn new(config: &aws_config::SdkConfig, bucket: &str, prefix: &str) -> Self {
         let retry = RetryConfig::standard().with_max_attempts(MAX_REQUEST_ATTEMPTS);
-        let config = aws_sdk_s3::config::Builder::from(config).retry_config(retry).build();
-        Self { client: Client::from_conf(config), bucket: bucket.into(), prefix: prefix.into() }
+        let dates = DateObserver::default();
+        let config = aws_sdk_s3::config::Builder::from(config).retry_config(retry).interceptor(dates.clone()).build();
+        Self { client: Client::from_conf(config), bucket: bucket.into(), prefix: prefix.into(), dates }
     }
 
     /// Returns the key within the bucket of a key within the lake.
@@ -95,6 +98,10 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
 
 #[async_trait]
 impl Store for S3 {
+    fn clock_offset(&self) -> Option<i64> {
+        self.dates.clock_offset()
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<ListedObject>, StoreError> {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.bucket_key(prefix));
         let mut pages = request.into_paginator().send();

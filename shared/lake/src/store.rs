@@ -46,6 +46,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ///
     /// The error of the store. The write may have happened all the same, if the response got lost.
     async fn put(&self, key: &str, bytes: Bytes, precondition: Precondition) -> Result<WriteOutcome, StoreError>;
+
+    /// Returns how many seconds the clock of the store is ahead of that of this machine, by the last response. `None` if the store has no
+    /// clock of its own, or has not said its time.
+    fn clock_offset(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// One version of an object.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::expectations;
 use super::vanished::{disturbed, unknown_keys};
-use crate::clock::CLOCK_TOLERANCE;
+use crate::clock::{CLOCK_TOLERANCE, Disagreement, OtherClock};
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
 use crate::evidence::Unproven;
@@ -195,7 +195,7 @@ impl FinishInput<'_> {
         if self.is_resumed { began - CLOCK_TOLERANCE } else { began }
     }
 
-    /// Returns whether the clock of the machine agrees with that of the API.
+    /// Returns whether the clock of the machine agrees with those of the API and the store.
     fn clocks_agree(&self) -> bool {
         self.ctx.clock.disagreement().is_none()
     }
@@ -216,12 +216,16 @@ impl FinishInput<'_> {
 
     /// Returns the warning for clocks that disagree.
     fn clock_warning(&self, undone: &[&'static str]) -> Option<String> {
-        let offset = self.ctx.clock.disagreement()?;
+        let Disagreement { with, offset } = self.ctx.clock.disagreement()?;
         let side = if offset < TimeDelta::zero() { "ahead of" } else { "behind" };
+        let (other, times) = match with {
+            OtherClock::Api => ("API", "the rows have the time of the API, and "),
+            OtherClock::Store => ("store", ""),
+        };
         let undone: String = undone.iter().map(|text| format!(", {text}")).collect();
         Some(format!(
-            "the clock of this machine is {} s {side} the `Date` of the API's responses: the rows have the time of the API, and no part \
-             counts as refreshed{undone}; set the clock of the machine",
+            "the clock of this machine is {} s {side} the `Date` of the {other}'s responses: {times}no part counts as refreshed{undone}; \
+             set the clock of the machine",
             offset.abs().num_seconds()
         ))
     }

@@ -70,7 +70,7 @@ async fn run_stages(
         Ok(resolved) => resolved,
         Err(error) => return (outcome, Err(error)),
     };
-    let clock = RunClock::new(clients.clock.as_ref());
+    let clock = RunClock::new(clients.clock.as_ref(), store.as_ref());
     let ctx = RunContext {
         clients,
         store: store.as_ref(),
