@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr3;
+use memchr::{memchr2_iter, memchr3};
 
 /// How many encodings inside each other are decoded.
 const MAX_ENCODINGS: usize = 3;
@@ -85,18 +85,18 @@ fn decode_all(text: &[u8], origins: Option<&[usize]>, alphabet: &Alphabet) -> Ve
 
 /// Decodes `text`, whose bytes come from `origins`. Returns `None` if there is no escape in it that stands for a byte of the alphabet.
 fn decode(text: &[u8], origins: Option<&[usize]>, encoding: Encoding, alphabet: &Alphabet) -> Option<Decoded> {
-    let begins_escape = |byte: u8| match encoding {
-        Encoding::Json => byte == b'\\',
-        Encoding::Percent => byte == b'%',
-        Encoding::Form => byte == b'%' || byte == b'+',
-        Encoding::Html => byte == b'&',
+    let (first, second) = match encoding {
+        Encoding::Json => (b'\\', b'\\'),
+        Encoding::Percent => (b'%', b'%'),
+        Encoding::Form => (b'%', b'+'),
+        Encoding::Html => (b'&', b'&'),
     };
     let escape_at = |position: usize| {
-        let is_escape = begins_escape(text[position]);
+        let is_escape = text[position] == first || text[position] == second;
         if is_escape { escape(&text[position..], encoding) } else { None }
     };
     let is_wanted = |(unit, _): (Unit, usize)| unit.bytes().iter().any(|byte| alphabet.is_member[usize::from(*byte)]);
-    if !(0..text.len()).any(|position| escape_at(position).is_some_and(is_wanted)) {
+    if !memchr2_iter(first, second, text).any(|position| escape_at(position).is_some_and(is_wanted)) {
         return None;
     }
     let origin = |position: usize| origins.map_or(position, |origins| origins[position]);
