@@ -1,15 +1,16 @@
 //! The body of a response: its records as texts, and the rest of it as a value.
 //!
-//! A record is found by the brackets around it and is not decoded here, so that one record that cannot be decoded keeps none of the others
-//! from being read.
+//! A body is read once. A record is found by the brackets around it and is not decoded here, so that one record that cannot be decoded keeps
+//! none of the others from being read.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use manifest::json::{Malformed, Reader as JsonReader};
 use manifest::path::Step;
 use manifest::{JsonPath, json};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::record::Record;
 
@@ -17,12 +18,8 @@ use crate::record::Record;
 const MAX_DEPTH: usize = 100;
 
 /// The body of a response.
-#[derive(Debug)]
-pub(crate) struct ResponseBody<'b> {
-    bytes: &'b Bytes,
-    /// The body as valid JSON with every value at the same place as in `bytes`.
-    text: Cow<'b, str>,
-}
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResponseBody<'b>(&'b Bytes);
 
 /// A body whose records were taken out.
 #[derive(Debug)]
@@ -42,99 +39,159 @@ pub(crate) struct Selection<'s> {
 }
 
 impl<'b> ResponseBody<'b> {
-    /// Reads the body of a response.
+    /// The body with these bytes. Nothing is read yet.
+    pub(crate) fn new(bytes: &'b Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the whole body as a value. A value that cannot be decoded is a string with its text.
+    ///
+    /// # Errors
+    ///
+    /// As [`ResponseBody::split`].
+    pub(crate) fn value(self) -> Result<Value, String> {
+        self.read(|text| {
+            read_whole(text, |reader| reader.skip_value())?;
+            Ok(json::decode_leniently(text))
+        })
+    }
+
+    /// Takes the records out of the body.
     ///
     /// # Errors
     ///
     /// The body is not JSON, or not a whole JSON text. A list or an object with values that are not JSON is read.
-    pub(crate) fn read(bytes: &'b Bytes) -> Result<Self, String> {
-        let strict = match std::str::from_utf8(bytes) {
-            Ok(text) => match serde_json::from_str::<&RawValue>(text) {
-                Ok(_) => return Ok(Self { bytes, text: Cow::Borrowed(text) }),
-                Err(error) => error.to_string(),
+    pub(crate) fn split(self, selection: Selection<'_>) -> Result<SplitBody, String> {
+        self.read(|text| {
+            let mut splitter = Splitter { bytes: self.0, text, selection, records: Vec::new() };
+            let rest = read_whole(text, |reader| splitter.take(reader, selection.selector.steps()))?;
+            Ok(SplitBody { rest, records: splitter.records })
+        })
+    }
+
+    /// Calls `read` with the body as a JSON text. Every value is at the same place in it as in the bytes.
+    fn read<T>(self, read: impl Fn(&str) -> Result<T, Malformed>) -> Result<T, String> {
+        let strict = match std::str::from_utf8(self.0) {
+            Ok(text) => match read(text) {
+                Ok(value) => return Ok(value),
+                Err(Malformed) => serde_json::from_str::<&RawValue>(text).err().map(|error| error.to_string()),
             },
-            Err(error) => error.to_string(),
+            Err(error) => Some(error.to_string()),
         };
-        match mask(bytes) {
-            Some(text) if serde_json::from_str::<&RawValue>(&text).is_ok() => {
-                Ok(Self { bytes, text: Cow::Owned(text) })
-            }
-            _ => Err(format!("no JSON: {strict}")),
-        }
+        let masked = mask(self.0).and_then(|text| read(&text).ok());
+        masked.ok_or_else(|| format!("no JSON: {}", strict.unwrap_or_default()))
     }
+}
 
-    /// Returns the whole body as a value. A value that cannot be decoded is a string with its text.
-    pub(crate) fn value(&self) -> Value {
-        json::decode_leniently(&self.text)
-    }
+/// Reads `text` by `read`, which reads one value, to its end.
+fn read_whole<'t, T>(
+    text: &'t str,
+    read: impl FnOnce(&mut JsonReader<'t>) -> Result<T, Malformed>,
+) -> Result<T, Malformed> {
+    let mut reader = JsonReader::new(text).with_any_levels();
+    let value = read(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
 
-    /// Takes the records out of the body.
-    pub(crate) fn split(&self, selection: Selection<'_>) -> SplitBody {
-        let mut records = Vec::new();
-        let rest = self.take(&self.text, selection.selector.steps(), selection, &mut records);
-        SplitBody { rest, records }
-    }
+/// Takes the records out of one body.
+struct Splitter<'s> {
+    bytes: &'s Bytes,
+    /// The body as a JSON text.
+    text: &'s str,
+    selection: Selection<'s>,
+    records: Vec<Record>,
+}
 
-    /// Takes the records at the end of `steps` out of `text`, and returns the rest of it.
-    fn take(&self, text: &str, steps: &[Step], selection: Selection<'_>, records: &mut Vec<Record>) -> Value {
-        let Some((step, steps_below)) = steps.split_first() else { return self.take_here(text, selection, records) };
+impl<'s> Splitter<'s> {
+    /// Takes the records at the end of `steps` out of the next value, and returns the rest of it.
+    fn take(&mut self, reader: &mut JsonReader<'s>, steps: &[Step]) -> Result<Value, Malformed> {
+        let Some((step, steps_below)) = steps.split_first() else { return self.take_here(reader) };
         match step {
-            Step::Field(name) => {
-                let Some(members) = json::members(text) else { return json::decode_leniently(text) };
-                let rest = members.into_iter().map(|(member_name, member)| {
-                    let member = if member_name == *name {
-                        self.take(member.get(), steps_below, selection, records)
-                    } else {
-                        json::decode_leniently(member.get())
-                    };
-                    (member_name, member)
-                });
-                Value::Object(rest.collect())
-            }
-            Step::Index(_) | Step::All => {
-                let Some(elements) = json::elements(text) else { return json::decode_leniently(text) };
-                let is_wanted = |position: usize| !matches!(step, Step::Index(index) if *index != position);
-                let rest = elements.into_iter().enumerate().map(|(position, element)| {
-                    if is_wanted(position) {
-                        self.take(element.get(), steps_below, selection, records)
-                    } else {
-                        json::decode_leniently(element.get())
-                    }
-                });
-                Value::Array(rest.collect())
-            }
+            Step::Field(name) if reader.is_object_next()? => self.take_from_member(reader, name, steps_below),
+            Step::Index(_) | Step::All if reader.is_list_next()? => self.take_from_elements(reader, step, steps_below),
             Step::Deep => {
+                let text = reader.skip_value()?;
                 let mut places = Vec::new();
                 find_places(text, steps, 0, &mut places);
+                self.selection.keeps_elements = false;
                 for place in places {
-                    self.take_here(place, Selection { keeps_elements: false, ..selection }, records);
+                    read_whole(place, |reader| self.take_here(reader))?;
                 }
-                json::decode_leniently(text)
+                Ok(json::decode_leniently(text))
             }
+            Step::Field(_) | Step::Index(_) | Step::All => Ok(json::decode_leniently(reader.skip_value()?)),
         }
+    }
+
+    /// Takes the records out of the member `wanted` of the next value, which is an object. Of several members of one name the last counts.
+    fn take_from_member(
+        &mut self,
+        reader: &mut JsonReader<'s>,
+        wanted: &str,
+        steps: &[Step],
+    ) -> Result<Value, Malformed> {
+        let (mut rest, before) = (Map::new(), self.records.len());
+        reader.next_value()?;
+        while let Some(name) = reader.next_member()? {
+            let name = name.unescape()?;
+            let member = if name == wanted {
+                self.records.truncate(before);
+                self.take(reader, steps)?
+            } else {
+                json::decode_leniently(reader.skip_value()?)
+            };
+            rest.insert(name.into_owned(), member);
+        }
+        Ok(Value::Object(rest))
+    }
+
+    /// Takes the records out of those elements of the next value, which is a list, that `step` names.
+    fn take_from_elements(
+        &mut self,
+        reader: &mut JsonReader<'s>,
+        step: &Step,
+        steps: &[Step],
+    ) -> Result<Value, Malformed> {
+        let mut rest = Vec::new();
+        reader.next_value()?;
+        while reader.has_element()? {
+            let is_wanted = !matches!(step, Step::Index(index) if *index != rest.len());
+            rest.push(if is_wanted { self.take(reader, steps)? } else { json::decode_leniently(reader.skip_value()?) });
+        }
+        Ok(Value::Array(rest))
     }
 
     /// Takes the records at the place of the selector: the elements of a list, or the only record. Null is no record.
-    fn take_here(&self, text: &str, selection: Selection<'_>, records: &mut Vec<Record>) -> Value {
-        if let Some(elements) = json::elements(text) {
-            records.extend(elements.iter().map(|element| self.record(element.get())));
-            let kept = elements.into_iter().filter(|_| selection.keeps_elements);
-            return Value::Array(kept.map(|element| json::decode_leniently(element.get())).collect());
+    fn take_here(&mut self, reader: &mut JsonReader<'s>) -> Result<Value, Malformed> {
+        let Selection { selector, keeps_elements } = self.selection;
+        if reader.is_list_next()? {
+            let mut rest = Vec::new();
+            reader.next_value()?;
+            while reader.has_element()? {
+                let element = reader.skip_value()?;
+                self.add_record(element);
+                if keeps_elements {
+                    rest.push(json::decode_leniently(element));
+                }
+            }
+            return Ok(Value::Array(rest));
         }
-        if text.trim() == "null" {
-            return Value::Null;
+        let text = reader.skip_value()?;
+        if text == "null" {
+            return Ok(Value::Null);
         }
-        records.push(self.record(text));
-        if selection.selector.is_many() && !selection.keeps_elements {
-            return Value::Null;
+        self.add_record(text);
+        if selector.is_many() && !keeps_elements {
+            return Ok(Value::Null);
         }
-        json::decode_leniently(text)
+        Ok(json::decode_leniently(text))
     }
 
-    /// Returns the record whose text is `text`, a part of the body.
-    fn record(&self, text: &str) -> Record {
+    /// Adds the record whose text is `text`, a part of the body.
+    fn add_record(&mut self, text: &str) {
         let start = (text.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
-        Record::Text(self.bytes.slice(start..start + text.len()))
+        self.records.push(Record::Text(self.bytes.slice(start..start + text.len())));
     }
 }
 
@@ -154,12 +211,14 @@ fn find_places<'t>(text: &'t str, steps: &[Step], depth: usize, found: &mut Vec<
     let steps_of_child = if is_deep { steps } else { steps_below };
     for (position, element) in json::elements(text).into_iter().flatten().enumerate() {
         if is_deep || *step == Step::All || *step == Step::Index(position) {
-            find_places(element.get(), steps_of_child, depth + 1, found);
+            find_places(element, steps_of_child, depth + 1, found);
         }
     }
-    for (name, member) in json::members(text).into_iter().flatten() {
+    // Of several members of one name the last counts.
+    let members: BTreeMap<_, _> = json::members(text).into_iter().flatten().collect();
+    for (name, member) in members {
         if is_deep || matches!(step, Step::Field(field) if *field == name) {
-            find_places(member.get(), steps_of_child, depth + 1, found);
+            find_places(member, steps_of_child, depth + 1, found);
         }
     }
 }
@@ -252,7 +311,7 @@ mod tests {
     fn split(body: &Bytes, selector: &str) -> (Value, Vec<String>) {
         let selector = path(selector);
         let SplitBody { rest, records } =
-            ResponseBody::read(body).unwrap().split(Selection { selector: &selector, keeps_elements: false });
+            ResponseBody::new(body).split(Selection { selector: &selector, keeps_elements: false }).unwrap();
         let texts = records.iter().map(|record| String::from_utf8_lossy(&record.text()).into_owned());
         (rest, texts.collect())
     }
@@ -270,7 +329,10 @@ mod tests {
         assert_eq!(split(&bytes, "page").1, [r#"{"low":-1,"total":2}"#]);
         assert_eq!(split(&bytes, "$").1, [body.to_string()]);
         for broken in [r#"{"a": [1, 2}"#, "[1] x", r#"{"a": [1, 2"#, r#"{"a": "b"#, "<html>", "OK", ""] {
-            assert!(ResponseBody::read(&Bytes::from(broken)).is_err(), "{broken}");
+            let (bytes, selector) = (Bytes::from(broken), path("a"));
+            let selection = Selection { selector: &selector, keeps_elements: false };
+            assert!(ResponseBody::new(&bytes).value().is_err(), "{broken}");
+            assert!(ResponseBody::new(&bytes).split(selection).is_err(), "{broken}");
         }
     }
 

@@ -4,12 +4,11 @@
 //! one record is decoded at a time. A record that cannot be decoded is one record that is rejected, and the others of its page are read.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use manifest::json::{Malformed, Reader};
 use manifest::path::Step;
 use manifest::{JsonPath, json};
 
@@ -53,9 +52,10 @@ impl Record {
     pub fn at(&self, path: &JsonPath) -> Option<Value> {
         match self {
             Self::Text(text) if !path.is_many() && !path.steps().is_empty() => {
-                let mut value =
-                    ValueAt(path.steps()).deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()??;
-                json::make_canonical(&mut value).is_ok().then_some(value)
+                let text = std::str::from_utf8(text).ok()?;
+                let mut reader = Reader::new(text);
+                let found = text_at(&mut reader, path.steps()).and_then(|found| reader.end().map(|()| found));
+                json::decode(found.ok()??.as_bytes()).ok()
             }
             record => path.first(&record.value()).cloned(),
         }
@@ -71,102 +71,36 @@ impl PartialEq for Record {
     }
 }
 
-/// Decodes the value at the end of some steps and skips the rest.
-struct ValueAt<'s>(&'s [Step]);
-
-impl<'de> DeserializeSeed<'de> for ValueAt<'_> {
-    type Value = Option<Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Value>, D::Error> {
-        if self.0.is_empty() {
-            return serde::Deserialize::deserialize(deserializer).map(Some);
-        }
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValueAt<'_> {
-    type Value = Option<Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<Value>, A::Error> {
-        let wanted = match self.0.split_first() {
-            Some((Step::Field(field), steps)) => Some((field.as_str(), steps)),
-            _ => None,
-        };
-        let mut found = None;
-        while let Some(is_wanted) = members.next_key_seed(NameIs(wanted.map_or("", |(field, _)| field)))? {
-            match wanted {
-                Some((_, steps)) if is_wanted => found = members.next_value_seed(ValueAt(steps))?,
-                _ => _ = members.next_value::<IgnoredAny>()?,
-            }
-        }
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Option<Value>, A::Error> {
-        let mut found = None;
-        if let Some((Step::Index(index), steps)) = self.0.split_first() {
-            for _ in 0..*index {
-                if elements.next_element::<IgnoredAny>()?.is_none() {
-                    return Ok(None);
+/// Passes the next value, and returns the text at the end of `steps` in it. Of several members of one name the last counts.
+fn text_at<'t>(reader: &mut Reader<'t>, steps: &[Step]) -> Result<Option<&'t str>, Malformed> {
+    let Some((step, steps_below)) = steps.split_first() else { return reader.skip_value().map(Some) };
+    let mut found = None;
+    match step {
+        Step::Field(field) if reader.is_object_next()? => {
+            reader.next_value()?;
+            while let Some(name) = reader.next_member()? {
+                if name.unescape()? == *field {
+                    found = text_at(reader, steps_below)?;
+                } else {
+                    reader.skip_value()?;
                 }
             }
-            found = elements.next_element_seed(ValueAt(steps))?.flatten();
         }
-        while elements.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found)
+        Step::Index(index) if reader.is_list_next()? => {
+            reader.next_value()?;
+            let mut position = 0;
+            while reader.has_element()? {
+                if position == *index {
+                    found = text_at(reader, steps_below)?;
+                } else {
+                    reader.skip_value()?;
+                }
+                position += 1;
+            }
+        }
+        _ => _ = reader.skip_value()?,
     }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<Value>, E> {
-        Ok(None)
-    }
-}
-
-/// Compares the name of a member with a wanted one, without copying it.
-struct NameIs<'n>(&'n str);
-
-impl<'de> DeserializeSeed<'de> for NameIs<'_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NameIs<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member's name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
-    }
+    Ok(found)
 }
 
 #[cfg(test)]

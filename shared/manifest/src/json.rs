@@ -1,10 +1,20 @@
-//! JSON texts as values, without loss: what a value cannot hold is an error, or stays a text.
+//! JSON texts, without loss: read token by token ([`Reader`]), or decoded as values. What a value cannot hold is an error, or stays a text.
 
-use std::collections::BTreeMap;
+mod canonical;
+mod malformed;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::borrow::Cow;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+pub use self::canonical::write_object;
+pub use self::malformed::Malformed;
+pub use self::reader::{MAX_LEVELS, Reader, Token, elements, members};
+pub use self::text::{Text, write_text};
 use crate::number;
 
 /// How deep [`decode_leniently`] looks for the places that cannot be decoded.
@@ -24,6 +34,23 @@ pub fn decode(text: &[u8]) -> Result<Value, String> {
     let mut value: Value = serde_json::from_str(text).map_err(|error| reason(&error.to_string()))?;
     make_canonical(&mut value)?;
     Ok(value)
+}
+
+/// Returns the canonical text of a JSON text: that of its value. Of several members of one name the last one counts.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn canonical(text: &[u8]) -> Result<Cow<'_, str>, String> {
+    let read = |text| {
+        let mut reader = Reader::new(text);
+        let canonical = reader.canonical_value()?;
+        reader.end().map(|()| canonical)
+    };
+    match std::str::from_utf8(text).map_err(|_| Malformed).and_then(read) {
+        Ok(canonical) => Ok(canonical),
+        Err(Malformed) => Ok(Cow::Owned(decode(text)?.to_string())),
+    }
 }
 
 /// Returns the reason why a text cannot be decoded, by the message of the decoder.
@@ -46,13 +73,13 @@ fn reason(message: &str) -> String {
 pub fn make_canonical(value: &mut Value) -> Result<(), String> {
     match value {
         Value::Number(number) => {
-            if !number::is_finite(number) {
-                let text = number.as_str();
+            let text = number.as_str();
+            if !number::is_finite(text) {
                 let shown = text.get(..40).map_or_else(|| text.to_owned(), |start| format!("{start}…"));
                 return Err(format!("the number {shown} is beyond the range of a 64-bit floating point number"));
             }
-            if let Some(canonical) = number::canonical(number) {
-                *number = canonical;
+            if let Cow::Owned(canonical) = number::canonical(text) {
+                *number = canonical.parse().map_err(|_| format!("the number {canonical} is no JSON"))?;
             }
             Ok(())
         }
@@ -74,55 +101,12 @@ fn lenient(text: &str, depth: usize) -> Value {
     }
     if depth < MAX_LENIENT_DEPTH {
         if let Some(members) = members(text) {
-            let decoded = members.into_iter().map(|(name, member)| (name, lenient(member.get(), depth + 1)));
+            let decoded = members.into_iter().map(|(name, member)| (name.into_owned(), lenient(member, depth + 1)));
             return Value::Object(decoded.collect());
         }
         if let Some(elements) = elements(text) {
-            return Value::Array(elements.into_iter().map(|element| lenient(element.get(), depth + 1)).collect());
+            return Value::Array(elements.into_iter().map(|element| lenient(element, depth + 1)).collect());
         }
     }
     Value::String(text.to_owned())
-}
-
-/// Returns the members of a JSON object as texts; `None` for another value.
-pub fn members(text: &str) -> Option<BTreeMap<String, &RawValue>> {
-    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok())?
-}
-
-/// Returns the elements of a JSON list as texts; `None` for another value.
-pub fn elements(text: &str) -> Option<Vec<&RawValue>> {
-    text.trim_start().starts_with('[').then(|| serde_json::from_str(text).ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_text_that_no_value_can_hold_is_an_error_with_the_reason() {
-        let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        for (text, reason) in [
-            (br#"{"a": "\ud83d"}"#.as_slice(), "half of a surrogate pair"),
-            (b"{\"a\": \"caf\xE9\"}", "not UTF-8: the byte 10 is 0xE9"),
-            (br#"{"a": [1e400]}"#, "the number 1e+400 is beyond"),
-            (nested.as_bytes(), "more than 127 levels"),
-            (b"{\"a\": \"\x00\"}", "control character"),
-            (b"{\"a\": NaN}", "not JSON: expected"),
-        ] {
-            let message = decode(text).unwrap_err();
-            assert!(message.contains(reason), "{message}");
-        }
-        assert_eq!(decode(br#"{"a": "\u0000", "b": 1.50}"#).unwrap(), json!({"a": "\0", "b": 1.5}));
-    }
-
-    #[test]
-    fn only_what_cannot_be_decoded_stays_a_text() {
-        let value = decode_leniently(r#"{"total": 5, "next": "\ud83d", "list": [1, 1e400, {"a": "\ud83d"}]}"#);
-        let expected = json!({"total": 5, "next": r#""\ud83d""#, "list": [1, "1e400", {"a": r#""\ud83d""#}]});
-        assert_eq!(value, expected);
-        let nested = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(decode_leniently(&nested).to_string().matches(r#""["#).count(), 1);
-    }
 }

@@ -3,6 +3,8 @@
 //! A number is kept as the text that the API sent, so that no digit is lost on its way to a column. Texts that mean the same number have
 //! one canonical text, so that a key or a fingerprint does not depend on the notation.
 
+use std::borrow::Cow;
+
 use serde_json::Number;
 
 /// The value of a number: `digits` times ten to the power of `exponent`.
@@ -61,33 +63,62 @@ impl Decimal {
     }
 }
 
-/// Returns the canonical form of `number`; `None` if it has that form.
+/// A number in plain notation has all of its digits in a double if it has no more than these, and its shortest text is the same number.
+const MAX_PLAIN_DIGITS: usize = 15;
+
+/// Returns the canonical text of the number `text`, which is `text` itself if it is written so.
 ///
 /// An integer stays as it is. Any other number is written as the shortest text that a double has for it, if a double holds all of its
 /// digits: `1.0`, `1.00` and `10e-1` are `1.0`. Otherwise it keeps its own digits.
-pub fn canonical(number: &Number) -> Option<Number> {
-    let text = number.as_str();
-    if text != "-0" && !text.contains(['.', 'e', 'E']) {
-        return None;
+#[inline]
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    let is_whole = text != "-0" && !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    if is_whole || is_short_fraction(text) {
+        return Cow::Borrowed(text);
     }
-    let shortest = Number::from_f64(text.parse().ok()?)?;
+    let Some(shortest) = text.parse().ok().and_then(Number::from_f64) else { return with_sign_of_exponent(text) };
     if shortest.as_str() == text {
-        return None;
+        return Cow::Borrowed(text);
     }
-    let value = Decimal::parse(text)?;
+    let Some(value) = Decimal::parse(text) else { return with_sign_of_exponent(text) };
     if Decimal::parse(shortest.as_str()).as_ref() == Some(&value) {
-        return Some(shortest);
+        return Cow::Owned(shortest.to_string());
     }
     let own = value.text();
-    if own == text { None } else { own.parse().ok() }
+    if own == text { Cow::Borrowed(text) } else { Cow::Owned(own) }
+}
+
+/// Returns whether a JSON number is written as the shortest text of a double, in plain notation: with few digits, at least one of them
+/// before the first zero after the point, and none of them a zero at the end. It is quick, for the prices and coordinates that most numbers
+/// with a fraction are.
+fn is_short_fraction(text: &str) -> bool {
+    let Some((whole, fraction)) = text.split_once('.') else { return false };
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    let is_shortest = fraction == "0" || !fraction.ends_with('0');
+    // A double below 1e-4 is written with an exponent.
+    let is_plain = whole != "0" || fraction == "0" || !fraction.starts_with("00");
+    is_shortest
+        && is_plain
+        && whole.len() + fraction.len() <= MAX_PLAIN_DIGITS
+        && fraction.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns a number with the sign of its exponent, as `serde_json` writes a number that is beyond every other notation.
+fn with_sign_of_exponent(text: &str) -> Cow<'_, str> {
+    let Some(position) = text.find(['e', 'E']) else { return Cow::Borrowed(text) };
+    let (mantissa, exponent) = text.split_at(position + 1);
+    if exponent.starts_with(['+', '-']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{mantissa}+{exponent}"))
 }
 
 /// Returns whether a double can hold a number of this size. Readers of JSON take a greater one for infinite.
-pub fn is_finite(number: &Number) -> bool {
+#[inline]
+pub fn is_finite(text: &str) -> bool {
     /// No integer with fewer digits is beyond the range of a double.
     const MIN_INFINITE_DIGITS: usize = 309;
-    let text = number.as_str();
-    if text.len() < MIN_INFINITE_DIGITS && !text.contains(['e', 'E']) {
+    if text.len() < MIN_INFINITE_DIGITS && !text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return true;
     }
     text.parse().is_ok_and(f64::is_finite)
@@ -97,6 +128,9 @@ pub fn is_finite(number: &Number) -> bool {
 /// same number. `None` if a double would have other digits.
 pub fn double(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok().filter(|number: &f64| number.is_finite())?;
+    if text.len() <= MAX_PLAIN_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-')) {
+        return Some(number);
+    }
     let value = Decimal::parse(text)?;
     let is_same = |text: &str| Decimal::parse(text).as_ref() == Some(&value);
     if is_same(&number.to_string()) {
@@ -142,13 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn number(text: &str) -> Number {
-        serde_json::from_str(text).unwrap()
-    }
-
     fn canonical_text(text: &str) -> String {
-        let number = number(text);
-        canonical(&number).unwrap_or(number).to_string()
+        canonical(text).into_owned()
     }
 
     #[test]
@@ -208,11 +237,27 @@ mod tests {
         {
             assert_eq!(scaled(text, 3), expected, "{text}");
         }
-        assert!(!is_finite(&number("1e400")) && is_finite(&number("1e300")) && is_finite(&number("1e-400")));
-        assert!(!is_finite(&number(&"9".repeat(310))) && is_finite(&number(&"9".repeat(300))));
+        assert!(!is_finite("1e400") && is_finite("1e300") && is_finite("1e-400"));
+        assert!(!is_finite(&"9".repeat(310)) && is_finite(&"9".repeat(300)));
     }
 
     proptest! {
+        /// The quick answer for few digits is that of all digits.
+        #[test]
+        fn few_digits_are_canonical_as_many_are(text in "-?(0|[1-9][0-9]{0,16})([.][0-9]{1,17})?") {
+            let value = Decimal::parse(&text).unwrap();
+            let shortest = Number::from_f64(text.parse().unwrap()).unwrap().to_string();
+            if text.contains('.') && Decimal::parse(&shortest) == Some(value) {
+                prop_assert_eq!(canonical_text(&text), shortest);
+            }
+            if let Some(number) = double(&text) {
+                let places = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                let exact = Decimal::parse(&format!("{number:.places$}"));
+                let shortest = Decimal::parse(&number.to_string());
+                prop_assert!([exact, shortest].contains(&Decimal::parse(&text)), "{} {}", text, number);
+            }
+        }
+
         /// Every double keeps its text, so that rows that are stored keep their fingerprints.
         #[test]
         fn a_double_is_written_as_before(value in any::<f64>().prop_filter("finite", |value| value.is_finite())) {

@@ -84,14 +84,14 @@ impl<'p> QueryReader<'p> {
         before: u64,
         find_facts: &FindFacts<'_>,
     ) -> Result<PageContent, String> {
-        let body = ResponseBody::read(body)?;
+        let body = ResponseBody::new(body);
         let known_selector = self.endpoint().data_selector.as_ref().or_else(|| self.reader.detected_selector.get());
         let selector = match known_selector {
             Some(selector) => selector.clone(),
-            None => self.detect_selector(&body.value())?,
+            None => self.detect_selector(&body.value()?)?,
         };
         let keeps_elements = self.looks_into_records(&selector);
-        let SplitBody { rest, records } = body.split(Selection { selector: &selector, keeps_elements });
+        let SplitBody { rest, records } = body.split(Selection { selector: &selector, keeps_elements })?;
         let facts = find_facts(headers, BodyRead { body: &rest, is_empty: records.is_empty() })?;
         let total = match &self.endpoint().total {
             Some(Total::Path(path)) => Some(count_at(&rest, path)?),
