@@ -1,6 +1,8 @@
 //! Instants and days, as APIs write them and as the lake stores them (in UTC, in microseconds).
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Utc};
+use std::ops::Range;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An instant in UTC.
@@ -10,6 +12,9 @@ pub type Instant = DateTime<Utc>;
 /// day, which stands for its midnight. Any other text is `None`, because a guess at `01/02/2026` would often be wrong.
 pub fn parse_instant(text: &str) -> Option<Instant> {
     let text = text.trim();
+    if let Some(instant) = parse_usual_instant(text.as_bytes()) {
+        return Some(instant);
+    }
     if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
         return Some(instant.to_utc());
     }
@@ -26,6 +31,21 @@ pub fn parse_instant(text: &str) -> Option<Instant> {
     parse_day(text).map(|day| day.and_time(NaiveTime::MIN).and_utc())
 }
 
+/// Reads an instant in the forms that nearly all records have, without asking which of all forms it is: `2026-11-21T10:00:00`, with a
+/// space or a `T` in it, and a `Z` or no zone at its end. Any other text is `None`.
+fn parse_usual_instant(text: &[u8]) -> Option<Instant> {
+    let text = text.strip_suffix(b"Z").unwrap_or(text);
+    let &[_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b' ', _, _, b':', _, _, b':', _, _] = text else { return None };
+    let number = |range: Range<usize>| {
+        text[range]
+            .iter()
+            .try_fold(0, |number: u32, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    let year = i32::try_from(number(0..4)?).ok()?;
+    let day = NaiveDate::from_ymd_opt(year, number(5..7)?, number(8..10)?)?;
+    Some(day.and_hms_opt(number(11..13)?, number(14..16)?, number(17..19)?)?.and_utc())
+}
+
 /// Reads a day that is written as `YYYY-MM-DD`, with four digits for the year. Any other text is `None`.
 pub fn parse_day(text: &str) -> Option<NaiveDate> {
     let text = text.trim();
@@ -40,7 +60,26 @@ pub fn format_seconds(instant: Instant) -> String {
 
 /// Writes an instant as the report and the state hold it: RFC 3339 in UTC, with a fraction of the second only if there is one.
 pub fn format_instant(instant: Instant) -> String {
-    instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    match usual_date(instant.date_naive()) {
+        Some((year, month, day)) if instant.nanosecond() == 0 => {
+            let (hour, minute, second) = (instant.hour(), instant.minute(), instant.second());
+            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        }
+        _ => instant.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+    }
+}
+
+/// Writes the day of an instant: `2026-11-21`.
+pub fn format_day(instant: Instant) -> String {
+    match usual_date(instant.date_naive()) {
+        Some((year, month, day)) => format!("{year:04}-{month:02}-{day:02}"),
+        None => instant.format("%Y-%m-%d").to_string(),
+    }
+}
+
+/// Returns the year, the month and the day of a date whose year has four digits.
+fn usual_date(date: NaiveDate) -> Option<(i32, u32, u32)> {
+    (0..=9999).contains(&date.year()).then(|| (date.year(), date.month(), date.day()))
 }
 
 /// The instant `seconds` seconds after 1970 began; `None` if it is out of the calendar's range.
@@ -113,6 +152,26 @@ mod tests {
         ] {
             assert_eq!(parse_instant(text).map(format_instant).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    /// The quick ways to read and to write an instant are those of all others.
+    #[test]
+    fn usual_instants_are_read_and_written_as_all_are() {
+        for seconds in
+            [-62_167_219_200, -62_135_596_801, -1, 0, 951_782_400, 1_700_000_001, 253_402_300_799, 253_402_300_800]
+        {
+            let instant = from_seconds(seconds).unwrap();
+            assert_eq!(format_instant(instant), instant.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+            assert_eq!(format_day(instant), instant.format("%Y-%m-%d").to_string());
+            assert_eq!(
+                DateTime::parse_from_rfc3339(&format_instant(instant)).ok(),
+                parse_instant(&format_instant(instant)).map(Into::into)
+            );
+        }
+        for text in ["2026-02-29T00:00:00Z", "2026-01-01T24:00:00", "2026-01-01T00:60:00Z", "2026-13-01 00:00:00"] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+        assert!(parse_instant("2016-12-31T23:59:60Z").is_some());
     }
 
     #[test]
