@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use chrono::{Datelike, NaiveDate};
 use manifest::{DataType, number, time};
-use serde_json::Value;
 
+use super::field_value::FieldValue;
 use super::row::Cell;
 use super::schema::DECIMAL;
 
@@ -17,32 +17,32 @@ const READABLE_YEARS: RangeInclusive<i32> = 1..=9999;
 const READABLE_TIMES: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Returns the value, which is not null, as a cell of type `data_type`, or `None` if it does not fit.
-pub(super) fn cell(data_type: DataType, value: &Value) -> Option<Cell> {
+pub(super) fn cell<'r>(data_type: DataType, value: &FieldValue<'r>) -> Option<Cell<'r>> {
     match (data_type, value) {
-        (DataType::Json, value) => Some(Cell::Text(value.to_string())),
-        (DataType::Text, Value::String(text)) => Some(Cell::Text(text.clone())),
-        (DataType::Text, Value::Number(_) | Value::Bool(_)) => Some(Cell::Text(value.to_string())),
-        (DataType::Double, Value::Number(number)) => number::double(number.as_str()).map(Cell::Double),
-        (DataType::Double, Value::String(text)) => number::double(plain_number(text)?).map(Cell::Double),
-        (DataType::Bigint, Value::Number(number)) => number::whole(number.as_str()).map(Cell::Bigint),
-        (DataType::Bigint, Value::String(text)) => plain_number(text)?.parse().ok().map(Cell::Bigint),
-        (DataType::Bool, Value::Bool(value)) => Some(Cell::Bool(*value)),
-        (DataType::Bool, Value::String(text)) => match text.trim() {
+        (DataType::Json, value) => Some(Cell::Text(value.json())),
+        (DataType::Text, FieldValue::Text(text)) => Some(Cell::Text(text.clone())),
+        (DataType::Text, FieldValue::Number(_) | FieldValue::Bool(_)) => Some(Cell::Text(value.json())),
+        (DataType::Double, FieldValue::Number(number)) => number::double(number).map(Cell::Double),
+        (DataType::Double, FieldValue::Text(text)) => number::double(plain_number(text)?).map(Cell::Double),
+        (DataType::Bigint, FieldValue::Number(number)) => number::whole(number).map(Cell::Bigint),
+        (DataType::Bigint, FieldValue::Text(text)) => plain_number(text)?.parse().ok().map(Cell::Bigint),
+        (DataType::Bool, FieldValue::Bool(value)) => Some(Cell::Bool(*value)),
+        (DataType::Bool, FieldValue::Text(text)) => match text.trim() {
             text if text.eq_ignore_ascii_case("true") => Some(Cell::Bool(true)),
             text if text.eq_ignore_ascii_case("false") => Some(Cell::Bool(false)),
             _ => None,
         },
-        (DataType::Timestamp, Value::String(text)) => {
+        (DataType::Timestamp, FieldValue::Text(text)) => {
             let micros = time::parse_instant(text)?.timestamp_micros();
             READABLE_TIMES.contains(&micros).then_some(Cell::Timestamp(micros))
         }
-        (DataType::Date, Value::String(text)) => {
+        (DataType::Date, FieldValue::Text(text)) => {
             let day =
                 time::parse_day(text).or_else(|| time::parse_instant(text).map(|instant| instant.date_naive()))?;
             READABLE_YEARS.contains(&day.year()).then(|| Cell::Date(days_since_1970(day)))
         }
-        (DataType::Decimal, Value::Number(number)) => decimal(number.as_str()).map(Cell::Decimal),
-        (DataType::Decimal, Value::String(text)) => decimal(plain_number(text)?).map(Cell::Decimal),
+        (DataType::Decimal, FieldValue::Number(number)) => decimal(number).map(Cell::Decimal),
+        (DataType::Decimal, FieldValue::Text(text)) => decimal(plain_number(text)?).map(Cell::Decimal),
         _ => None,
     }
 }
@@ -68,7 +68,7 @@ fn decimal(text: &str) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -103,7 +103,7 @@ mod tests {
             (DataType::Decimal, json!("-1.5e2"), Cell::Decimal(-150_000_000_000)),
             (DataType::Json, json!({"b": 1, "a": [null]}), Cell::Text(r#"{"a":[null],"b":1}"#.into())),
         ] {
-            assert_eq!(cell(data_type, &value), Some(expected), "{value}");
+            assert_eq!(cell(data_type, &FieldValue::of(&value)), Some(expected), "{value}");
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
             (DataType::Decimal, json!("0.0000000001")),
             (DataType::Decimal, json!("1e40")),
         ] {
-            assert_eq!(cell(data_type, &value), None, "{value}");
+            assert_eq!(cell(data_type, &FieldValue::of(&value)), None, "{value}");
         }
     }
 }

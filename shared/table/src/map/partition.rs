@@ -16,24 +16,24 @@ const MAX_FOLDER_BYTES: usize = 128;
 const KEPT_BYTES: usize = 90;
 
 /// Returns the partition value of a cell, which is safe in a path, or `None` if the cell has none.
-pub(super) fn value(transform: Transform, cell: &Cell) -> Option<String> {
+pub(super) fn value(transform: Transform, cell: &Cell<'_>) -> Option<String> {
     match transform {
         Transform::Identity => match cell {
             Cell::Text(text) if !text.is_empty() => Some(shorten(escape(text), text)),
             Cell::Bigint(number) => Some(number.to_string()),
-            Cell::Date(_) => Some(instant(cell)?.format("%Y-%m-%d").to_string()),
+            Cell::Date(_) => instant(cell).map(time::format_day),
             _ => None,
         },
         Transform::Year => Some(instant(cell)?.format("%Y").to_string()),
         Transform::Month => Some(instant(cell)?.format("%Y-%m").to_string()),
-        Transform::Day => Some(instant(cell)?.format("%Y-%m-%d").to_string()),
+        Transform::Day => instant(cell).map(time::format_day),
         Transform::Hour => Some(instant(cell)?.format("%Y-%m-%d-%H").to_string()),
         Transform::Bucket(count) => Some(bucket(cell, count)?.to_string()),
     }
 }
 
 /// Returns the instant of a cell, which is the midnight of a day.
-fn instant(cell: &Cell) -> Option<DateTime<Utc>> {
+fn instant(cell: &Cell<'_>) -> Option<DateTime<Utc>> {
     match cell {
         Cell::Text(text) => time::parse_instant(text),
         Cell::Timestamp(micros) => DateTime::from_timestamp_micros(*micros),
@@ -47,7 +47,7 @@ fn instant(cell: &Cell) -> Option<DateTime<Utc>> {
 
 /// Returns Iceberg's bucket: `(murmur3_x86_32(value) & i32::MAX) % count`. Texts are hashed as UTF-8, whole numbers and days as 8 bytes,
 /// little-endian.
-fn bucket(cell: &Cell, count: u32) -> Option<u32> {
+fn bucket(cell: &Cell<'_>, count: u32) -> Option<u32> {
     let hash = match cell {
         Cell::Text(text) => hash(text.as_bytes())?,
         Cell::Bigint(number) => hash(&number.to_le_bytes())?,

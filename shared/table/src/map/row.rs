@@ -1,16 +1,18 @@
 //! A row and its cells.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use manifest::Cursor;
 use serde_json::{Value, json};
 
-/// One value of a row, of the type that its column has.
+/// One value of a row, of the type that its column has. A text lies in the record's own text, if it is written there as it is meant.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
+pub enum Cell<'r> {
     /// No value.
     Null,
     /// A text, or any JSON value as compact JSON.
-    Text(String),
+    Text(Cow<'r, str>),
     /// A 64-bit floating point number.
     Double(f64),
     /// True or false.
@@ -27,23 +29,65 @@ pub enum Cell {
     List(Vec<Self>),
 }
 
+impl Cell<'_> {
+    /// Returns the cell with texts of its own.
+    fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Text(text) => Cell::Text(Cow::Owned(text.into_owned())),
+            Self::Double(value) => Cell::Double(value),
+            Self::Bool(value) => Cell::Bool(value),
+            Self::Timestamp(value) => Cell::Timestamp(value),
+            Self::Date(value) => Cell::Date(value),
+            Self::Bigint(value) => Cell::Bigint(value),
+            Self::Decimal(value) => Cell::Decimal(value),
+            Self::List(cells) => Cell::List(cells.into_iter().map(Cell::into_owned).collect()),
+        }
+    }
+}
+
 /// A record as the table holds it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct Row<'r> {
     /// The values of the primary key as one text, written by [`join_key`].
     pub key: String,
     /// The partition, as in `sale_day=2026-11-21`. It is empty if the table has only one.
     pub partition: String,
     /// The values of the manifest's columns, in their order.
-    pub cells: Vec<Cell>,
+    pub cells: Vec<Cell<'r>>,
     /// The value of the column [`engine_columns::FINGERPRINT`](super::engine_columns::FINGERPRINT).
     pub fingerprint: i64,
     /// The value of the column [`engine_columns::EXTRA`](super::engine_columns::EXTRA).
-    pub extra: Option<String>,
+    pub extra: Option<Cow<'r, str>>,
     /// The value of the column [`engine_columns::ISSUES`](super::engine_columns::ISSUES).
     pub issues: Option<String>,
     /// The value of the resource's cursor in the record. It is `None` if the resource or the record has none.
     pub cursor: Option<Cursor>,
+}
+
+impl Row<'_> {
+    /// Returns the row with texts of its own.
+    pub fn into_owned(self) -> Row<'static> {
+        Row {
+            key: self.key,
+            partition: self.partition,
+            cells: self.cells.into_iter().map(Cell::into_owned).collect(),
+            fingerprint: self.fingerprint,
+            extra: self.extra.map(|extra| Cow::Owned(extra.into_owned())),
+            issues: self.issues,
+            cursor: self.cursor,
+        }
+    }
+}
+
+/// A record that becomes rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MappedRecord<'r> {
+    /// The rows: one, or one for each leaf if the resource explodes its records.
+    pub rows: Vec<Result<Row<'r>, Rejection>>,
+    /// The texts of the objects that lie inside the record and belong to other resources, each with the position of its path in the
+    /// `harvest` of the resource.
+    pub inner: Vec<(usize, Cow<'r, str>)>,
 }
 
 /// A record that cannot become a row.

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod decoding;
+
 fn sales() -> Manifest {
     built_in::find("see_tickets").unwrap().unwrap()
 }
@@ -16,13 +18,13 @@ fn sale() -> Value {
     })
 }
 
-fn map_to_one_row(mapper: &Mapper, record: Value) -> Result<Row, Rejection> {
+fn map_to_one_row(mapper: &Mapper, record: Value) -> Result<Row<'static>, Rejection> {
     let mut rows = mapper.map(record);
     assert_eq!(rows.len(), 1);
     rows.remove(0)
 }
 
-fn value<'r>(resource: &Resource, row: &'r Row, column: &str) -> &'r Cell {
+fn value<'r>(resource: &Resource, row: &'r Row<'_>, column: &str) -> &'r Cell<'r> {
     &row.cells[resource.columns.iter().position(|known| known.name == column).unwrap()]
 }
 
@@ -105,7 +107,7 @@ fn a_tree_becomes_a_row_for_each_leaf() {
     });
     let rows: Vec<Row> = Mapper::new(resource).map(record).into_iter().map(Result::unwrap).collect();
     let texts = |column: &str| -> Vec<Cell> { rows.iter().map(|row| value(resource, row, column).clone()).collect() };
-    let text = |text: &str| Cell::Text(text.into());
+    let text = |text: &'static str| Cell::Text(text.into());
     assert_eq!(texts("id"), [text("A"), text("B"), text("G2")]);
     assert_eq!(texts("genre_name"), [text("Rock"), text("Rock"), text("Jazz")]);
     assert_eq!(texts("segment_id"), [text("S"), text("S"), text("S")]);

@@ -59,7 +59,7 @@ impl Buffer {
     }
 
     /// Adds a row. `read_at` is the time when the request that brought it was sent.
-    pub fn push(&mut self, row: Row, read_at: DateTime<Utc>) {
+    pub fn push(&mut self, row: Row<'_>, read_at: DateTime<Utc>) {
         self.bytes += ROW_BYTES + row.key.len();
         for (column, cell) in self.columns.iter_mut().zip(row.cells) {
             self.bytes += column.push(cell);

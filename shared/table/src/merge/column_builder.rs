@@ -60,7 +60,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a cell, which becomes null if it has another type. Returns about how many bytes of memory it takes.
-    pub(super) fn push(&mut self, cell: Cell) -> usize {
+    pub(super) fn push(&mut self, cell: Cell<'_>) -> usize {
         match (self, cell) {
             (Self::Text(column), Cell::Text(text)) => {
                 column.append_value(&text);

@@ -15,10 +15,11 @@ mod table_ingest;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use client::{Page, Record};
 use manifest::time::Instant;
-use manifest::{Cursor, CursorKind, CursorMissing, Incremental, Query, QueryId, WriteDisposition, json};
-use serde_json::Value;
+use manifest::{Cursor, CursorKind, CursorMissing, Incremental, Query, QueryId, WriteDisposition};
+use serde_json::json;
 use table::Layout;
 use table::map::{RejectedContent, Rejection, Row};
 use table::merge::key_hash;
@@ -38,6 +39,9 @@ use crate::evidence::{PageRecords, ReceivedRecord, RecordVersion};
 
 /// The number of bytes of buffered rows at which they are merged. They reserve a third more, and the rest of a run takes 60 MB.
 const FLUSH_BYTES: usize = 10 << 20;
+
+/// The memory that is reserved for the fields of a parent in a record: an id and a name.
+const PARENT_FIELDS_BYTES: usize = 64;
 
 /// A page that was ingested.
 #[derive(Debug)]
@@ -116,7 +120,7 @@ impl<'i> Ingest<'i> {
             let target = resource(ctx.manifest, &harvest.resource)?;
             let layout = Layout::load(ctx.store, &ctx.manifest.name, &target.name).await?;
             layout.check(target, ctx.request.format)?;
-            ingest.harvests.push(Harvested::new(harvest.path.clone(), TableIngest::new(ctx, target, layout)));
+            ingest.harvests.push(Harvested::new(TableIngest::new(ctx, target, layout)));
         }
         Ok(ingest)
     }
@@ -146,8 +150,9 @@ impl<'i> Ingest<'i> {
         let source = PageSource { request: &page.request, query, id, read_at };
         for record in page.records {
             self.target.received += 1;
-            let record = match record.decode() {
-                Ok(value) => with_parent_fields(value.into_owned(), query),
+            let text = with_parent_fields(record.text(), query);
+            let mapped = match self.target.mapper.map_text(&text) {
+                Ok(mapped) => mapped,
                 Err(reason) => {
                     let rejection = undecodable(&record, reason);
                     records.records.push(identities.of_rejection(&rejection));
@@ -156,12 +161,13 @@ impl<'i> Ingest<'i> {
                     continue;
                 }
             };
-            for harvest in &mut self.harvests {
-                harvest.ingest_from(&record, &page.request, read_at).await?;
+            for (position, inner) in &mapped.inner {
+                self.harvests[*position].ingest(inner, &page.request, read_at).await?;
             }
-            let text_hash = self.identity.text_hash(&record);
+            self.harvests.iter_mut().for_each(Harvested::end_record);
+            let text_hash = self.identity.text_hash(&text);
             self.add_exploded(text_hash, &mut identities, &mut records);
-            for row in self.target.mapper.map(record) {
+            for row in mapped.rows {
                 match row {
                     Ok(row) => {
                         let received = identities.of_row(&row, text_hash);
@@ -188,7 +194,7 @@ impl<'i> Ingest<'i> {
 
     /// Returns the records of a page, without any record so far.
     fn begin_page(&self, page: &Page, query: &Query) -> PageRecords {
-        let complete = |record| with_parent_fields(record, query);
+        let complete = |record: &Record| with_parent_fields(record.text(), query);
         let overlap = overlap_key(page.overlap.as_ref(), &self.target.mapper, self.identity, complete);
         PageRecords { overlap, ..PageRecords::default() }
     }
@@ -205,16 +211,17 @@ impl<'i> Ingest<'i> {
         let mut records = self.begin_page(page, query);
         let mut identities = self.identity.begin_page();
         for record in &page.records {
-            let record = match record.decode() {
-                Ok(value) => with_parent_fields(value.into_owned(), query),
+            let text = with_parent_fields(record.text(), query);
+            let mapped = match self.target.mapper.map_text(&text) {
+                Ok(mapped) => mapped,
                 Err(reason) => {
                     records.records.push(identities.of_rejection(&undecodable(record, reason)));
                     continue;
                 }
             };
-            let text_hash = self.identity.text_hash(&record);
+            let text_hash = self.identity.text_hash(&text);
             self.add_exploded(text_hash, &mut identities, &mut records);
-            for row in self.target.mapper.map(record) {
+            for row in mapped.rows {
                 match row {
                     Ok(row) => {
                         self.classify(&row, &page.request, query)?;
@@ -234,7 +241,7 @@ impl<'i> Ingest<'i> {
     /// Counts a row and buffers it.
     fn store_row(
         &mut self,
-        row: Row,
+        row: Row<'_>,
         received: ReceivedRecord,
         source: &PageSource<'_>,
         records: &mut PageRecords,
@@ -271,7 +278,7 @@ impl<'i> Ingest<'i> {
     }
 
     /// Returns whether `row` is stored by `query`.
-    fn classify(&self, row: &Row, request: &str, query: &Query) -> Result<RowClass, Error> {
+    fn classify(&self, row: &Row<'_>, request: &str, query: &Query) -> Result<RowClass, Error> {
         let Some(incremental) = &self.target.resource.endpoint.incremental else { return Ok(RowClass::Wanted) };
         match (row.cursor, incremental.missing) {
             (Some(cursor), _) if query.ends_before(cursor, incremental) => Ok(RowClass::Beyond),
@@ -292,7 +299,7 @@ impl<'i> Ingest<'i> {
     }
 
     /// Adds a record that became `row` to `records`.
-    fn observe(&self, row: &Row, received: ReceivedRecord, records: &mut PageRecords) {
+    fn observe(&self, row: &Row<'_>, received: ReceivedRecord, records: &mut PageRecords) {
         if !self.identity.is_exploded() {
             records.records.push(received);
         }
@@ -343,19 +350,16 @@ impl<'i> Ingest<'i> {
         for key in self.target.rejected.keys().await?.into_iter().rev() {
             let RejectedRecord { record, rejected_at } = self.target.rejected.record(&key).await?;
             self.target.received += 1;
-            let record = match record {
-                RejectedContent::Value(record) => Ok(record),
-                RejectedContent::Undecodable(bytes) => json::decode(&bytes),
-            };
-            let record = match record {
-                Ok(record) => record,
+            let text = record.bytes();
+            let mapped = match self.target.mapper.map_text(&text) {
+                Ok(mapped) => mapped,
                 Err(reason) => {
                     self.target.rejections += 1;
                     tracing::info!(key, reason, "the record still cannot be decoded");
                     continue;
                 }
             };
-            for row in self.target.mapper.map(record) {
+            for row in mapped.rows {
                 match row {
                     Ok(row) => self.target.buffer.push(row, rejected_at),
                     Err(rejection) => {
@@ -434,10 +438,26 @@ fn undecodable(record: &Record, reason: String) -> Rejection {
     Rejection { record: RejectedContent::Undecodable(record.text()), reason, key: None }
 }
 
-/// Returns the record with the fields of its parent (`include_from_parent`).
-fn with_parent_fields(mut record: Value, query: &Query) -> Value {
-    if let Value::Object(members) = &mut record {
-        members.extend(query.parent_fields.clone());
+/// Returns the text of the record `text` with the fields of its parent (`include_from_parent`), if it is an object. They are its last
+/// members, which count if the record has members of the same names.
+fn with_parent_fields(text: Bytes, query: &Query) -> Bytes {
+    let trimmed = text.trim_ascii();
+    let Some(members) = trimmed.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")) else { return text };
+    if query.parent_fields.is_empty() {
+        return text;
     }
-    record
+    let mut completed = Vec::with_capacity(text.len() + PARENT_FIELDS_BYTES);
+    completed.push(b'{');
+    completed.extend_from_slice(members);
+    let mut needs_comma = !members.trim_ascii().is_empty();
+    for (name, value) in &query.parent_fields {
+        if std::mem::replace(&mut needs_comma, true) {
+            completed.push(b',');
+        }
+        completed.extend_from_slice(json!(name).to_string().as_bytes());
+        completed.push(b':');
+        completed.extend_from_slice(value.to_string().as_bytes());
+    }
+    completed.push(b'}');
+    completed.into()
 }

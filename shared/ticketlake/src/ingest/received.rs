@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use client::Record;
-use manifest::{RECORD_KEY, Resource};
-use serde_json::Value;
+use manifest::{RECORD_KEY, Resource, json};
 use table::map::{Mapper, Rejection, Row};
 use table::merge::key_hash;
 use xxhash_rust::xxh3::xxh3_64;
@@ -51,15 +51,18 @@ impl RecordIdentity {
         self.is_exploded
     }
 
-    /// Returns the hash of the record's text, if it is needed to identify the record.
-    pub(super) fn text_hash(self, record: &Value) -> Option<u64> {
-        (self.is_exploded || self.has_inferred_columns).then(|| xxh3_64(record.to_string().as_bytes()))
+    /// Returns the hash of the record's canonical text, if it is needed to identify the record.
+    pub(super) fn text_hash(self, record: &[u8]) -> Option<u64> {
+        if !self.is_exploded && !self.has_inferred_columns {
+            return None;
+        }
+        json::canonical(record).ok().map(|canonical| xxh3_64(canonical.as_bytes()))
     }
 }
 
 impl PageIdentities {
     /// Returns the identity of a record that became `row`. `text_hash` is the hash of its text, if it is known.
-    pub(super) fn of_row(&mut self, row: &Row, text_hash: Option<u64>) -> ReceivedRecord {
+    pub(super) fn of_row(&mut self, row: &Row<'_>, text_hash: Option<u64>) -> ReceivedRecord {
         let mut key = key_hash(&row.key);
         if self.identity.is_keyless {
             key = self.next_occurrence(key);
@@ -91,23 +94,24 @@ impl PageIdentities {
 }
 
 /// Returns the hash of the key of `overlap`, the record that came in the place of the last one of the page before. `identity` identifies a
-/// record, and `complete` adds the fields of its parent.
+/// record, and `complete` returns its text with the fields of its parent.
 pub(super) fn overlap_key(
     overlap: Option<&Record>,
     mapper: &Mapper,
     identity: RecordIdentity,
-    complete: impl Fn(Value) -> Value,
+    complete: impl Fn(&Record) -> Bytes,
 ) -> Option<u64> {
     let record = overlap?;
     let mut page = identity.begin_page();
-    let record = match record.decode() {
-        Ok(value) => complete(value.into_owned()),
+    let text = complete(record);
+    let mapped = match mapper.map_text(&text) {
+        Ok(mapped) => mapped,
         Err(reason) => return Some(page.of_rejection(&super::undecodable(record, reason)).key),
     };
-    if let Some(text_hash) = identity.text_hash(&record).filter(|_| identity.is_exploded()) {
+    if let Some(text_hash) = identity.text_hash(&text).filter(|_| identity.is_exploded()) {
         return Some(page.of_text(text_hash).key);
     }
-    Some(match mapper.map(record).into_iter().next()? {
+    Some(match mapped.rows.into_iter().next()? {
         Ok(row) => page.of_row(&row, None).key,
         Err(rejection) => page.of_rejection(&rejection).key,
     })
