@@ -130,6 +130,17 @@ impl Api {
                 record.updated = now;
                 self.ledger.put(*record);
             }
+            Change::Spoil(number) => {
+                let Some(place) = chosen(number) else { return };
+                let record = &mut self.records[place];
+                if record.flaw.is_some() {
+                    return;
+                }
+                record.version += 1;
+                record.updated = now;
+                record.flaw = Some(Flaw::NoKey);
+                self.ledger.put(*record);
+            }
             Change::Delete(number) => {
                 let Some(place) = chosen(number) else { return };
                 let record = self.records.remove(place);

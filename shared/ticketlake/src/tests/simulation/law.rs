@@ -122,7 +122,7 @@ impl Judged<'_> {
         is_before
             || is_after
             || is_excluded
-            || record.flaw == Some(Flaw::NoKey)
+            || self.ledger.is_spoiled(record.id)
             || (self.is_filtered && kind_name(record.kind) != "a")
             || (self.is_sandbox && !record.id.is_multiple_of(2))
     }

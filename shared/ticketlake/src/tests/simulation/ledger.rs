@@ -1,6 +1,6 @@
 //! What the API had, and when: the truth that the law compares the lake with.
 
-use super::scenario::Record;
+use super::scenario::{Flaw, Record};
 
 /// Every change of the API, in order. A moment is the number of changes before it.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,12 @@ impl Ledger {
             }
         }
         present
+    }
+
+    /// Whether the record has lost its id by now.
+    pub(super) fn is_spoiled(&self, id: u32) -> bool {
+        let last = self.0.iter().rev().find(|entry| entry.id == id);
+        last.and_then(|entry| entry.record).is_some_and(|record| record.flaw == Some(Flaw::NoKey))
     }
 
     /// Whether the record changed after the moment `since`.

@@ -100,6 +100,9 @@ fn things(scenario: &Scenario, corrections: &[Correction]) -> Value {
     if table.has_key {
         resource["primary_key"] = "id".into();
     }
+    if scenario.turns.is_multiple_of(2) {
+        resource["expect"] = json!({"rejected_max": 1});
+    }
     if table.has_history {
         resource["history"] = true.into();
     }

@@ -271,6 +271,8 @@ pub(super) enum Change {
     Insert,
     Update(u32),
     Delete(u32),
+    /// The record loses its id.
+    Spoil(u32),
 }
 
 /// Where a run is killed.

@@ -19,8 +19,8 @@ use super::seat::Seat;
 /// When every scenario begins: noon of 2026-11-28, in milliseconds since 1970.
 pub(super) const BEGIN: i64 = 1_795_867_200_000;
 
-/// How long a request takes in milliseconds.
-const REQUEST_MS: i64 = 30;
+/// How long a request takes in milliseconds, of a fast API and of a slow one. A read of a slow one takes longer than the least lag.
+const REQUEST_MS: [i64; 2] = [30, 2_500];
 
 /// More requests than any run needs.
 const TOO_MANY_REQUESTS: u32 = 1_500;
@@ -34,6 +34,7 @@ pub(super) struct World {
     passed: AtomicI64,
     started: tokio::time::Instant,
     drift: Drift,
+    request_ms: i64,
 }
 
 /// What limits the changes of the API. Two changes between two totals can cancel each other out, so that no total shows them: then nobody
@@ -49,8 +50,9 @@ pub(super) struct Drift {
 }
 
 impl World {
-    pub(super) fn new(api: Api) -> Self {
+    pub(super) fn new(api: Api, is_slow: bool) -> Self {
         Self {
+            request_ms: REQUEST_MS[usize::from(is_slow)],
             api: Mutex::new(api),
             lake: Memory::default(),
             drift: Drift {
@@ -122,7 +124,7 @@ impl Transport for View {
         if number > TOO_MANY_REQUESTS {
             self.seat.die().await;
         }
-        self.world.pass(REQUEST_MS);
+        self.world.pass(self.world.request_ms);
         let faults = self.seat.run.faults.iter().filter(|fault| fault.request == number).map(|fault| fault.kind);
         let mut lie = None;
         let mut api = self.world.api.lock().unwrap();
