@@ -4,7 +4,7 @@ SELECT event_id, event, days_before, tickets,
 FROM (
     SELECT eventId AS event_id,
            max(eventName) AS event,
-           date_diff('day', CAST(sale_day AS date), TRY_CAST(substr(eventDate, 1, 10) AS date)) AS days_before,
+           date_diff('day', CAST(substr("date", 1, 10) AS date), TRY_CAST(substr(eventDate, 1, 10) AS date)) AS days_before,
            sum(sold) AS tickets
     FROM see_tickets_sales
     GROUP BY eventId, 3

@@ -1,5 +1,5 @@
 -- Sales per day and currency: tickets, gross and face value, refunds taken off.
-SELECT CAST(sale_day AS date) AS day,
+SELECT CAST(substr("date", 1, 10) AS date) AS day,
        currency,
        count(*) AS sales,
        sum(sold) AS tickets,

@@ -116,26 +116,34 @@ fn write_table(text: &mut String, table: &Table) {
 /// Returns the properties by which Athena computes the values of a partition (Amazon Athena user guide, "Supported types for partition
 /// projection").
 fn projection(partition: &Partition) -> Vec<(&'static str, String)> {
-    let dates = |format: &str, unit: &str| {
+    let dates = |format: &str, first: &str, unit: &str| {
         vec![
             ("type", "date".to_owned()),
             ("format", format.to_owned()),
-            ("range", "!Sub \"${FirstDay},NOW+1DAYS\"".to_owned()),
+            ("range", first.to_owned()),
             ("interval", "\"1\"".to_owned()),
             ("interval.unit", unit.to_owned()),
         ]
     };
     match partition.transform {
-        Transform::Day => dates("yyyy-MM-dd", "DAYS"),
-        Transform::Month => dates("yyyy-MM", "MONTHS"),
-        Transform::Year => dates("yyyy", "YEARS"),
-        Transform::Hour => dates("yyyy-MM-dd-HH", "HOURS"),
+        Transform::Day => dates("yyyy-MM-dd", r#"!Sub "${FirstDay},NOW+1DAYS""#, "DAYS"),
+        Transform::Month => dates("yyyy-MM", &first_period("${Year}-${Month}"), "MONTHS"),
+        Transform::Year => dates("yyyy", &first_period("${Year}"), "YEARS"),
+        Transform::Hour => dates("yyyy-MM-dd-HH", r#"!Sub "${FirstDay}-00,NOW+1DAYS""#, "HOURS"),
         Transform::Bucket(count) => {
             vec![("type", "integer".to_owned()), ("range", quoted(&format!("0,{}", count - 1)))]
         }
         // The values are not known, so a query has to name them.
         Transform::Identity => vec![("type", "injected".to_owned())],
     }
+}
+
+/// Returns a range that begins with the month or the year of the first day. Athena refuses a beginning that does not have the format of the
+/// partition.
+fn first_period(beginning: &str) -> String {
+    let parts = [("Year", 0), ("Month", 1)].into_iter().filter(|(name, _)| beginning.contains(name));
+    let values = parts.map(|(name, index)| format!(r#"{name}: !Select [{index}, !Split ["-", !Ref FirstDay]]"#));
+    format!(r#"!Sub ["{beginning},NOW+1DAYS", {{{}}}]"#, values.collect::<Vec<_>>().join(", "))
 }
 
 /// Writes the named query `query`.

@@ -1,8 +1,9 @@
 //! What a lake costs at the sizes that a laptop's test cannot wait for.
 //!
 //! ```text
-//! cargo run -p ticketlake-tests --bin bench-lake -- beside     1,000 sales of a new day beside 100 thousand and 10 million others
-//! cargo run -p ticketlake-tests --bin bench-lake -- within     1,000 sales into one day of 5 million
+//! cargo run -p ticketlake-tests --bin bench-lake -- beside     1,000 sales of a new month beside 100 thousand and 10 million others
+//! cargo run -p ticketlake-tests --bin bench-lake -- within     1,000 sales into one month of 5 million
+//! cargo run -p ticketlake-tests --bin bench-lake -- grow       sales of two years, a day at a time and all in one run
 //! ```
 //!
 //! Each measured merge is a process of its own, so that its peak memory is not that of filling the lake.
@@ -16,15 +17,16 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use lake::{Local, Store};
+use manifest::Transform;
 use sandbox::filled;
 use sandbox::see_tickets::Options;
 use sandbox::store::{Cost, Faulty};
 use serde_json::{Value, json};
 
-/// The day that gets the new sales.
-const DAY: &str = "2026-11-20";
+/// The day that gets the new sales, the first one of its month.
+const DAY: &str = "2026-12-01";
 /// The last day that may have others.
-const EVE: &str = "2026-11-19";
+const EVE: &str = "2026-11-30";
 
 #[derive(Parser)]
 struct Arguments {
@@ -37,7 +39,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Measure {
-    /// New sales of a day of their own, beside few and many others.
+    /// New sales of a month of their own, beside few and many others.
     Beside {
         /// How many others.
         #[arg(long, value_delimiter = ',', default_value = "100000,10000000")]
@@ -46,7 +48,7 @@ enum Measure {
         #[arg(long, default_value_t = 1_000)]
         new: usize,
     },
-    /// New sales of a day that has many.
+    /// New sales of a month that has many.
     Within {
         /// How many it has.
         #[arg(long, default_value_t = 5_000_000)]
@@ -54,6 +56,19 @@ enum Measure {
         /// How many are new.
         #[arg(long, default_value_t = 1_000)]
         new: usize,
+    },
+    /// The size of what stays, and of what was written, for sales of two years by day and by month: a day at a time, and in merges of a
+    /// first run.
+    Grow {
+        /// How many sales a day has in the first measurement.
+        #[arg(long, default_value_t = 100)]
+        daily: usize,
+        /// How many sales there are in the second one.
+        #[arg(long, default_value_t = 1_000_000)]
+        sales: usize,
+        /// How many of them are merged at once.
+        #[arg(long, default_value_t = 100_000)]
+        batch: usize,
     },
     /// Fills a lake, for the others.
     #[command(hide = true)]
@@ -73,7 +88,7 @@ fn main() -> ExitCode {
                 let lake = arguments.folder.join(format!("beside-{others}"));
                 fill(&lake, *others, 1_000, EVE);
                 // What an earlier measurement added would be found, and read.
-                let _ = std::fs::remove_dir_all(lake.join("see_tickets/sales").join(format!("sale_day={DAY}")));
+                let _ = std::fs::remove_dir_all(lake.join("see_tickets/sales").join("sale_month=2026-12"));
                 (format!("{others} other sales"), lake)
             });
             report(measured, new)
@@ -81,7 +96,17 @@ fn main() -> ExitCode {
         Measure::Within { stored, new } => {
             let lake = arguments.folder.join(format!("within-{stored}"));
             fill(&lake, stored, 1, DAY);
-            report([(format!("{stored} sales of the same day"), lake)].into_iter(), new)
+            report([(format!("{stored} sales of the same month"), lake)].into_iter(), new)
+        }
+        Measure::Grow { daily, sales, batch } => {
+            println!("{:<48} | parts | bytes a row | written / stored | puts", "sales of 730 days");
+            for transform in [Transform::Day, Transform::Month] {
+                for (total, batch) in [(daily * 730, daily), (sales, batch)] {
+                    let lake = arguments.folder.join(format!("grow-{total}-{transform}"));
+                    runtime.block_on(grow(&lake, total, batch, transform));
+                }
+            }
+            ExitCode::SUCCESS
         }
         Measure::Fill { lake, sales, days, until } => {
             let options = Options { seed: 1_000, sales, days, until, ..Options::default() };
@@ -140,6 +165,25 @@ fn report(lakes: impl Iterator<Item = (String, PathBuf)>, new: usize) -> ExitCod
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Fills an empty lake with sales of two years, `batch` of them at a time in the order of their dates, and prints what is there then.
+async fn grow(lake: &Path, sales: usize, batch: usize, transform: Transform) {
+    let _ = std::fs::remove_dir_all(lake);
+    let store = Faulty::new(Arc::new(Local::new(lake.to_owned())) as Arc<dyn Store>);
+    let options = Options { seed: 1_000, sales, days: 730, until: EVE.into(), ..Options::default() };
+    filled::add_sales_by(&store, &options, batch, transform).await;
+    let parts = store.list("see_tickets/sales/").await.expect("a store that works");
+    let bytes: u64 = parts.iter().map(|part| part.size).sum();
+    let cost = store.cost();
+    println!(
+        "{:<48} | {:>5} | {:>11.1} | {:>16.2} | {:>4}",
+        format!("{sales} by {transform}, merged {batch} at a time"),
+        parts.len(),
+        bytes as f64 / sales as f64,
+        cost.bytes_written as f64 / bytes as f64,
+        cost.puts,
+    );
 }
 
 async fn add(lake: PathBuf, sales: usize, seed: u64) -> Value {

@@ -14,10 +14,10 @@ use crate::sales::Sales;
 /// The day that gets 1,000 sales by noon and about as many after it; the lake's other sales lie before it.
 const DAY: &str = "2026-11-20";
 
-/// What the two runs of [`DAY`] cost in a lake of `others` sales of other days.
+/// What the two runs of [`DAY`] cost in a lake of `others` sales of other months.
 async fn cost_beside(others: usize) -> [Cost; 2] {
     let root = tempfile::tempdir().unwrap();
-    filled::with_sales(&Local::new(root.path().to_owned()), others, others / 1_000, "2026-11-19").await;
+    filled::with_sales(&Local::new(root.path().to_owned()), others, others / 1_000, "2026-10-31").await;
     let options = Options { seed: 7, sales: 2_000, days: 1, until: DAY.into(), page_cap: 500, ..Options::default() };
     let sales = Sales::start(options).await;
     let mut costs = [Cost::default(); 2];
@@ -49,6 +49,6 @@ async fn a_thousand_new_sales_cost_the_same_beside_ten_thousand_and_three_hundre
         assert!(alike(small.bytes(), large.bytes()), "{small:?} {large:?}");
         assert!(alike(small.listed, large.listed), "{small:?} {large:?}");
     }
-    // Layout and progress read, layout claimed, day listed, part written, watermark. Then of the part: footer, keys, fingerprints, all of it.
+    // Layout and progress read, layout claimed, month listed, part written, watermark. Then of the part: footer, keys, fingerprints, all of it.
     assert!(small[0].requests() <= 6 && small[1].requests() <= 8, "{small:?}");
 }

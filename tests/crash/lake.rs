@@ -77,15 +77,15 @@ pub(crate) fn assert_keys_once(parts: &BTreeMap<String, Bytes>) {
     }
 }
 
-/// The rows of `parts` by their `uniqueCode`. A part that cannot be read whole, a key stored twice and a sale outside of its day's
+/// The rows of `parts` by their `uniqueCode`. A part that cannot be read whole, a key stored twice and a sale outside of its month's
 /// folder end the test.
 pub(crate) fn rows(parts: &BTreeMap<String, Bytes>) -> BTreeMap<String, Row> {
     let mut found = BTreeMap::new();
     for (key, bytes) in parts {
         for row in part(key, bytes, None) {
             let code = row["uniqueCode"].as_str().unwrap().to_owned();
-            let day = &row["date"].as_str().unwrap()[..10];
-            assert!(key.contains(&format!("/sale_day={day}/part-")), "{code} of {day} lies in {key}");
+            let month = &row["date"].as_str().unwrap()[..7];
+            assert!(key.contains(&format!("/sale_month={month}/part-")), "{code} of {month} lies in {key}");
             assert!(found.insert(code.clone(), row).is_none(), "{code} is stored twice, the second time in {key}");
         }
     }

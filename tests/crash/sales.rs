@@ -17,9 +17,11 @@ use ticketlake::run;
 /// The key that the sandbox accepts.
 pub(crate) const KEY: &str = "sandbox-key";
 
-/// Four days, each of them a partition; some records have no key, fewer than one of a hundred.
+/// A hundred days of four months, each of them a partition; the pending sales are of two of them. Some records have no key, fewer than one of
+/// a hundred.
 pub(crate) fn few() -> Options {
-    Options { sales: 240, days: 4, pending_days: 2, page_cap: 50, broken: 2, ..Options::default() }
+    let until = "2026-11-02".into();
+    Options { sales: 240, days: 100, until, pending_days: 3, page_cap: 50, broken: 2, ..Options::default() }
 }
 
 /// A server and what a run against it needs.

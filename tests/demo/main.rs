@@ -48,9 +48,9 @@ fn main() -> ExitCode {
     }
     println!(
         "\nQuery it with DuckDB:
-  duckdb -c \"SELECT sale_day, sum(sold) AS tickets, sum(grossSales) AS gross
+  duckdb -c \"SELECT date[:10] AS day, sum(sold) AS tickets, sum(grossSales) AS gross
              FROM read_parquet('lake/see_tickets/sales/**/*.parquet', hive_partitioning = true)
-             GROUP BY sale_day ORDER BY sale_day DESC LIMIT 7\"
+             GROUP BY day ORDER BY day DESC LIMIT 7\"
   duckdb -c \"SELECT segment_name, genre_name, count(*) AS events, min(min_price), max(max_price)
              FROM read_parquet('lake/ticketmaster/events/**/*.parquet', hive_partitioning = true)
              GROUP BY ALL ORDER BY events DESC LIMIT 10\""

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use lake::Store;
-use manifest::built_in;
+use manifest::{Transform, built_in};
 use table::Format;
 use table::map::Mapper;
 use table::merge::{Merged, Table};
@@ -22,9 +22,16 @@ pub async fn with_sales(store: &dyn Store, sales: usize, days: usize, until: &st
 
 /// Stores the sales of `options`, `batch` of them at a time.
 pub async fn add_sales(store: &dyn Store, options: &Options, batch: usize) {
-    let manifest = built_in::find("see_tickets").expect("it is built in").expect("it is built in");
-    let resource = manifest.resource("sales").expect("it has sales");
-    let table = Table::new(store, &manifest.name, resource, Format::Parquet);
+    add_sales_by(store, options, batch, Transform::Month).await;
+}
+
+/// Stores the sales of `options`, `batch` of them at a time, in partitions by this transform of their dates.
+pub async fn add_sales_by(store: &dyn Store, options: &Options, batch: usize, transform: Transform) {
+    let mut manifest = built_in::find("see_tickets").expect("it is built in").expect("it is built in");
+    let resource = manifest.resources.iter_mut().find(|resource| resource.name == "sales").expect("it has sales");
+    resource.partition[0].transform = transform;
+    let resource = &*resource;
+    let table = Table::new(store, "see_tickets", resource, Format::Parquet);
     let mapper = Mapper::new(resource);
     let mut buffer = table.buffer();
     let read_at = Utc::now();

@@ -21,7 +21,7 @@ struct StoredLayout {
     format: String,
     /// The columns of the primary key.
     primary_key: Vec<String>,
-    /// The levels of partitions, as in `sale_day=day(date)`.
+    /// The levels of partitions, as in `sale_month=month(date)`.
     partition: Vec<String>,
     /// The name of the type of every column that the table ever had, by the name of the column.
     columns: BTreeMap<String, String>,

@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use super::{EVENTS, SALES, codes, sales};
 use crate::lake::Lake;
 
-/// They load all stored keys before each run, so that it costs the more the more there is. Here a run needs the days that it writes
-/// to: the others can be gone to ruin.
+/// They load all stored keys before each run, so that it costs the more the more there is. Here a run needs the months that it
+/// writes to: the others can be gone to ruin.
 #[test]
-fn a_run_reads_nothing_of_the_days_that_it_does_not_write_to() {
+fn a_run_reads_nothing_of_the_months_that_it_does_not_write_to() {
     let options = Options { sales: 3_000, ..Options::default() };
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
     sales(&server, &lake).complete();
-    let old = |day: &str| day < "sale_day=2026-11-13";
+    let old = |month: &str| month < "sale_month=2026-11";
     let mut ruined = 0;
     for entry in fs::read_dir(lake.path().join(SALES)).unwrap().map(Result::unwrap) {
         if old(entry.file_name().to_str().unwrap()) {
@@ -28,7 +28,7 @@ fn a_run_reads_nothing_of_the_days_that_it_does_not_write_to() {
             ruined += 1;
         }
     }
-    assert_eq!(ruined, 82);
+    assert_eq!(ruined, 3);
     server.set_revision(1);
     let report = sales(&server, &lake).complete();
     assert!(report["records"]["changed"].as_u64().unwrap() > 0, "{report}");
@@ -76,14 +76,14 @@ fn what_could_not_be_stored_is_an_error_and_arrives_with_the_next_run() {
     let truth: BTreeSet<String> = options.truth().unique_codes(0).collect();
     let server = start_blocking(options).unwrap();
     let lake = Lake::new();
-    // A file where a day's folder has to be: that day cannot be written.
-    let day = lake.path().join(SALES).join("sale_day=2026-11-01");
-    fs::create_dir_all(day.parent().unwrap()).unwrap();
-    fs::write(&day, "").unwrap();
+    // A file where a month's folder has to be: that month cannot be written.
+    let month = lake.path().join(SALES).join("sale_month=2026-10");
+    fs::create_dir_all(month.parent().unwrap()).unwrap();
+    fs::write(&month, "").unwrap();
     let ended = sales(&server, &lake).run();
     assert_eq!((ended.code, &ended.report["status"]), (Some(1), &json!("failed")), "{}", ended.errors);
     assert_eq!((&ended.report["error"]["kind"], &ended.report["watermark"]), (&json!("Store"), &Value::Null));
-    fs::remove_file(&day).unwrap();
+    fs::remove_file(&month).unwrap();
     sales(&server, &lake).complete();
     assert_eq!(codes(lake.query(SALES, "SELECT uniqueCode FROM {table}")), truth);
 }

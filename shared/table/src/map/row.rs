@@ -51,7 +51,7 @@ impl Cell<'_> {
 pub struct Row<'r> {
     /// The values of the primary key as one text, written by [`join_key`].
     pub key: String,
-    /// The partition, as in `sale_day=2026-11-21`. It is empty if the table has only one.
+    /// The partition, as in `sale_month=2026-11`. It is empty if the table has only one.
     pub partition: String,
     /// The values of the manifest's columns, in their order.
     pub cells: Vec<Cell<'r>>,

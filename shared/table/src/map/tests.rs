@@ -34,7 +34,7 @@ fn a_record_becomes_a_row() {
     let resource = manifest.resource("sales").unwrap();
     let row = map_to_one_row(&Mapper::new(resource), sale()).unwrap();
     assert_eq!(row.key, "u1");
-    assert_eq!(row.partition, "sale_day=2026-11-20");
+    assert_eq!(row.partition, "sale_month=2026-11");
     assert_eq!(*value(resource, &row, "postCode"), Cell::Text("N1".into()));
     assert_eq!(*value(resource, &row, "sold"), Cell::Bigint(2));
     assert_eq!((row.extra, row.issues), (None, None));

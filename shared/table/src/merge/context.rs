@@ -9,8 +9,9 @@ use manifest::WriteDisposition;
 use super::memory::RewriteMemory;
 use crate::format::Format;
 
-/// The largest size of a row group, in bytes as stored. A rewrite holds one decoded row group at a time.
-const MAX_ROW_GROUP_BYTES: usize = 16 << 20;
+/// The largest size of a row group, in bytes as stored. A rewrite holds one decoded row group at a time, and a reader skips those whose
+/// statistics leave out what it looks for: a full part of 32 MiB has eight. Each takes about 4 KB in the footer, a thousandth.
+const MAX_ROW_GROUP_BYTES: usize = 4 << 20;
 
 /// The store and the settings of one table, which every operation on its parts needs.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub(super) struct TableContext<'t> {
     pub(super) manifest_columns: usize,
     /// The columns of the primary key.
     pub(super) key_columns: Vec<String>,
+    /// The columns whose times decide about the partition. Rows are sorted by them, then by the key.
+    pub(super) sorted_by: Vec<String>,
     /// The column with the cursor, if it grows with each version of a row or stays as it is.
     pub(super) cursor_column: Option<String>,
     /// The column that says since when a row has vanished, if the table has it.

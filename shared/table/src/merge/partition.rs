@@ -17,7 +17,7 @@ use super::context::TableContext;
 use super::hashes::key_hash;
 use super::merged::Merged;
 use super::newest::Recency;
-use super::part::{Part, PartName, PartWrite, StoredTimes, Upserts, encode_new_part};
+use super::part::{Part, PartName, PartWrite, StoredTimes, Upserts, encode_new_part, sort_rows};
 use super::versions::{NewVersion, RecordVersions, RecordedRows, ReplacedVersion};
 use crate::error::Error;
 
@@ -115,6 +115,7 @@ impl<'m> PartitionMerge<'m> {
         let written: Vec<u32> = pending.iter().copied().filter(|row| !confirmed.contains(row)).collect();
         self.record_versions(&written, &replaced, merged).await?;
         let mut inserts: Vec<u32> = written.into_iter().filter(|row| !replaced.contains_key(row)).collect();
+        sort_rows(self.table, &self.batch.rows, &mut inserts)?;
 
         let last = parts.len().checked_sub(1);
         for (position, compared) in parts.iter().enumerate() {

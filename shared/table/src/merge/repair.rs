@@ -19,6 +19,10 @@ use crate::map::engine_columns;
 /// A table with at most so many parts is scanned at the end of a run that has inserted rows.
 const MAX_SCANNED_PARTS: usize = 32;
 
+/// The largest size of a table that is scanned at the end of a run, in bytes as stored: its keys take about 60 bytes of memory each. A
+/// row of sales has about 45 bytes as stored, so that the keys of the largest such table take about 45 MB.
+const MAX_SCANNED_BYTES: u64 = 32 << 20;
+
 /// The rows that are not the newest of their key.
 #[derive(Debug, Default)]
 pub struct DoubledRows {
@@ -44,7 +48,7 @@ struct NewestRow {
 
 impl Table<'_> {
     /// Finds the rows whose key another row has that was read later. The keys of the whole table are read, and take about 60 bytes of memory
-    /// each. If `only_if_small`, a table with many parts is not read.
+    /// each. If `only_if_small`, a table with many parts or bytes is not read.
     ///
     /// # Errors
     ///
@@ -52,7 +56,8 @@ impl Table<'_> {
     pub async fn find_doubled_rows(&self, only_if_small: bool) -> Result<DoubledRows, Error> {
         let mut doubled = DoubledRows::default();
         let parts = list_parts(&self.context).await?;
-        if only_if_small && parts.len() > MAX_SCANNED_PARTS {
+        let bytes: u64 = parts.iter().map(|(_, listed)| listed.size).sum();
+        if only_if_small && (parts.len() > MAX_SCANNED_PARTS || bytes > MAX_SCANNED_BYTES) {
             return Ok(doubled);
         }
         let mut newest: HashMap<u64, NewestRow> = HashMap::new();

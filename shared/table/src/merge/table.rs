@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use lake::Store;
 use manifest::time::{Clock, SystemClock};
-use manifest::{Column, Resource, WriteDisposition};
+use manifest::{Column, Resource, Transform, WriteDisposition};
 
 use super::batch::Batch;
 use super::buffer::Buffer;
@@ -45,6 +45,12 @@ impl<'t> Table<'t> {
             row_schema: schema,
             manifest_columns: resource.columns.len(),
             key_columns: resource.primary_key.clone(),
+            sorted_by: resource
+                .partition
+                .iter()
+                .filter(|field| is_time(field.transform))
+                .map(|field| field.from.clone())
+                .collect(),
             cursor_column: cursor_column(resource),
             vanished_column: resource.vanished.as_ref().map(|vanished| vanished.column.clone()),
             passed_by: resource.passed_by.clone(),
@@ -157,6 +163,14 @@ impl<'t> Table<'t> {
         }
         versions.sort_unstable_by_key(|version| version.row);
         Ok(versions)
+    }
+}
+
+/// Whether the partitions by `transform` are periods of time.
+fn is_time(transform: Transform) -> bool {
+    match transform {
+        Transform::Year | Transform::Month | Transform::Day | Transform::Hour => true,
+        Transform::Identity | Transform::Bucket(_) => false,
     }
 }
 

@@ -5,6 +5,7 @@
 mod columns;
 mod counts;
 mod history;
+mod order;
 mod overlap;
 mod removal;
 mod store;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use chrono::Utc;
 use futures::TryStreamExt;
 use lake::{ListedObject, Local, Store};

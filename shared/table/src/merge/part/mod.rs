@@ -6,6 +6,7 @@
 //! | `stored` | a stored part, opened; its rows as record batches |
 //! | `scan`, `time_column`, `cursor_column` | the keys, fingerprints, times and cursors of its rows |
 //! | `rewrite`, `segment` | its next version: with inserts and updates, without removed rows, with marked rows |
+//! | `order` | the order of the rows in a row group |
 //! | `writer`, `write` | encoding a part; the conditional write into the lake |
 //! | `parquet`, `json_lines` | the formats |
 //! | `record_batch`, `batch_size` | operations on record batches; how many rows one has |
@@ -14,6 +15,7 @@ mod batch_size;
 mod cursor_column;
 mod json_lines;
 mod name;
+mod order;
 mod parquet;
 mod record_batch;
 mod rewrite;
@@ -26,6 +28,7 @@ mod writer;
 
 pub(super) use self::cursor_column::CursorColumn;
 pub(super) use self::name::{PartName, list_parts};
+pub(super) use self::order::sort_rows;
 pub(super) use self::record_batch::{key_text, with_time};
 pub(super) use self::rewrite::{Upserts, encode_new_part};
 pub(super) use self::scan::{StoredRow, StoredTimes};

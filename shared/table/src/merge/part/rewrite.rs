@@ -58,20 +58,25 @@ impl Part {
         let mut writer = PartWriter::new(self.name.format, &schema, table, self.next_size())?;
         let changed = updates.keys().chain(confirmed.keys()).copied().collect();
         let segments = self.segments(table, &schema, &changed, !inserts.is_empty());
-        self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
-            let sources: Vec<(usize, usize)> = (0..old_rows.num_rows())
-                .map(|row| updates.get(&(begin + row as u64)).map_or((0, row), |new| (1, *new as usize)))
-                .collect();
-            let rows = if sources.iter().all(|(source, _)| *source == 0) {
-                old_rows
-            } else {
-                update_rows(&old_rows, &new_rows, &sources)?
-            };
-            let read_at = |position: u64| confirmed.get(&position).map(|row| batch.recency[*row as usize].read_at);
-            with_later_times(&rows, |row| read_at(begin + row as u64))
-        })
-        .await?;
-        writer.insert(&new_rows, inserts, table.target_bytes)?;
+        let open_rows = self
+            .rewrite(segments, &schema, &mut writer, |begin, old_rows| {
+                let sources: Vec<(usize, usize)> = (0..old_rows.num_rows())
+                    .map(|row| updates.get(&(begin + row as u64)).map_or((0, row), |new| (1, *new as usize)))
+                    .collect();
+                let rows = if sources.iter().all(|(source, _)| *source == 0) {
+                    old_rows
+                } else {
+                    update_rows(&old_rows, &new_rows, &sources)?
+                };
+                let read_at = |position: u64| confirmed.get(&position).map(|row| batch.recency[*row as usize].read_at);
+                with_later_times(&rows, |row| read_at(begin + row as u64))
+            })
+            .await?;
+        if open_rows.num_rows() > 0 {
+            writer.insert_among(table, &open_rows, &new_rows, inserts)?;
+        } else {
+            writer.insert(&new_rows, inserts, table.target_bytes)?;
+        }
         let is_sealed = self.is_sealed || writer.has_reached(table.target_bytes);
         writer.finish(is_sealed, Some(self.object.version()))
     }
@@ -140,16 +145,19 @@ impl Part {
         concat_batches(&table.row_schema, &found).map_err(|error| Error::arrow(&error))
     }
 
-    /// Writes the segments of the part to `writer`. Decoded rows are passed through `edit`, which gets the position of the first one.
+    /// Writes the segments of the part to `writer`. Decoded rows are passed through `edit`, which gets the position of the first one. The rows
+    /// of the open row group are returned instead.
     async fn rewrite(
         &self,
         segments: Vec<Segment>,
         schema: &SchemaRef,
         writer: &mut PartWriter,
         edit: impl Fn(u64, RecordBatch) -> Result<RecordBatch, Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<RecordBatch, Error> {
         let mut position = 0;
+        let mut open_rows = Vec::new();
         for segment in segments {
+            let is_open = matches!(segment, Segment::OpenGroup(_));
             let mut batches = match (&self.content, segment) {
                 (Content::Parquet(footer), Segment::CopiedGroup(index)) => {
                     let group = &footer.row_groups()[index];
@@ -157,7 +165,7 @@ impl Part {
                     position += row_count(group);
                     continue;
                 }
-                (Content::Parquet(footer), Segment::DecodedGroup(index)) => {
+                (Content::Parquet(footer), Segment::DecodedGroup(index) | Segment::OpenGroup(index)) => {
                     footer.read_batches(&self.name.key, &self.object, None, Some(index))?
                 }
                 _ => self.read_batches(schema, None)?,
@@ -167,13 +175,15 @@ impl Part {
                 let count = old_rows.num_rows() as u64;
                 let new_rows = edit(position, old_rows)?;
                 position += count;
-                // A row group without rows would be written otherwise.
-                if new_rows.num_rows() > 0 {
+                if is_open {
+                    open_rows.push(new_rows);
+                } else if new_rows.num_rows() > 0 {
+                    // A row group without rows would be written otherwise.
                     writer.write(&new_rows)?;
                 }
             }
         }
-        Ok(())
+        concat_batches(schema, &open_rows).map_err(|error| Error::arrow(&error))
     }
 
     /// Returns about how many bytes the next version of the part has.

@@ -9,9 +9,9 @@ use parquet::file::metadata::RowGroupMetaData;
 use super::stored::{Content, Part};
 use crate::merge::context::TableContext;
 
-/// Inserts join the last row group of a part while it is smaller than this share of a full one: 1 MiB of 16. Each merge decodes and
+/// Inserts join the last row group of a part while it is smaller than this share of a full one: 1 MiB of 4. Each merge decodes and
 /// encodes it again, which for 4 MiB in each of 16 partitions took two thirds of a run's time.
-const SMALL_GROUP_DIVISOR: usize = 16;
+const SMALL_GROUP_DIVISOR: usize = 4;
 
 /// A piece of a part that is rewritten.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub(super) enum Segment {
     CopiedGroup(usize),
     /// The row group at this position, which is decoded.
     DecodedGroup(usize),
+    /// The row group at this position, which is decoded and sorted together with the inserts.
+    OpenGroup(usize),
     /// All rows of a part without row groups, which are decoded.
     AllRows,
 }
@@ -45,7 +47,11 @@ impl Part {
             let end = begin + row_count(group);
             let takes_inserts = has_inserts && index + 1 == groups.len() && group.compressed_size() < small;
             let is_copied = has_same_columns && !takes_inserts && changed.range(begin..end).next().is_none();
-            segments.push(if is_copied { Segment::CopiedGroup(index) } else { Segment::DecodedGroup(index) });
+            segments.push(match (is_copied, takes_inserts) {
+                (true, _) => Segment::CopiedGroup(index),
+                (false, false) => Segment::DecodedGroup(index),
+                (false, true) => Segment::OpenGroup(index),
+            });
             begin = end;
         }
         segments

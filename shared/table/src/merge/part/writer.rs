@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave_record_batch;
 use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use lake::{Object, Version};
@@ -11,6 +12,7 @@ use parquet::file::metadata::RowGroupMetaData;
 
 use super::batch_size::batch_rows;
 use super::json_lines::JsonLinesWriter;
+use super::order::{RowSource, merge_rows};
 use super::parquet::ParquetWriter;
 use crate::error::Error;
 use crate::format::Format;
@@ -88,6 +90,30 @@ impl PartWriter {
             self.inserted += positions.len();
             if self.has_reached(target_bytes) {
                 break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the rows of `old` and as many of the rows of `batch` at the positions `inserts` as the table's target size allows, in the order of
+    /// the table. The inserts are sorted.
+    pub(super) fn insert_among(
+        &mut self,
+        table: &TableContext<'_>,
+        old: &RecordBatch,
+        batch: &RecordBatch,
+        inserts: &[u32],
+    ) -> Result<(), Error> {
+        let row_bytes = (old.get_array_memory_size() / old.num_rows().max(1)).max(1);
+        for sources in merge_rows(table, old, batch, inserts)?.chunks(batch_rows(row_bytes)) {
+            let is_full = self.has_reached(table.target_bytes);
+            // The stored rows stay, whatever the size.
+            let taken: Vec<RowSource> =
+                sources.iter().copied().filter(|(source, _)| *source == 0 || !is_full).collect();
+            if !taken.is_empty() {
+                let rows = interleave_record_batch(&[old, batch], &taken).map_err(|error| Error::arrow(&error))?;
+                self.write(&rows)?;
+                self.inserted += taken.iter().filter(|(source, _)| *source == 1).count();
             }
         }
         Ok(())
