@@ -145,8 +145,8 @@ impl Part {
         concat_batches(&table.row_schema, &found).map_err(|error| Error::arrow(&error))
     }
 
-    /// Writes the segments of the part to `writer`. Decoded rows are passed through `edit`, which gets the position of the first one. The rows
-    /// of the open row group are returned instead.
+    /// Writes the segments of the part to `writer`. Decoded rows are passed through `edit`, which gets the position of the first one. The
+    /// rows of the open row group are returned instead.
     async fn rewrite(
         &self,
         segments: Vec<Segment>,

@@ -95,8 +95,8 @@ impl PartWriter {
         Ok(())
     }
 
-    /// Adds the rows of `old` and as many of the rows of `batch` at the positions `inserts` as the table's target size allows, in the order of
-    /// the table. The inserts are sorted.
+    /// Adds the rows of `old` and as many of the rows of `batch` at the positions `inserts` as the table's target size allows, in the order
+    /// of the table. The inserts are sorted.
     pub(super) fn insert_among(
         &mut self,
         table: &TableContext<'_>,
