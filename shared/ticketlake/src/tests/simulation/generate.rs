@@ -257,11 +257,10 @@ fn fault(dice: &mut Dice) -> FaultKind {
 
 fn change(dice: &mut Dice) -> Change {
     let record = dice.below(60);
-    let spoil = if REJECTIONS { 3 } else { 0 };
     dice.weighted(&[
         (35, Change::Insert),
         (35, Change::Update(record)),
         (30, Change::Delete(record)),
-        (spoil, Change::Spoil(record)),
+        (3, Change::Spoil(record)),
     ])
 }
