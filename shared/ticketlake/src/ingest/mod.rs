@@ -461,3 +461,30 @@ fn with_parent_fields(text: Bytes, query: &Query) -> Bytes {
     completed.push(b'}');
     completed.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_fields_of_the_parent_are_members_of_the_record() {
+        let mut query = Query::default();
+        let completed =
+            |text: &'static str, query: &Query| with_parent_fields(Bytes::from_static(text.as_bytes()), query);
+        assert_eq!(completed(r#"{"id": 1}"#, &query), r#"{"id": 1}"#);
+        query.parent_fields =
+            [("_a_id".to_owned(), json!("x\"y")), ("_a_n".to_owned(), json!(1))].into_iter().collect();
+        for text in [r#"{"id":1}"#, " {\"id\": 1 }\n", "{}", "{ }", r#"{"_a_n": 7, "id": 1}"#] {
+            let mut expected: Value = serde_json::from_str(text).unwrap();
+            expected["_a_id"] = json!("x\"y");
+            expected["_a_n"] = json!(1);
+            let found = completed(text, &query);
+            assert_eq!(manifest::json::decode(&found).unwrap(), expected, "{text}");
+        }
+        for other in ["[1]", "7", "{\"broken", "null"] {
+            assert_eq!(completed(other, &query), other);
+        }
+    }
+}
