@@ -144,7 +144,7 @@ async fn a_first_run_and_its_retry_that_both_fail_anywhere_are_mended_by_the_nex
 #[tokio::test]
 async fn a_run_that_fails_anywhere_while_it_updates_is_mended_by_the_next() {
     let stage = Stage::new("parquet").await;
-    for_every_operation(20, async |number, trouble, story| {
+    for_every_operation(10, async |number, trouble, story| {
         let root = tempfile::tempdir().unwrap();
         stage.sales.server.set_revision(0);
         stage.plain(root.path(), 0, "before").await;

@@ -17,11 +17,11 @@ use ticketlake::run;
 /// The key that the sandbox accepts.
 pub(crate) const KEY: &str = "sandbox-key";
 
-/// A hundred days of four months, each of them a partition; the pending sales are of two of them. Some records have no key, fewer than one of
-/// a hundred.
+/// Four days, the last two of a month and the first two of another, which are two partitions; some records have no key, fewer than one of a
+/// hundred.
 pub(crate) fn few() -> Options {
     let until = "2026-11-02".into();
-    Options { sales: 240, days: 100, until, pending_days: 3, page_cap: 50, broken: 2, ..Options::default() }
+    Options { sales: 240, days: 4, until, pending_days: 3, page_cap: 50, broken: 2, ..Options::default() }
 }
 
 /// A server and what a run against it needs.
