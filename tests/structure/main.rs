@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows tests by `#[test]`; what they share is as much a test")]
 
 mod modules;
+mod mutations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
