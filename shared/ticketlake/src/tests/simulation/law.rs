@@ -73,6 +73,23 @@ impl Judged<'_> {
         Ok(())
     }
 
+    /// What the API gave to runs that are complete is stored, in the newest version that any of them got.
+    pub(super) fn nothing_given_lost(&self, given: &BTreeMap<u32, u32>) -> Result<(), Broken> {
+        if !self.scenario.table.has_key || self.scenario.table.disposition == Disposition::Append {
+            return Ok(());
+        }
+        for (id, version) in given {
+            let key = (*id, None);
+            if let Some(stored) = self.after.get(&key).and_then(|versions| versions.first())
+                && stored < version
+                && !self.is_twin(key)
+            {
+                return Err(Broken::new("given", format!("version {version} of {key:?} came, and {stored} is stored")));
+            }
+        }
+        Ok(())
+    }
+
     /// No row goes whose record the API had all the time.
     fn nothing_removed(&self) -> Result<(), Broken> {
         if self.is_sandbox || self.is_filtered {

@@ -195,6 +195,7 @@ impl<'s> Player<'s> {
     /// Runs the engine, once or several times at once, and judges what it did. Returns whether the last run says `complete`.
     async fn run(&mut self, runs: &[Run]) -> Result<bool, Broken> {
         let began = self.world.api.lock().unwrap().begin_run();
+        self.world.given.lock().unwrap().clear();
         if self.reading_since.is_none() {
             self.world.end_reading();
         }
@@ -226,6 +227,15 @@ impl<'s> Player<'s> {
             self.tally.requests += u64::from(seat.requests());
         }
         let is_honest = !self.scenario.is_guesswork();
+        let all_complete =
+            ended.iter().all(|ended| matches!(ended, Some((report, None)) if report.status == Status::Complete));
+        // A total that is requested of a split query brings records that are not stored. Of two requests at the same time, of two runs, the one
+        // that was sent first can be answered last.
+        let all_stored =
+            self.scenario.api.depth.is_none() && runs.iter().all(|run| run.days.is_none()) && runs.len() == 1;
+        if is_honest && all_complete && all_stored && !self.was_lied_to {
+            judged.nothing_given_lost(&self.world.given.lock().unwrap())?;
+        }
         judged.always(is_honest)?;
         let mut is_complete = false;
         for (seat, ended) in seats.iter().zip(&ended) {
@@ -247,8 +257,6 @@ impl<'s> Player<'s> {
             self.is_tainted |= self.scenario.api.changes.is_some() && !is_calm;
         }
         drop(api);
-        let all_complete =
-            ended.iter().all(|ended| matches!(ended, Some((report, None)) if report.status == Status::Complete));
         self.reading_since = (!all_complete).then_some(since);
         self.was_lied_to &= !all_complete;
         Ok(is_complete)

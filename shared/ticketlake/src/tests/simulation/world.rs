@@ -1,5 +1,6 @@
 //! The world of a scenario as the engine sees it: a transport to the API, a store, and a clock.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +11,7 @@ use client::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 use lake::{ErrorKind, ListedObject, Memory, Object, Precondition, Store, StoreError, Version, WriteOutcome};
 use manifest::time::{Clock, Instant};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
 
 use super::api::{Api, Asked, Reply};
 use super::manifest::SANDBOX;
@@ -35,6 +37,20 @@ pub(super) struct World {
     started: tokio::time::Instant,
     drift: Drift,
     request_ms: i64,
+    /// The newest version of each record that the API has given since this was cleared.
+    pub(super) given: Mutex<BTreeMap<u32, u32>>,
+}
+
+/// A record as the API gives it.
+#[derive(Deserialize)]
+struct Given {
+    things: Vec<GivenRecord>,
+}
+
+#[derive(Deserialize)]
+struct GivenRecord {
+    id: Option<u32>,
+    version: Option<u32>,
 }
 
 /// What limits the changes of the API. Two changes between two totals can cancel each other out, so that no total shows them: then nobody
@@ -52,6 +68,7 @@ pub(super) struct Drift {
 impl World {
     pub(super) fn new(api: Api, is_slow: bool) -> Self {
         Self {
+            given: Mutex::default(),
             request_ms: REQUEST_MS[usize::from(is_slow)],
             api: Mutex::new(api),
             lake: Memory::default(),
@@ -95,6 +112,18 @@ impl World {
         self.drift.is_unseen.store(false, Ordering::Relaxed);
         self.drift.changes.store(0, Ordering::Relaxed);
         self.drift.is_single.store(false, Ordering::Relaxed);
+    }
+
+    /// Remembers the versions in the body of a response.
+    fn remember_given(&self, body: &str) {
+        let given: Option<Given> = serde_json::from_str(body).ok();
+        let mut newest = self.given.lock().unwrap();
+        for record in given.into_iter().flat_map(|given| given.things) {
+            if let (Some(id), Some(version)) = (record.id, record.version) {
+                let known = newest.entry(id).or_default();
+                *known = version.max(*known);
+            }
+        }
     }
 
     /// Lets time pass.
@@ -157,6 +186,7 @@ impl Transport for View {
         }
         let reply = api.answer(&asked(&request), is_sandbox(&request), lie);
         if reply.status == 200 {
+            self.world.remember_given(&reply.body);
             self.world.drift.is_unseen.store(false, Ordering::Relaxed);
         }
         let mut response = response(reply);
