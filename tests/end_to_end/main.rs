@@ -13,6 +13,7 @@ mod dlt;
 mod emulator;
 mod event_api;
 mod eventzilla;
+mod every_request;
 mod growth;
 mod lake;
 mod lambda;

@@ -1,5 +1,6 @@
 //! Plays a scenario: runs the engine in its world, step by step, and holds it to the law.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,14 @@ pub(super) struct Tally {
     pub(super) requests: u64,
 }
 
+/// What distinguishes the requests of two runs: whether it is a full one, and its days. An interrupted reading is resumed by the same
+/// request alone, also after a complete run of another one.
+type RequestKey = (bool, Option<(u32, u32)>);
+
+fn request_key(run: &Run) -> RequestKey {
+    (run.full, run.days)
+}
+
 /// How a run ended: its report, and its error. `None` if it was killed.
 type Ended = Option<(Report, Option<Error>)>;
 
@@ -71,8 +80,8 @@ struct Player<'s> {
     corrections: Vec<Correction>,
     dice: Dice,
     rows: Rows,
-    /// The moment when the reading began that the next run may go on with. `None` if the last run was complete.
-    reading_since: Option<usize>,
+    /// The moments when the readings began that a later run may go on with, by what distinguishes their requests.
+    open_readings: BTreeMap<RequestKey, usize>,
     /// Whether an answer was untrue since then.
     was_lied_to: bool,
     /// Whether progress may rest on a reading that nothing proves.
@@ -93,7 +102,7 @@ impl<'s> Player<'s> {
             corrections: Vec::new(),
             dice: Dice::new(scenario.turns),
             rows: Rows::new(),
-            reading_since: None,
+            open_readings: BTreeMap::new(),
             was_lied_to: false,
             is_tainted: false,
             tally: Tally::default(),
@@ -132,7 +141,7 @@ impl<'s> Player<'s> {
 
     /// Changes the API while nothing runs. Where no reading waits for its end, it may change as often as it likes.
     fn change(&self, change: Change) {
-        if self.reading_since.is_none() {
+        if self.open_readings.is_empty() {
             self.world.end_reading();
         }
         self.world.change(&mut self.world.api.lock().unwrap(), change);
@@ -196,12 +205,13 @@ impl<'s> Player<'s> {
     async fn run(&mut self, runs: &[Run]) -> Result<bool, Broken> {
         let began = self.world.api.lock().unwrap().begin_run();
         self.world.given.lock().unwrap().clear();
-        if self.reading_since.is_none() {
+        if self.open_readings.is_empty() {
             self.world.end_reading();
         }
         let reads_side_by_side = runs.len() > 1 || self.scenario.owners.is_some() || self.scenario.api.depth.is_some();
         self.world.begin_reading(reads_side_by_side);
-        let since = self.reading_since.unwrap_or(began);
+        let open = runs.iter().filter_map(|run| self.open_readings.get(&request_key(run)).copied());
+        let since = open.min().unwrap_or(began);
         let seats: Vec<Arc<Seat>> = runs.iter().map(|run| Arc::new(Seat::new(run.clone(), runs.len() > 1))).collect();
         let ended = self.let_run(&seats).await?;
         self.tally.runs += runs.len() as u64;
@@ -236,7 +246,8 @@ impl<'s> Player<'s> {
         if is_honest && all_complete && all_stored && !self.was_lied_to {
             judged.nothing_given_lost(&self.world.given.lock().unwrap())?;
         }
-        judged.always(is_honest)?;
+        // Without a total, a record that moved in one reading and an answer that was untrue in the second one are no evidence of the record.
+        judged.always(is_honest && (self.scenario.proves() || !self.was_lied_to))?;
         let mut is_complete = false;
         for (seat, ended) in seats.iter().zip(&ended) {
             is_complete = matches!(ended, Some((report, None)) if report.status == Status::Complete);
@@ -257,8 +268,14 @@ impl<'s> Player<'s> {
             self.is_tainted |= self.scenario.api.changes.is_some() && !is_calm;
         }
         drop(api);
-        self.reading_since = (!all_complete).then_some(since);
-        self.was_lied_to &= !all_complete;
+        for key in runs.iter().map(request_key) {
+            if all_complete {
+                self.open_readings.remove(&key);
+            } else {
+                self.open_readings.insert(key, since);
+            }
+        }
+        self.was_lied_to &= !self.open_readings.is_empty();
         Ok(is_complete)
     }
 
