@@ -239,10 +239,10 @@ impl<'s> Player<'s> {
         let is_honest = !self.scenario.is_guesswork();
         let all_complete =
             ended.iter().all(|ended| matches!(ended, Some((report, None)) if report.status == Status::Complete));
-        // A total that is requested of a split query brings records that are not stored. Of two requests at the same time, of two runs, the one
-        // that was sent first can be answered last.
-        let all_stored =
-            self.scenario.api.depth.is_none() && runs.iter().all(|run| run.days.is_none()) && runs.len() == 1;
+        // The total of a split query, and the first page that shows how an API gives pages, bring records that are not stored. Of two requests
+        // at the same time, of two runs, the one that was sent first can be answered last.
+        let api_is_told = self.scenario.api.depth.is_none() && self.scenario.api.is_declared;
+        let all_stored = api_is_told && runs.iter().all(|run| run.days.is_none()) && runs.len() == 1;
         if is_honest && all_complete && all_stored && !self.was_lied_to {
             judged.nothing_given_lost(&self.world.given.lock().unwrap())?;
         }
