@@ -144,6 +144,9 @@ impl<'s> Player<'s> {
         if self.open_readings.is_empty() {
             self.world.end_reading();
         }
+        if matches!(change, Change::Spoil(_)) && !self.open_readings.is_empty() {
+            return;
+        }
         self.world.change(&mut self.world.api.lock().unwrap(), change);
     }
 
