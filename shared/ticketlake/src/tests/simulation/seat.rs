@@ -12,7 +12,7 @@ use super::scenario::{Kill, Run};
 pub(super) struct Seat {
     pub(super) run: Run,
     /// Whether another run takes place at the same time.
-    is_shared: bool,
+    pub(super) is_shared: bool,
     turns: AtomicU32,
     requests: AtomicU32,
     operations: AtomicU32,

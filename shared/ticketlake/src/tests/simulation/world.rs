@@ -165,7 +165,7 @@ impl Transport for View {
                 FaultKind::Forget => {
                     api.forget_tokens();
                     // An empty page in the middle of a reading is the end to anybody. At the beginning of a run the engine reads again.
-                    if number > 0 && api.ends_forgotten_lists() {
+                    if (number > 0 || self.seat.is_shared) && api.ends_forgotten_lists() {
                         self.seat.was_lied_to.store(true, Ordering::Relaxed);
                     }
                 }
