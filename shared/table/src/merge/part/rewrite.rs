@@ -32,15 +32,15 @@ pub(crate) struct Upserts<'u> {
     pub(crate) updates: &'u HashMap<u64, u32>,
     /// The row that confirms the stored row at a position. Of that row only the time is written.
     pub(crate) confirmed: &'u HashMap<u64, u32>,
-    /// The rows that are added, as many as the target size allows.
+    /// The rows that are added: the first ones, as many as the target size allows.
     pub(crate) inserts: &'u [u32],
 }
 
-/// Encodes a new part with as many rows of `inserts` as the target size allows.
+/// Encodes a new part with the first rows of `inserts`, as many as the target size allows.
 pub(crate) fn encode_new_part(table: &TableContext<'_>, batch: &Batch, inserts: &[u32]) -> Result<EncodedPart, Error> {
     let mut writer = PartWriter::new(table.format, &table.part_schema, table, 0)?;
     writer.insert(&conform(&batch.rows, &table.part_schema)?, inserts, table.target_bytes)?;
-    let is_sealed = writer.has_reached(table.target_bytes);
+    let is_sealed = writer.has_been_filled(table.target_bytes);
     writer.finish(is_sealed, None)
 }
 
@@ -77,7 +77,7 @@ impl Part {
         } else {
             writer.insert(&new_rows, inserts, table.target_bytes)?;
         }
-        let is_sealed = self.is_sealed || writer.has_reached(table.target_bytes);
+        let is_sealed = self.is_sealed || writer.has_been_filled(table.target_bytes);
         writer.finish(is_sealed, Some(self.object.version()))
     }
 

@@ -33,6 +33,9 @@ pub(crate) struct EncodedPart {
 pub(super) struct PartWriter {
     format: FormatWriter,
     inserted: usize,
+    /// Whether the part had reached its target size when rows were inserted. It stays so when the part gets smaller again, which it does
+    /// when a row group ends and is compressed.
+    is_full: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +59,7 @@ impl PartWriter {
             }
             Format::Json => FormatWriter::JsonLines(Box::new(JsonLinesWriter::new())),
         };
-        Ok(Self { format, inserted: 0 })
+        Ok(Self { format, inserted: 0, is_full: false })
     }
 
     /// Adds rows of the part's schema.
@@ -80,7 +83,7 @@ impl PartWriter {
         }
     }
 
-    /// Adds as many of the rows of `batch` at the positions `inserts` as the target size in bytes allows.
+    /// Adds the first ones of the rows of `batch` at the positions `inserts`, as many as the target size in bytes allows.
     pub(super) fn insert(&mut self, batch: &RecordBatch, inserts: &[u32], target_bytes: usize) -> Result<(), Error> {
         // The size of the part is compared with the target after each chunk.
         let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
@@ -88,15 +91,15 @@ impl PartWriter {
             let rows = take_record_batch(batch, &UInt32Array::from(positions.to_vec()));
             self.write(&rows.map_err(|error| Error::arrow(&error))?)?;
             self.inserted += positions.len();
-            if self.has_reached(target_bytes) {
+            if self.has_been_filled(target_bytes) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Adds the rows of `old` and as many of the rows of `batch` at the positions `inserts` as the table's target size allows, in the order
-    /// of the table. The inserts are sorted.
+    /// Adds the rows of `old` and the first ones of the rows of `batch` at the positions `inserts`, as many as the table's target size
+    /// allows, in the order of the table. The inserts are sorted.
     pub(super) fn insert_among(
         &mut self,
         table: &TableContext<'_>,
@@ -106,7 +109,7 @@ impl PartWriter {
     ) -> Result<(), Error> {
         let row_bytes = (old.get_array_memory_size() / old.num_rows().max(1)).max(1);
         for sources in merge_rows(table, old, batch, inserts)?.chunks(batch_rows(row_bytes)) {
-            let is_full = self.has_reached(table.target_bytes);
+            let is_full = self.has_been_filled(table.target_bytes);
             // The stored rows stay, whatever the size.
             let taken: Vec<RowSource> =
                 sources.iter().copied().filter(|(source, _)| *source == 0 || !is_full).collect();
@@ -132,9 +135,10 @@ impl PartWriter {
         Ok(EncodedPart { bytes, inserted: self.inserted, is_sealed })
     }
 
-    /// Returns whether the part has at least `target_bytes`, and so takes no more rows.
-    pub(super) fn has_reached(&self, target_bytes: usize) -> bool {
-        self.bytes() >= target_bytes
+    /// Returns whether the part has at least `target_bytes`, or had them when rows were inserted. It takes no more rows then.
+    pub(super) fn has_been_filled(&mut self, target_bytes: usize) -> bool {
+        self.is_full = self.is_full || self.bytes() >= target_bytes;
+        self.is_full
     }
 
     /// Returns about how many bytes the part has so far.

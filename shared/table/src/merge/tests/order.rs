@@ -1,6 +1,7 @@
 //! The order of the rows in a part.
 
 use chrono::{DateTime, TimeDelta};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -60,4 +61,54 @@ async fn stored_rows_stay_in_a_part_that_gets_full_and_inserts_go_into_the_next_
         assert_eq!(ids, (0..100).collect::<Vec<_>>());
         assert!(parts[0].len() >= 50, "{format:?}: {parts:?}");
     }
+}
+
+/// A thing with a text of this length in `_extra`, which compresses well or not at all.
+fn sized(id: i64, length: usize, compresses: bool) -> Value {
+    let mut state = id as u64 + 1;
+    let random = std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + (state >> 58) as u8)
+    });
+    let text: String = if compresses { "x".repeat(length) } else { random.take(length).collect() };
+    let mut record = dated(id);
+    record["more"]["text"] = text.into();
+    record
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// The size of a part falls when a row group ends, since only then it is compressed. What did not fit must not be taken for what did.
+    #[test]
+    fn rows_among_stored_ones_are_written_once_when_the_part_gets_full(
+        stored_rows in prop::collection::vec(20_000_usize..80_000, 5..40),
+        new_rows in prop::collection::vec((0_usize..6000, any::<bool>()), 200..600),
+        target in 200_000_usize..800_000,
+    ) {
+        let manifest = manifest("merge", MONTHS, "");
+        let root = tempfile::tempdir().unwrap();
+        let spread = new_rows.len() / stored_rows.len() + 1;
+        let is_stored = |id: &i64| *id as usize % spread == 0 && *id as usize / spread < stored_rows.len();
+        let stored_ids = (0..stored_rows.len()).map(|row| (row * spread) as i64);
+        let new_ids = (0..).filter(|id| !is_stored(id));
+        let old: Vec<Value> = stored_ids.zip(&stored_rows).map(|(id, length)| sized(id, *length, true)).collect();
+        let new: Vec<Value> =
+            new_ids.zip(&new_rows).map(|(id, (length, compresses))| sized(id, *length, *compresses)).collect();
+        for records in [&old, &new] {
+            let merged = block_on(merge(root.path(), &manifest, Format::Parquet, target, records));
+            prop_assert_eq!(merged.new, records.len() as u64);
+        }
+        let mut expected: Vec<i64> = old.iter().chain(&new).map(|record| record["id"].as_i64().unwrap()).collect();
+        expected.sort_unstable();
+        prop_assert_eq!(block_on(stored_ids_of(root.path(), &manifest)), expected);
+    }
+}
+
+/// The `id` of every stored row, sorted. One that is stored twice is there twice.
+async fn stored_ids_of(root: &Path, manifest: &Manifest) -> Vec<i64> {
+    let rows = days_and_ids(root, manifest, Format::Parquet).await;
+    let mut ids: Vec<i64> = rows.into_iter().flatten().map(|(_, id)| id).collect();
+    ids.sort_unstable();
+    ids
 }
