@@ -89,7 +89,7 @@ proptest! {
         let manifest = manifest("merge", MONTHS, "");
         let root = tempfile::tempdir().unwrap();
         let spread = new_rows.len() / stored_rows.len() + 1;
-        let is_stored = |id: &i64| *id as usize % spread == 0 && *id as usize / spread < stored_rows.len();
+        let is_stored = |id: &i64| (*id as usize).is_multiple_of(spread) && *id as usize / spread < stored_rows.len();
         let stored_ids = (0..stored_rows.len()).map(|row| (row * spread) as i64);
         let new_ids = (0..).filter(|id| !is_stored(id));
         let old: Vec<Value> = stored_ids.zip(&stored_rows).map(|(id, length)| sized(id, *length, true)).collect();
