@@ -3,6 +3,7 @@
 //! Ingesting a page returns its records ([`PageRecords`]), which are evidence for the reader, and counts them.
 
 mod counts;
+mod flush_policy;
 mod harvest;
 mod infer_columns;
 mod received;
@@ -26,6 +27,7 @@ use table::merge::key_hash;
 use table::rejected::RejectedRecord;
 
 pub use self::counts::{HarvestConflicts, IngestCounts};
+use self::flush_policy::FlushPolicy;
 use self::harvest::Harvested;
 use self::received::{PageIdentities, RecordIdentity, overlap_key};
 pub use self::removal::VanishedRows;
@@ -36,9 +38,6 @@ use self::table_ingest::TableIngest;
 use crate::context::{RunContext, resource};
 use crate::error::Error;
 use crate::evidence::{PageRecords, ReceivedRecord, RecordVersion};
-
-/// The number of bytes of buffered rows at which they are merged. They reserve a third more, and the rest of a run takes 60 MB.
-const FLUSH_BYTES: usize = 10 << 20;
 
 /// The memory that is reserved for the fields of a parent in a record: an id and a name.
 const PARENT_FIELDS_BYTES: usize = 64;
@@ -69,6 +68,7 @@ pub struct Ingest<'i> {
     /// The number of rejected records whose keys are not known.
     unknown_keys: u64,
     retention: Retention<'i>,
+    flush_policy: FlushPolicy,
     /// The start of the read: that of its first run, if it is resumed.
     begin: Instant,
     /// Whether buffered rows were discarded.
@@ -113,6 +113,7 @@ impl<'i> Ingest<'i> {
             seen: (ctx.resource.write_disposition == WriteDisposition::Replace).then(HashSet::new),
             unknown_keys: 0,
             retention: Retention::new(ctx, ctx.resource),
+            flush_policy: FlushPolicy::new(&ctx.clients.settings, ctx.clients.clock.now()),
             begin,
             discarded: false,
         };
@@ -125,7 +126,7 @@ impl<'i> Ingest<'i> {
         Ok(ingest)
     }
 
-    /// Ingests a page of `query`. The buffered rows are merged when they reach a size.
+    /// Ingests a page of `query`. The buffered rows are merged when they are due.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ impl<'i> Ingest<'i> {
         self.store_page(page, query).await
     }
 
-    /// Maps a page and buffers its rows. They are merged when they reach a size.
+    /// Maps a page and buffers its rows. They are merged when they are due.
     async fn store_page(&mut self, page: Page, query: &Query) -> Result<IngestedPage, Error> {
         let mut records = self.begin_page(&page, query);
         let mut identities = self.identity.begin_page();
@@ -184,11 +185,7 @@ impl<'i> Ingest<'i> {
             }
         }
         self.target.ctx.listener.page_read(self.target.received, page.total);
-        let harvested: usize = self.harvests.iter().map(Harvested::bytes).sum();
-        let flushed = self.target.buffer.bytes() + harvested >= FLUSH_BYTES;
-        if flushed {
-            self.flush().await?;
-        }
+        let flushed = self.flush_if_due().await?;
         Ok(IngestedPage { records, flushed })
     }
 
@@ -368,9 +365,7 @@ impl<'i> Ingest<'i> {
                     }
                 }
             }
-            if self.target.buffer.bytes() >= FLUSH_BYTES {
-                self.flush().await?;
-            }
+            self.flush_if_due().await?;
         }
         self.flush().await
     }
@@ -385,12 +380,24 @@ impl<'i> Ingest<'i> {
         self.flush().await
     }
 
+    /// Merges all buffered rows if they are due. Returns whether they were.
+    async fn flush_if_due(&mut self) -> Result<bool, Error> {
+        let harvested: usize = self.harvests.iter().map(Harvested::bytes).sum();
+        let bytes = self.target.buffer.bytes() + harvested;
+        let is_due = self.flush_policy.is_due(bytes, self.target.ctx.clients.clock.now());
+        if is_due {
+            self.flush().await?;
+        }
+        Ok(is_due)
+    }
+
     /// Merges all buffered rows.
     async fn flush(&mut self) -> Result<(), Error> {
         self.target.flush().await?;
         for harvest in &mut self.harvests {
             harvest.flush().await?;
         }
+        self.flush_policy.flushed(self.target.ctx.clients.clock.now());
         Ok(())
     }
 
