@@ -17,6 +17,8 @@ pub struct Column {
     pub list: bool,
     /// Whether a change of this value alone is no change of the record, as for counters and copies of other records.
     pub volatile: bool,
+    /// Whether only the history has the column, and not the table itself.
+    pub history_only: bool,
     /// A text that says what the column means.
     pub description: Option<String>,
 }

@@ -46,14 +46,17 @@ pub struct Partition {
 /// Returns every table of `manifest`, in the order of its resources. The table of a history follows the table that it belongs to.
 pub fn tables(manifest: &Manifest) -> Vec<TableDefinition> {
     let with_history = |resource: &Resource| {
-        let table = resource_table(manifest, resource);
+        let mut table = resource_table(manifest, resource);
         let history = resource.history.then(|| history_table(&table));
+        let is_history_only =
+            |name: &str| resource.columns.iter().any(|column| column.history_only && column.name == name);
+        table.columns.retain(|column| !is_history_only(&column.name));
         std::iter::once(table).chain(history)
     };
     manifest.resources.iter().flat_map(with_history).collect()
 }
 
-/// Returns the table of a resource.
+/// Returns the table of a resource, also with the columns that only its history has.
 fn resource_table(manifest: &Manifest, resource: &Resource) -> TableDefinition {
     let schema = map::schema(resource);
     let columns = schema.fields().iter().map(|field| {

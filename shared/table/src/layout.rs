@@ -25,6 +25,16 @@ struct StoredLayout {
     partition: Vec<String>,
     /// The name of the type of every column that the table ever had, by the name of the column.
     columns: BTreeMap<String, String>,
+    /// The same of the columns that only the table of the history ever had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    history_columns: BTreeMap<String, String>,
+}
+
+impl StoredLayout {
+    /// Returns the name of the type of a column of the table or of its history.
+    fn column_type(&self, name: &str) -> Option<&str> {
+        self.columns.get(name).or_else(|| self.history_columns.get(name)).map(String::as_str)
+    }
 }
 
 impl JsonContent for StoredLayout {
@@ -74,7 +84,8 @@ impl<'s> Layout<'s> {
         let stored = self.document.value().into_iter().flat_map(|stored| &stored.columns);
         let retired = stored.filter(|(name, _)| {
             let is_vanished_column = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
-            !is_vanished_column && !resource.columns.iter().any(|column| column.name == **name)
+            let is_declared = |column: &Column| column.name == **name && !column.history_only;
+            !is_vanished_column && !resource.columns.iter().any(is_declared)
         });
         Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
     }
@@ -89,35 +100,44 @@ fn next_layout(
     let declared = declared_layout(resource, format);
     let Some(stored) = stored else { return Ok(Some(declared)) };
     let mut faults = setting_faults(stored, &declared, resource);
-    let mut columns = stored.columns.clone();
-    for (name, declared_type) in declared.columns {
-        let stored_type = columns.entry(name.clone()).or_insert_with(|| declared_type.clone());
-        if *stored_type == declared_type || can_widen(stored_type, &declared_type) {
-            *stored_type = declared_type;
-        } else {
-            let message = format!(
-                "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
-            );
-            faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
+    let mut next = stored.clone();
+    for (columns, declared) in
+        [(&mut next.columns, declared.columns), (&mut next.history_columns, declared.history_columns)]
+    {
+        for (name, declared_type) in declared {
+            if let Some(stored_type) = stored.column_type(&name)
+                && stored_type != declared_type
+                && !can_widen(stored_type, &declared_type)
+            {
+                let message = format!(
+                    "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
+                );
+                faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
+            }
+            columns.insert(name, declared_type);
         }
     }
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
-    Ok((columns != stored.columns).then(|| StoredLayout { columns, ..stored.clone() }))
+    Ok((next != *stored).then_some(next))
 }
 
 /// Returns the layout that the manifest declares.
 fn declared_layout(resource: &Resource, format: Format) -> StoredLayout {
     let partition = |field: &PartitionField| format!("{}={}({})", field.name, field.transform, field.from);
-    let columns = resource.columns.iter().map(|column| (column.name.clone(), type_name(column)));
+    let columns = |history_only: bool| {
+        let columns = resource.columns.iter().filter(move |column| column.history_only == history_only);
+        columns.map(|column| (column.name.clone(), type_name(column)))
+    };
     let vanished_column = resource.vanished.iter().map(|vanished| vanished.column.clone());
     let vanished_column = vanished_column.map(|name| (name, DataType::Timestamp.name().to_owned()));
     StoredLayout {
         format: format.name().into(),
         primary_key: resource.primary_key.clone(),
         partition: resource.partition.iter().map(partition).collect(),
-        columns: columns.chain(vanished_column).collect(),
+        columns: columns(false).chain(vanished_column).collect(),
+        history_columns: columns(true).collect(),
     }
 }
 

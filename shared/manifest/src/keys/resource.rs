@@ -133,6 +133,13 @@ pub static COLUMN: Mapping = Mapping {
             "Whether a change of this value alone is no change of the record, as for counters and copies of other records.",
         )
         .or(Flag(false)),
+        Key::ours(
+            "history_only",
+            Boolean,
+            "Whether the column is stored in the table of the history alone, with each version of the record. It is for large copies of \
+             records that have a table of their own, and needs `history: true` and `data_type: json`.",
+        )
+        .or(Flag(false)),
         Key::dlt("description", Text, "A text that says what the column means, for the list of tables."),
         Key::dlt("nullable", Boolean, "In dlt, whether the column may be null. Here every column may be, unless it is of the key.").ignored(),
     ],

@@ -178,7 +178,10 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let write_disposition = disposition.map(|value| value.disposition);
     let vanished = refresh::vanished(&fields, &columns, write_disposition, primary_key.len(), !explode.is_empty());
     let disposition = disposition?;
-    let history = fields.boolean("history")?;
+    let history = fields.boolean("history")? || disposition.history;
+    if let Some(column) = columns.iter().find(|column| column.history_only && !history) {
+        node.fault(format!("the column `{}` is `history_only`: set `history: true`, or no table has it", column.name));
+    }
     Some(Resource {
         name: name?,
         endpoint: endpoint?,
@@ -190,7 +193,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         rejected_max: rejected_max(&fields),
         partition,
         part_bytes: table::part_bytes(&fields),
-        history: history || disposition.history,
+        history,
         slices,
         explode,
         harvest,

@@ -60,6 +60,7 @@ pub(super) fn text_column(name: &str) -> Column {
         data_type: DataType::Text,
         list: false,
         volatile: false,
+        history_only: false,
         description: None,
     }
 }
@@ -108,11 +109,17 @@ fn column(name: String, node: &Node<'_>) -> Option<Column> {
     if path.is_many() && !list {
         node.fault(format!("`{path}` can meet many values: add `list: true`, or take one with `[0]`"));
     }
+    let data_type = fields.one_of("data_type", &types)?;
+    let history_only = fields.boolean("history_only")?;
+    if history_only && data_type != DataType::Json {
+        node.fault(format!("`history_only` goes with `data_type: json` alone, and this is {}", data_type.name()));
+    }
     Some(Column {
         name,
         path,
-        data_type: fields.one_of("data_type", &types)?,
+        data_type,
         list,
+        history_only,
         volatile: fields.boolean("volatile")?,
         description: fields.text("description"),
     })
@@ -207,4 +214,31 @@ pub(super) fn harvest(resource: &Fields<'_>, name: &str, resources: &[String]) -
         Some(Harvest { resource: target, path: path? })
     };
     resource.list("harvest").iter().filter_map(harvest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Manifest;
+
+    /// The faults of a manifest with one resource that has the column `copy` and these settings.
+    fn faults(copy: &str, settings: &str) -> String {
+        let text = format!(
+            "client: {{base_url: \"https://api.example\", paginator: single_page}}\nresources:\n  - name: shops\n    primary_key: id\n    endpoint: {{path: shops}}\n    columns: {{id: {{data_type: text}}, copy: {{{copy}}}}}{settings}\n"
+        );
+        Manifest::parse("test.yaml", &text).err().map(|faults| faults.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_column_of_the_history_alone_needs_a_history_and_is_json() {
+        let (json, history) = ("data_type: json, history_only: true", "\n    history: true");
+        assert_eq!(faults(json, history), "");
+        assert_eq!(faults("data_type: json, history_only: false", ""), "");
+        for (copy, settings, message) in [
+            (json, "", "the column `copy` is `history_only`: set `history: true`"),
+            ("data_type: text, history_only: true", history, "goes with `data_type: json` alone, and this is text"),
+        ] {
+            let faults = faults(copy, settings);
+            assert!(faults.contains(message) && faults.contains("test.yaml:"), "{copy}: {faults}");
+        }
+    }
 }

@@ -209,3 +209,30 @@ async fn a_layout_with_another_version_is_refused() {
         assert_eq!(store.objects(), before);
     }
 }
+
+/// A column that moves from the table into its history is retired in the table, and keeps its type.
+#[tokio::test]
+async fn a_column_that_moves_into_the_history_is_retired_in_the_table() {
+    let store = Memory::default();
+    let of = |columns: &str| {
+        let mut resource = resource(&format!("{COLUMNS}, copy: {{{columns}}}"));
+        resource.history = true;
+        resource
+    };
+    let history_only = |data_type: DataType| {
+        let mut resource = of("data_type: json");
+        for column in resource.columns.iter_mut().filter(|column| column.name == "copy") {
+            (column.history_only, column.data_type) = (true, data_type);
+        }
+        resource
+    };
+    assert!(claim(&store, &of("data_type: json")).await.unwrap().is_empty());
+    let retired = claim(&store, &history_only(DataType::Json)).await.unwrap();
+    assert_eq!(retired.iter().map(Field::name).collect::<Vec<_>>(), ["copy"]);
+    assert_eq!(stored(&store)["history_columns"], json!({"copy": "json"}));
+    let expected = [("things.columns.copy", "is stored as json, and bool cannot hold")];
+    assert_refused(&store, &history_only(DataType::Bool), Format::Parquet, &expected).await;
+    // And back again.
+    assert!(claim(&store, &of("data_type: json")).await.unwrap().is_empty());
+    assert_refused(&store, &of("data_type: bool"), Format::Parquet, &expected).await;
+}

@@ -36,7 +36,15 @@ pub fn columns<'v>(
             || columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name));
         if !is_taken {
             let path = JsonPath::of_field(&name);
-            columns.push(Column { name, path, data_type, list: false, volatile: false, description: None });
+            columns.push(Column {
+                name,
+                path,
+                data_type,
+                list: false,
+                volatile: false,
+                history_only: false,
+                description: None,
+            });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use lake::Store;
 use manifest::WriteDisposition;
 
@@ -21,8 +21,11 @@ pub(super) struct TableContext<'t> {
     pub(super) root: String,
     /// The schema of the rows that are merged.
     pub(super) row_schema: SchemaRef,
-    /// The schema of the parts that are written: the columns of the rows, then the retired ones, which the manifest no longer has.
+    /// The schema of the parts that are written: the columns of the rows without those of the history alone, then the retired ones, which
+    /// the manifest no longer has.
     pub(super) part_schema: SchemaRef,
+    /// The columns of the rows that only the history has.
+    pub(super) history_only: Vec<String>,
     /// The number of the manifest's columns. They are the first ones of the schemas.
     pub(super) manifest_columns: usize,
     /// The columns of the primary key.
@@ -46,8 +49,15 @@ pub(super) struct TableContext<'t> {
 impl TableContext<'_> {
     /// Keeps `retired` columns in the parts that are written. They are null in the rows that are merged.
     pub(super) fn keep_retired_columns(&mut self, retired: &[Field]) {
-        let fields = self.row_schema.fields().iter().cloned().chain(retired.iter().cloned().map(Arc::new));
-        self.part_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let fields = self.row_schema.fields().iter().filter(|field| !self.history_only.contains(field.name())).cloned();
+        let mut fields: Vec<FieldRef> = fields.collect();
+        for field in retired {
+            // A column that the table has from before and that is now of the history alone is retired in the table, and not in the history.
+            if !fields.iter().any(|other| other.name() == field.name()) {
+                fields.push(Arc::new(field.clone()));
+            }
+        }
+        self.part_schema = Arc::new(Schema::new(fields));
     }
 
     /// Returns the size in bytes at which a row group is closed. A rewrite decodes the row groups that it changes, so that smaller ones

@@ -54,6 +54,7 @@ impl<'t> History<'t> {
                 root: format!("{}_history", table.root),
                 part_schema: Arc::clone(&schema),
                 row_schema: schema,
+                history_only: Vec::new(),
                 key_columns: key_columns.map(str::to_owned).collect(),
                 // A version says whether the row had vanished. The version itself never vanishes.
                 vanished_column: None,

@@ -38,11 +38,13 @@ impl<'t> Table<'t> {
     /// Creates the table of `resource`, a resource of `source`, with parts of this format in `store`.
     pub fn new(store: &'t dyn Store, source: &str, resource: &Resource, format: Format) -> Self {
         let schema = map::schema(resource);
-        let context = TableContext {
+        let history_only = resource.columns.iter().filter(|column| column.history_only);
+        let mut context = TableContext {
             store,
             root: format!("{source}/{}", resource.name),
             part_schema: Arc::clone(&schema),
             row_schema: schema,
+            history_only: history_only.map(|column| column.name.clone()).collect(),
             manifest_columns: resource.columns.len(),
             key_columns: resource.primary_key.clone(),
             sorted_by: resource
@@ -59,6 +61,7 @@ impl<'t> Table<'t> {
             target_bytes: resource.part_bytes,
             memory: Arc::default(),
         };
+        context.keep_retired_columns(&[]);
         let runs_key = format!("_state/{}/history.json", context.root);
         let history = resource.history.then(|| History::new(&context, runs_key));
         let readings = Readings::new(store, format!("_state/{}/readings.json", context.root));

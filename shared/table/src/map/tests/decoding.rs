@@ -34,7 +34,7 @@ fn columns() -> impl Strategy<Value = Vec<Column>> {
 }
 
 fn column_of(name: &str, path: JsonPath, data_type: DataType, list: bool) -> Column {
-    Column { name: name.to_owned(), path, data_type, list, volatile: false, description: None }
+    Column { name: name.to_owned(), path, data_type, list, volatile: false, history_only: false, description: None }
 }
 
 /// The text of a value, in one of the ways in which an API may write it.

@@ -126,3 +126,63 @@ async fn a_closed_run_is_removed_from_the_open_runs() {
         assert_eq!(open_runs().await, left);
     }
 }
+
+/// Every value of the column `copy` in the parts below `prefix`, or `None` if a part does not have the column.
+async fn copies(root: &Path, manifest: &Manifest, format: Format, prefix: &str) -> Option<Vec<Option<String>>> {
+    let store = Local::new(root.to_owned());
+    let table = table(&store, manifest, format);
+    let mut copies = Vec::new();
+    for listed in store.list(prefix).await.unwrap() {
+        for batch in read_part(&table, &listed).await {
+            copies.extend(batch.column_by_name("copy")?.as_string::<i32>().iter().map(|copy| copy.map(str::to_owned)));
+        }
+    }
+    copies.sort();
+    Some(copies)
+}
+
+fn with_copy(id: i64, version: i64, copy: &str) -> Value {
+    let mut record = thing(id, version);
+    record["copy"] = json!(copy);
+    record
+}
+
+#[tokio::test]
+async fn a_column_of_the_history_alone_is_kept_with_each_version_there() {
+    let before = {
+        let mut manifest = manifest("merge", "[]", ", copy: {data_type: json, volatile: true}");
+        manifest.resources[0].history = true;
+        manifest
+    };
+    let mut after = before.clone();
+    after.resources[0]
+        .columns
+        .iter_mut()
+        .filter(|column| column.name == "copy")
+        .for_each(|column| column.history_only = true);
+    let some = |copy: &str| Some(format!("\"{copy}\""));
+    for format in FORMATS {
+        let root = tempfile::tempdir().unwrap();
+        for (version, copy) in [(1, "a"), (2, "b"), (2, "c")] {
+            merge(root.path(), &after, format, PART_BYTES, &[with_copy(1, version, copy)]).await;
+        }
+        assert_eq!(stored_versions(root.path(), &after, format).await, BTreeMap::from([(1, 2)]));
+        assert_eq!(
+            copies(root.path(), &after, format, "test/things/")
+                .await
+                .filter(|copies| copies.iter().any(Option::is_some)),
+            None
+        );
+        // The column is volatile, so that a change of it alone is no version.
+        let history = "test/things_history/";
+        if format == Format::Parquet {
+            assert_eq!(copies(root.path(), &after, format, history).await, Some(vec![some("a"), some("b")]));
+        }
+    }
+    // What a table has from before stays.
+    let root = tempfile::tempdir().unwrap();
+    merge(root.path(), &before, Format::Parquet, PART_BYTES, &[with_copy(1, 1, "a")]).await;
+    merge(root.path(), &after, Format::Parquet, PART_BYTES, &[with_copy(2, 1, "b")]).await;
+    let copies = copies(root.path(), &after, Format::Parquet, "test/things/").await.unwrap();
+    assert!(copies.contains(&some("a")), "{copies:?}");
+}
