@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// | `<SOURCE>_<SETTING>` | a value of the manifest's `settings`, e.g. `XURRENT_ACCOUNT` | the manifest's |
 /// | `SOURCES` | your own manifests with commas: paths or `s3://bucket/key` | none |
 /// | `INITIAL_DAYS`, `PAGE_SIZE`, `REQUEST_TIMEOUT`, `ATTEMPTS`, … | the fields of the request with these names | those of the request |
-/// | `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` | the memory of the process in MB, as Lambda sets it; rows that wait for a merge take a sixth of it | 512 |
+/// | `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` | the memory of the process in MB, as Lambda sets it; rows that wait for a merge take a seventh of it | 512 |
 /// | `RUST_LOG`, `AWS_LAMBDA_LOG_LEVEL` | `error`, `warn`, `info`, `debug` or `trace` | `info` in Lambda, `warn` otherwise |
 #[derive(Clone, Default)]
 pub struct Settings(BTreeMap<String, String>);

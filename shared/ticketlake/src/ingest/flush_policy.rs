@@ -13,7 +13,7 @@ const DEFAULT_MEMORY_MB: usize = 512;
 
 /// The part of the memory that buffered rows may take. Their columns reserve up to twice of what they hold, and the merge and the rest of a
 /// run take about 80 MiB, so that a run takes half of the memory at most.
-const MEMORY_SHARE: usize = 6;
+const MEMORY_SHARE: usize = 7;
 
 /// The longest time that rows wait for a merge while the run reads.
 const MAX_WAIT: TimeDelta = TimeDelta::minutes(1);
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn rows_are_merged_when_they_take_a_share_of_the_memory() {
         for (memory, max_bytes) in
-            [(Some("600"), 100_000_000), (Some("128"), 21_333_333), (Some("much"), 85_333_333), (None, 85_333_333)]
+            [(Some("700"), 100_000_000), (Some("128"), 18_285_714), (Some("much"), 73_142_857), (None, 73_142_857)]
         {
             let (policy, now) = policy(memory);
             assert!(!policy.is_due(max_bytes - 1, now), "{memory:?}");

@@ -32,7 +32,7 @@ use crate::split::params::StoredValues;
 use crate::state::{Calendars, Checkpoint, Progress};
 
 /// The number of records in a checkpoint for which it is saved less often by one flush. A record takes 16 bytes in it, so that this many take
-/// 16 MB. A flush has up to a sixth of the memory in rows, or a minute of reading.
+/// 16 MB. A flush has up to a seventh of the memory in rows, or a minute of reading.
 const RECORDS_FOR_A_FLUSH: u64 = 1_000_000;
 
 /// The number of failed queries in a row after which the API counts as down. Each request was tried several times by then.
