@@ -1,6 +1,7 @@
 //! How values are written into forms and headers.
 
 use bytes::Bytes;
+use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
 /// The content type of a form.
@@ -58,6 +59,20 @@ pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Strin
         .map_err(|_| format!("the value of the header `{name}` has a character that a header cannot hold"))
 }
 
+/// Removes the query parameter `name` and leaves the others as they are written.
+pub(crate) fn remove_parameter(url: &mut Url, name: &str) {
+    let Some(query) = url.query() else { return };
+    let is_other = |pair: &&str| {
+        let pair_name = pair.split('=').next().unwrap_or_default().replace('+', " ");
+        percent_encoding::percent_decode_str(&pair_name).decode_utf8_lossy() != name
+    };
+    let others: Vec<&str> = query.split('&').filter(is_other).collect();
+    if others.len() < query.split('&').count() {
+        let others = others.join("&");
+        url.set_query((!others.is_empty()).then_some(&others));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -81,6 +96,20 @@ mod tests {
         let message = header_value("authorization", "secret\nline").unwrap_err();
         assert!(message.contains("authorization") && !message.contains("secret"), "{message}");
         assert!(header_name("a b").unwrap_err().contains("`a b` is not a header name"));
+    }
+
+    #[test]
+    fn a_parameter_is_removed_and_the_others_stay_as_they_are_written() {
+        for (address, expected) in [
+            ("https://a.example/x?a=1%20+2&apikey=***&a=3", "https://a.example/x?a=1%20+2&a=3"),
+            ("https://a.example/x?api%6Bey=1", "https://a.example/x"),
+            ("https://a.example/x?a=~%7e&b", "https://a.example/x?a=~%7e&b"),
+            ("https://a.example/x", "https://a.example/x"),
+        ] {
+            let mut url = Url::parse(address).unwrap();
+            remove_parameter(&mut url, "apikey");
+            assert_eq!(url.as_str(), expected);
+        }
     }
 
     thread_local! {

@@ -337,7 +337,7 @@ fn page(request: &SentRequest, spec: &Spec) -> Result<HttpResponse, TransportErr
 fn page_token(request: &SentRequest, paging: Paging) -> Option<String> {
     match paging {
         Paging::BodyCursor => {
-            let body: Value = serde_json::from_str(&request.body).unwrap();
+            let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
             body["page"]["cursor"].as_str().map(str::to_owned)
         }
         Paging::Cursor | Paging::HeaderCursor => request.param("cursor"),

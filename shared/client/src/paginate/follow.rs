@@ -1,6 +1,6 @@
 //! By what each response says about the next page: a link or a page token.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use manifest::template::param_text;
 use manifest::{JsonPath, Paginator, ParamLocation};
@@ -12,6 +12,7 @@ use super::link;
 use super::page::{End, PageEdges, PageEvent, PageWithFacts, Position, Resumption, edges};
 use super::query_reader::{QueryReader, put};
 use crate::call::Call;
+use crate::encode::remove_parameter;
 use crate::error::Stop;
 
 /// A query whose responses lead to the next page. It ends where one names no next page.
@@ -20,7 +21,7 @@ pub(super) struct FollowPages<'p> {
     paginator: &'p Paginator,
     /// The request for the next page.
     call: Call<'p>,
-    /// The position of the next page, if it can be asked for again.
+    /// The position of the next page.
     position: Option<Position>,
     /// The next page, if it was read already.
     read_page: Option<PageWithFacts>,
@@ -84,7 +85,7 @@ impl<'p> FollowPages<'p> {
         }
         Ok(match advance(query, &mut self.call, self.paginator, next.clone()) {
             Ok(()) => {
-                self.position = self.position_of(query, next);
+                self.position = Some(self.position_of(next));
                 PageEvent::Page(page)
             }
             Err(reason) => PageEvent::DeadEnd(page, reason),
@@ -100,20 +101,12 @@ impl<'p> FollowPages<'p> {
         query.page(call, before, &|headers, read| link_facts(self.paginator, headers, read.body)).await
     }
 
-    /// The position of the page that `next` leads to. `None` if it cannot be stored, since it may hold the key.
-    fn position_of(&self, query: &QueryReader<'p>, next: Value) -> Option<Position> {
-        if !matches!(self.paginator, Paginator::JsonLink { .. } | Paginator::HeaderLink { .. }) {
-            return Some(Position::PageToken(next));
+    /// The position of the page that `next` leads to, for which [`Self::call`] is the request.
+    fn position_of(&self, next: Value) -> Position {
+        match self.paginator {
+            Paginator::JsonLink { .. } | Paginator::HeaderLink { .. } => Position::Link(self.call.target.clone()),
+            _ => Position::PageToken(next),
         }
-        // A link may repeat the key that the request carried.
-        let Call { target, params, .. } = &self.call;
-        let key_params = query.reader.api.key_params(query.endpoint());
-        if target.contains('?') && key_params.iter().any(|name| target.contains(&format!("{name}="))) {
-            return None;
-        }
-        let mut params = params.clone();
-        params.retain(|name, _| !key_params.contains(&name.as_str()));
-        Some(Position::Link { target: target.clone(), params })
     }
 
     /// Reads the page at which an earlier run stopped. A page token that the API has forgotten meanwhile is no error: then the query is read
@@ -124,15 +117,8 @@ impl<'p> FollowPages<'p> {
         let mut call = query.call();
         let is_valid = match &position {
             Position::PageToken(token) => advance(query, &mut call, self.paginator, token.clone()).is_ok(),
-            Position::Link { target, params } => {
-                // The link is resolved again, so that a stored address leads to no other host.
-                let resolved = link::resolve(query.reader.api.base_url(), &call, target);
-                resolved.is_ok_and(|(target, of_target)| {
-                    call.target = target;
-                    call.params = of_target.into_iter().chain(params.clone()).collect();
-                    true
-                })
-            }
+            // The link is resolved again, so that a stored address leads to no other host.
+            Position::Link(address) => advance(query, &mut call, self.paginator, address.clone().into()).is_ok(),
             Position::Offset(_) | Position::PageNumber { .. } => false,
         };
         if is_valid && let Ok(Some(read)) = self.page_of(query, &call, before).await {
@@ -171,9 +157,13 @@ impl<'p> FollowPages<'p> {
 fn advance<'p>(query: &QueryReader<'p>, call: &mut Call<'p>, paginator: &Paginator, next: Value) -> Result<(), String> {
     match paginator {
         Paginator::JsonLink { .. } | Paginator::HeaderLink { .. } => {
-            let (target, params) = link::resolve(query.reader.api.base_url(), call, &param_text(&next))?;
-            call.target = target;
-            call.params = params;
+            let mut address = link::resolve(query.reader.api.base_url(), call, &param_text(&next))?;
+            // A link may repeat the key that the request carried.
+            for name in query.reader.api.key_params(query.endpoint()) {
+                remove_parameter(&mut address, name);
+            }
+            call.target = address.into();
+            call.params = BTreeMap::new();
         }
         Paginator::HeaderCursor { param, .. } => put(call, &ParamLocation::Query(param.clone()), next),
         Paginator::Cursor { place, .. } => put(call, place, next),
@@ -215,11 +205,14 @@ fn link_at(body: &Value, path: &JsonPath) -> Result<Option<Value>, String> {
     }
 }
 
-/// Whether a value is a page token. Any value that is false in Python ends the query, as in dlt.
+/// Whether a value is a page token. Any value that is false in Python ends the query, as in dlt. A token may be an object or a list, such as
+/// `LastEvaluatedKey` of `DynamoDB` and `search_after` of Elasticsearch.
 fn is_page_token(value: &Value) -> bool {
     match value {
-        Value::Null | Value::Bool(false) | Value::Array(_) | Value::Object(_) => false,
-        Value::Bool(true) => true,
+        Value::Null => false,
+        Value::Bool(is_token) => *is_token,
+        Value::Array(elements) => !elements.is_empty(),
+        Value::Object(members) => !members.is_empty(),
         Value::String(text) => !text.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     }

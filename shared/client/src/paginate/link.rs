@@ -38,16 +38,12 @@ fn links(value: &str) -> Vec<(String, Vec<String>)> {
     links
 }
 
-/// Returns the address and the query parameters of `link`, which the response to `call` has.
+/// Returns the address that `link` leads to, which the response to `call` has. Its query stays as it is written: an API may have signed it.
 ///
 /// # Errors
 ///
 /// A message, if the link leads to another host: the key goes with the request, and no response may choose who gets it.
-pub(super) fn resolve(
-    base_url: &str,
-    call: &Call<'_>,
-    link: &str,
-) -> Result<(String, BTreeMap<String, String>), String> {
+pub(super) fn resolve(base_url: &str, call: &Call<'_>, link: &str) -> Result<Url, String> {
     let base = Url::parse(base_url).map_err(|error| format!("`{base_url}` is not an address: {error}"))?;
     let current = if call.target.contains("://") {
         Url::parse(&call.target)
@@ -55,8 +51,10 @@ pub(super) fn resolve(
         Url::parse(&format!("{}/{}", base_url.trim_end_matches('/'), call.target.trim_start_matches('/')))
     };
     let current = current.map_err(|error| format!("`{}` is not an address: {error}", call.target))?;
-    let link = expand(link, &call.params);
-    let mut next =
+    let mut params: BTreeMap<String, String> = current.query_pairs().into_owned().collect();
+    params.extend(call.params.clone());
+    let link = expand(link, &params);
+    let next =
         current.join(&link).map_err(|error| format!("the next page's link `{link}` is not an address: {error}"))?;
     if next.origin() != current.origin() && next.origin() != base.origin() {
         return Err(format!(
@@ -65,32 +63,30 @@ pub(super) fn resolve(
             current.origin().ascii_serialization()
         ));
     }
-    let pairs: Vec<(String, String)> = next.query_pairs().into_owned().collect();
-    let params: BTreeMap<String, String> = pairs.iter().cloned().collect();
-    // A map has no parameter twice: a link with such a parameter stays as it is.
-    if params.len() == pairs.len() {
-        next.set_query(None);
-        return Ok((next.into(), params));
-    }
-    Ok((next.into(), BTreeMap::new()))
+    Ok(next)
 }
 
 /// Fills a URI template's form expressions, `{?a,b}` and `{&a,b}` (RFC 6570), with the request's own parameters. Ticketmaster's links are
-/// such templates.
+/// such templates. Other braces are part of the link, as in `?filter={"status":"on sale"}`.
 fn expand(link: &str, params: &BTreeMap<String, String>) -> String {
     let mut expanded = String::new();
     let mut rest = link;
     while let Some(open) = rest.find('{') {
-        let Some(close) = rest[open..].find('}').map(|at| open + at) else { break };
-        expanded.push_str(&rest[..open]);
-        let expression = rest[open + 1..close].trim_start_matches(['?', '&']);
-        for name in expression.split(',').map(|name| name.trim_end_matches('*')) {
+        let (before, expression) = rest.split_at(open);
+        expanded.push_str(before);
+        let names = expression[1..].strip_prefix(['?', '&']).and_then(|names| names.split_once('}'));
+        let Some((names, after)) = names else {
+            expanded.push('{');
+            rest = &expression[1..];
+            continue;
+        };
+        for name in names.split(',').map(|name| name.trim_end_matches('*')) {
             let Some(value) = params.get(name) else { continue };
             expanded.push(if expanded.contains('?') { '&' } else { '?' });
             expanded.extend([name, "="]);
             expanded.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
-        rest = &rest[close + 1..];
+        rest = after;
     }
     expanded.push_str(rest);
     expanded
@@ -117,5 +113,9 @@ mod tests {
         let params = [("sort".to_owned(), "id,asc".to_owned())].into();
         assert_eq!(expand("/e.json?page=1&size=2{&sort}", &params), "/e.json?page=1&size=2&sort=id%2Casc");
         assert_eq!(expand("/e.json{?page,size}", &params), "/e.json");
+        for whole in [r#"/e?filter={"status":"on sale"}&page=2"#, "/e?a={sort}", "/e{", "/e{?sort", "/e}{"] {
+            assert_eq!(expand(whole, &params), whole);
+        }
+        assert_eq!(expand("/e?a={}{&sort}", &params), "/e?a={}&sort=id%2Casc");
     }
 }

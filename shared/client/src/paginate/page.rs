@@ -1,7 +1,5 @@
 //! Pages, their positions in a query, and how a query ends.
 
-use std::collections::BTreeMap;
-
 use manifest::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,13 +46,8 @@ pub enum Position {
     },
     /// The page token as it is sent.
     PageToken(Value),
-    /// The link to the page, without the key.
-    Link {
-        /// The address, without the query parameters that `params` has.
-        target: String,
-        /// The query parameters.
-        params: BTreeMap<String, String>,
-    },
+    /// The address of the page, without the key.
+    Link(String),
 }
 
 /// Where to go on with a query that an earlier run read in part.

@@ -35,7 +35,7 @@ struct StoredProgress {
 
 impl JsonContent for StoredProgress {
     const NAME: &'static str = "progress";
-    const VERSION: u64 = 2;
+    const VERSION: u64 = 3;
 }
 
 /// The stored form of what was read in one scope.

@@ -24,6 +24,8 @@ pub(super) struct Request {
     pub(super) path: String,
     /// The query parameters, decoded. Of a parameter that is there twice, the last value.
     pub(super) params: BTreeMap<String, String>,
+    /// The query as it was sent, without the `?`.
+    pub(super) query: String,
     /// The headers by their names in lower case.
     pub(super) headers: BTreeMap<String, String>,
     /// The body as text.
@@ -41,6 +43,7 @@ impl Request {
             method: request.method.name().to_owned(),
             path: request.url.path().to_owned(),
             params: request.url.query_pairs().into_owned().collect(),
+            query: request.url.query().unwrap_or_default().to_owned(),
             headers: request.headers.iter().map(header).collect(),
             body: request.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
             origin: request.url.origin().ascii_serialization(),

@@ -158,6 +158,42 @@ fn cursor_goes_into_the_query_or_the_body() {
     reads_all(&stub, &manifest, 6, &expected);
 }
 
+/// `DynamoDB` gives an object (`LastEvaluatedKey`), Elasticsearch a list (`search_after`).
+#[test]
+fn cursor_may_be_an_object_or_a_list() {
+    for (cursor, place) in [(json!({"id": {"S": "2"}}), "/start/id/S"), (json!(["2026-01-01", 2]), "/start/1")] {
+        let next = cursor.clone();
+        let stub = stub(move |request| match request.body_json().pointer(place) {
+            None => some(0..2, json!({"next": next})),
+            Some(_) if next.is_object() => some(2..3, json!({"next": {}})),
+            Some(_) => some(2..3, json!({"next": []})),
+        });
+        let paginator = json!({"type": "cursor", "cursor_path": "next", "cursor_body_path": "start"});
+        let mut manifest = by(&stub, &paginator);
+        manifest["resources"][0]["endpoint"]["method"] = json!("POST");
+        reads_all(&stub, &manifest, 3, &["", &json!({"start": cursor}).to_string()]);
+    }
+    let stub = stub(|request| match request.param("cursor") {
+        "" => some(0..2, json!({"cursors": {"next": {"id": 2}}})),
+        _ => some(2..3, json!({})),
+    });
+    reads(&stub, &json!("cursor"), 3, &["", r#"cursor={"id":2}"#]);
+}
+
+/// An API may have signed the link, so that its parameters must stay in their order and as they are written.
+#[test]
+fn json_link_leaves_the_query_of_a_link_as_it_is() {
+    let signed = r#"z=1&a=2&a=3&filter={"status":"on%20sale"}&sig=x%2By"#;
+    let stub = stub(move |request| match request.query.as_str() {
+        "" => some(0..2, json!({"next": format!("/events?{signed}")})),
+        _ => some(2..3, json!({"next": null})),
+    });
+    let manifest = Mine::json(&by(&stub, &json!({"type": "json_link", "next_url_path": "next"})));
+    assert_eq!(manifest.reading("events").complete()["records"]["new"], 3);
+    let sent: Vec<String> = stub.take().into_iter().map(|request| request.query).collect();
+    assert_eq!(sent, ["".to_owned(), signed.replace('"', "%22")]);
+}
+
 #[test]
 fn cursor_ends_where_the_answer_says_so() {
     // A feed that never runs out of cursors: the third page is empty, and the fourth says that there is no more.
