@@ -38,6 +38,7 @@ pub mod paginate;
 pub mod record;
 mod records;
 mod redact;
+mod reported_errors;
 pub mod retry;
 pub mod secret;
 mod sender;

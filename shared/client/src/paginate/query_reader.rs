@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::error::{Error, Stop};
 use crate::record::Record;
 use crate::records;
+use crate::reported_errors::check_no_errors;
 
 /// The content of a response.
 struct PageContent {
@@ -88,10 +89,15 @@ impl<'p> QueryReader<'p> {
         let known_selector = self.endpoint().data_selector.as_ref().or_else(|| self.reader.detected_selector.get());
         let selector = match known_selector {
             Some(selector) => selector.clone(),
-            None => self.detect_selector(&body.value()?)?,
+            None => {
+                let body = body.value()?;
+                check_no_errors(&body, None, &self.endpoint().ignore_hints)?;
+                self.detect_selector(&body)?
+            }
         };
         let keeps_elements = self.looks_into_records(&selector);
         let SplitBody { rest, records } = body.split(Selection { selector: &selector, keeps_elements })?;
+        check_no_errors(&rest, Some(&selector), &self.endpoint().ignore_hints)?;
         let facts = find_facts(headers, BodyRead { body: &rest, is_empty: records.is_empty() })?;
         let total = match &self.endpoint().total {
             Some(Total::Path(path)) => Some(count_at(&rest, path)?),

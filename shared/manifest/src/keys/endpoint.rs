@@ -78,8 +78,8 @@ pub static ENDPOINT: Mapping = Mapping {
         Key::ours(
             "ignore_hints",
             List(&Path),
-            "The members of a response that do not say whether there are more records, although their names suggest it: for example a \
-             `total` that counts all records, whatever the conditions of the query.",
+            "The members of a response that do not say whether there are more records, or that something failed, although their names \
+             suggest it: for example a `total` that counts all records, whatever the conditions of the query, or `errors` with notes.",
         ),
         Key::ours(
             "filters",

@@ -209,3 +209,22 @@ fn one_resource_that_fails_leaves_the_others() {
     assert_eq!(statuses.collect::<Value>(), json!(["complete", "failed", "complete"]));
     assert_eq!(mine.ids("last"), ["0", "1"]);
 }
+
+/// GraphQL answers 200 with what it could read, and says what failed.
+#[test]
+fn errors_in_an_answer_with_status_200_fail_the_run() {
+    for body in [
+        json!({"data": {"events": null}, "errors": [{"message": "timed out"}]}),
+        json!({"data": {"events": [{"id": 1}]}, "errors": [{"message": "timed out"}]}),
+        json!({"errors": [{"message": "timed out"}]}),
+    ] {
+        let stub = stub(move |_| Response::json(&body));
+        for endpoint in [json!({"path": "graphql", "data_selector": "data.events"}), json!({"path": "graphql"})] {
+            let manifest = events(&stub, &endpoint);
+            let mine = Mine::json(&manifest);
+            let run = mine.reading("events");
+            let ended = ended(&run, 1, &["timed out"]);
+            assert_eq!(ended.report["records"]["new"], 0, "{}", ended.report);
+        }
+    }
+}
