@@ -1,12 +1,14 @@
 //! Where the records are in a response.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use manifest::JsonPath;
 
 /// The usual names of a list of records, from dlt's detector.
 const USUAL_NAMES: [&str; 11] =
     ["data", "items", "results", "entries", "records", "rows", "entities", "payload", "content", "objects", "values"];
+/// The names of a count of the records.
+const COUNTS: [&str; 3] = ["total", "count", "total_count"];
 /// How deep a list of records is looked for, as dlt does.
 const MAX_DEPTH: usize = 3;
 
@@ -23,7 +25,7 @@ pub(crate) fn check_place(body: &Value, selector: &JsonPath, may_be_absent: bool
 }
 
 /// Finds the only list that can hold the records: the response itself, the only list with the resource's name or a usual one, or the only
-/// list in the response.
+/// list in the response. A response that is an object without any list is itself the only record, as in dlt.
 ///
 /// # Errors
 ///
@@ -42,6 +44,7 @@ pub(crate) fn detect(body: &Value, resource: &str) -> Result<JsonPath, String> {
     let only = match (named_like_resource.as_slice(), usually_named.as_slice(), lists.as_slice()) {
         ([only], ..) | (_, [only], _) => only,
         (.., [only]) => only,
+        (.., []) if is_record(body, resource) => return JsonPath::parse("$"),
         (.., []) => {
             return Err(format!(
                 "no list of records is in the answer, it has: {}; say where they lie with `data_selector` (`$`: the whole answer is one)",
@@ -58,6 +61,19 @@ pub(crate) fn detect(body: &Value, resource: &str) -> Result<JsonPath, String> {
     };
     let quoted: String = only.iter().map(|name| format!("['{name}']")).collect();
     JsonPath::parse(&format!("${quoted}"))
+}
+
+/// Whether a response without any list can be a record. It cannot be one if a member that usually has the records is null or empty, or if it
+/// counts none.
+fn is_record(body: &Value, resource: &str) -> bool {
+    let has_list_name = |name: &String| name == resource || USUAL_NAMES.contains(&name.as_str());
+    let is_empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
+    body.as_object().is_some_and(|members| {
+        let is_of_page = |name: &String, member: &Value| {
+            (has_list_name(name) && is_empty(member)) || (COUNTS.contains(&name.as_str()) && *member == 0)
+        };
+        !members.is_empty() && !members.iter().any(|(name, member)| is_of_page(name, member))
+    })
 }
 
 /// Adds the path of every list in `value`, which is itself at `path`.
@@ -95,7 +111,14 @@ mod tests {
             (json!({"pagination": [{}], "events": []}), Some("events")),
             (json!({"meta": {"errors": []}, "_embedded": {"events": []}}), Some("_embedded.events")),
             (json!({"pagination": [{}], "shows": []}), None),
-            (json!({"id": 1}), None),
+            (json!({"id": 1}), Some("$")),
+            (json!({"id": 1, "data": {"x": 2}}), Some("$")),
+            (json!({"data": null, "count": 0}), None),
+            (json!({"events": {}}), None),
+            (json!({}), None),
+            (json!({"total": 0}), None),
+            (json!({"id": 1, "total": 25.5}), Some("$")),
+            (json!("text"), None),
         ] {
             let found = detect(&body, "events").ok().map(|path| path.to_string());
             assert_eq!(found.as_deref(), expected, "{body}");

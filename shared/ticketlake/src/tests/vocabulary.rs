@@ -6,7 +6,7 @@ use super::rows::text;
 use super::{Request, Response, Stub};
 use serde_json::{Value, json};
 
-use super::{Mine, ended, stub};
+use super::{Mine, ended, events, stub};
 
 /// Answers every list with two records that have a nested field.
 fn lists() -> Stub {
@@ -334,4 +334,20 @@ resources:
     let whole = of(&stub, &json!([{"name": "events", "endpoint": format!("{}/whole", stub.base_url)}]));
     Mine::json(&whole).reading("events").with(&["--base-url", "https://example.org"]).complete();
     assert_eq!(paths(&stub.take()), ["/whole"]);
+}
+
+#[test]
+fn a_single_object_is_one_record() {
+    let stub = stub(|request| match request.path.as_str() {
+        "/users/me" => Response::json(&json!({"id": 7, "name": "a", "address": {"city": "Cork"}})),
+        _ => Response::json(&json!({"total": 0})),
+    });
+    let mine = Mine::json(&events(&stub, &json!({"path": "users/me"})));
+    for new in [1, 0] {
+        let report = mine.reading("events").complete();
+        assert_eq!(report["records"]["new"], new, "{report}");
+        assert_eq!(stub.take().len(), 1);
+    }
+    let none = Mine::json(&events(&stub, &json!({"path": "users"})));
+    ended(&none.reading("events"), 1, &["no list of records is in the answer, it has: total"]);
 }
