@@ -17,7 +17,7 @@ use crate::build::build_request;
 use crate::call::Call;
 use crate::date::DateListener;
 use crate::error::{Error, Stop};
-use crate::failure::Failure;
+use crate::failure::{Failure, is_block};
 use crate::interrupt::Interrupt;
 use crate::limits::{QuotaLeft, RateLimiter, SharedQuota};
 use crate::secret::Secrets;
@@ -163,7 +163,7 @@ impl<'a> Api<'a> {
                         read(headers, body).map_err(|reason| credential.redact(&reason))
                     });
                     if matches!(outcome, Outcome::Read(_) | Outcome::Failed(Failure::Unreadable(_))) {
-                        authenticator.record_acceptance().await;
+                        authenticator.record_acceptance(&credential).await;
                     }
                     match outcome {
                         Outcome::Read(value) => {
@@ -171,6 +171,11 @@ impl<'a> Api<'a> {
                             return Ok(Some(Received { value, request, sent_at }));
                         }
                         Outcome::Ignored => return Ok(None),
+                        Outcome::Refused(Refusal { status: 403, .. })
+                            if authenticator.has_accepted(&credential).await =>
+                        {
+                            Failure::of_response(&response, None, self.sender.clock().now())
+                        }
                         Outcome::Refused(refusal) if renewals < MAX_KEY_RENEWALS => {
                             authenticator.renew(keys, &credential, &refusal).await?;
                             // A request with a renewed key is not one of the retries.
@@ -209,6 +214,10 @@ impl<'a> Api<'a> {
                 Ok(value) => Outcome::Read(value),
                 Err(reason) => Outcome::Failed(Failure::Unreadable(format!("status {status}, {reason}"))),
             };
+        }
+        if action.is_none() && is_block(response) {
+            let now = self.sender.clock().now();
+            return Outcome::Failed(Failure::of_response(response, Some(Action::Retry), now));
         }
         if action.is_none() && matches!(status, 401 | 403) {
             return Outcome::Refused(Refusal { status, detail: excerpt(&response.body) });

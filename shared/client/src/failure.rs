@@ -6,6 +6,7 @@ use manifest::endpoint::Action;
 use manifest::time::Instant;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use crate::limits::leaves_no_requests;
 use crate::retry;
 use crate::text::excerpt;
 use crate::transport::HttpResponse;
@@ -66,6 +67,15 @@ impl Failure {
     pub(crate) fn after_attempts(&self, attempts: u32) -> String {
         if attempts > 1 { format!("{self}, after {attempts} attempts") } else { self.to_string() }
     }
+}
+
+/// Whether a response is a 403 of a firewall or a gateway to requests that come too fast, which says nothing about the key: it asks for a wait,
+/// leaves no requests, or is a page of HTML.
+pub(crate) fn is_block(response: &HttpResponse) -> bool {
+    let HttpResponse { status, headers, body } = response;
+    let is_html = || body.trim_ascii_start().starts_with(b"<");
+    let asks_for_wait = headers.contains_key(RETRY_AFTER);
+    *status == 403 && (asks_for_wait || leaves_no_requests(headers) || is_html())
 }
 
 fn wait_asked_for(headers: &HeaderMap, now: Instant) -> Option<Duration> {

@@ -25,7 +25,7 @@ struct StoredLayout {
     partition: Vec<String>,
     /// The name of the type of every column that the table ever had, by the name of the column.
     columns: BTreeMap<String, String>,
-    /// The same of the columns that only the table of the history ever had.
+    /// The name of the type of every column that only the table of the history ever had, by the name of the column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     history_columns: BTreeMap<String, String>,
 }

@@ -443,9 +443,9 @@ async fn several_requests_with_a_refused_key_renew_it_once() {
     assert_eq!((tokens, api.requests()), (2, sent(10, 0, 0)), "two tokens, four refused requests, four good ones");
 }
 
-/// One path is forbidden to a token that others accept.
+/// One path is forbidden to a token that others accept: that is no word on the token.
 #[tokio::test(start_paused = true)]
-async fn a_forbidden_path_ends_although_other_paths_accept_the_key() {
+async fn a_forbidden_path_is_an_error_of_its_own_if_other_paths_accept_the_key() {
     let delay = |_| Duration::from_millis(5);
     let spec = Spec { forbidden_path: Some("/v1/secret"), delay, ..Spec::default() };
     let setup = with_auth(spec, client_credentials(), &CLIENT);
@@ -458,7 +458,7 @@ async fn a_forbidden_path_ends_although_other_paths_accept_the_key() {
         }
     };
     let (forbidden, ()) = tokio::join!(forbidden, allowed);
-    assert!(matches!(forbidden, Err(Stop::Error(Error::Unauthorized { status: 403, .. }))), "{forbidden:?}");
+    assert!(matches!(forbidden, Err(Stop::Error(Error::Api { retryable: false, .. }))), "{forbidden:?}");
     let requests = setup.fake.requests();
     let refused = requests.iter().filter(|request| request.url.path() == "/v1/secret").count();
     assert!(refused <= 5, "{refused}");

@@ -42,6 +42,8 @@ struct State {
     current: Option<Arc<Credential>>,
     /// How often a key was refused since one was accepted.
     refusals: u32,
+    /// The key with which a request was let in last.
+    accepted: Option<Arc<Credential>>,
 }
 
 /// A response with status 401 or 403.
@@ -94,9 +96,16 @@ impl Authenticator {
         Ok(credential)
     }
 
-    /// Records that a request was let in.
-    pub(crate) async fn record_acceptance(&self) {
-        self.state.lock().await.refusals = 0;
+    /// Records that a request with this key was let in.
+    pub(crate) async fn record_acceptance(&self, credential: &Arc<Credential>) {
+        let mut state = self.state.lock().await;
+        state.refusals = 0;
+        state.accepted = Some(Arc::clone(credential));
+    }
+
+    /// Returns whether a request with this key was let in. Status 403 is no word on the key then, but on what was asked for.
+    pub(crate) async fn has_accepted(&self, credential: &Arc<Credential>) -> bool {
+        self.state.lock().await.accepted.as_ref().is_some_and(|accepted| Arc::ptr_eq(accepted, credential))
     }
 
     /// Replaces a key that was refused: by another token first, then by the secrets read again.

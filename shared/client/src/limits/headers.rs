@@ -44,6 +44,12 @@ pub(super) fn read(headers: &HeaderMap, now: DateTime<Utc>) -> Vec<RateLimitHead
     families.collect()
 }
 
+/// Whether a rate limit in `headers` has no requests left.
+pub(crate) fn leaves_no_requests(headers: &HeaderMap) -> bool {
+    let value = |name: &str| headers.get(name)?.to_str().ok();
+    HEADER_FAMILIES.iter().any(|[_, remaining, _]| value(remaining).and_then(parse_count) == Some(0))
+}
+
 /// Parses a whole number. The draft's list (`100, 100;w=60`) starts with the limit in use. A number below zero means that nothing is left.
 fn parse_count(text: &str) -> Option<u32> {
     let first = text.split([',', ';']).next()?.trim();

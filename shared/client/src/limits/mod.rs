@@ -18,6 +18,7 @@ mod window;
 mod tests;
 
 pub use self::counter::QuotaLeft;
+pub(crate) use self::headers::leaves_no_requests;
 pub(crate) use self::limiter::{MAX_WAIT, RateLimiter};
 pub use self::quota::{MemoryQuota, Quota, QuotaChange, QuotaError, SharedQuota};
 pub(crate) use self::scheduler::RequestNumber;

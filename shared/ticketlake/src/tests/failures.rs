@@ -58,6 +58,9 @@ fn an_action_goes_by_status_and_content() {
         (503, nobody, json!([]), 0, 3, 2),
         (403, nobody, json!([{"status_code": 403, "action": "ignore"}]), 0, 0, 1),
         (403, nobody, json!([]), 5, 0, 1),
+        // A firewall's page says nothing about the key.
+        (403, "<!DOCTYPE html><title>Access denied</title>", json!([]), 0, 3, 2),
+        (403, "<html>", json!([{"status_code": 403, "action": "fail"}]), 1, 0, 1),
     ] {
         let stub = failing(1, status, body);
         let ended = ended(&Mine::json(&with_actions(&stub, &actions)).reading("events"), code, &[]);
@@ -226,5 +229,41 @@ fn errors_in_an_answer_with_status_200_fail_the_run() {
             let ended = ended(&run, 1, &["timed out"]);
             assert_eq!(ended.report["records"]["new"], 0, "{}", ended.report);
         }
+    }
+}
+
+/// The key was accepted for the parents, so that a child with status 403 is not to be read with it.
+#[test]
+fn a_forbidden_child_costs_that_child() {
+    let stub = stub(|request| match request.path.as_str() {
+        "/shops" => Response::json(&json!(records(0..3))),
+        "/shops/1/events" => Response::status(403, r#"{"message": "not yours"}"#),
+        path => Response::json(&json!([{"id": path}])),
+    });
+    let manifest = json!({
+        "client": {"base_url": stub.base_url, "auth": {"type": "bearer", "token": {"$secret": "token"}}},
+        "resource_defaults": {"primary_key": "id", "endpoint": {"data_selector": "$", "paginator": "single_page"}},
+        "resources": [
+            {"name": "shops", "columns": {"id": {"data_type": "bigint"}}},
+            {"name": "events", "columns": {"id": {"data_type": "text"}}, "endpoint": {"path": "shops/{resources.shops.id}/events"}},
+        ],
+    });
+    let mine = Mine::json(&manifest);
+    let run = mine.reading("events").env("MINE_TOKEN", "key-of-mine");
+    let ended = ended(&run, 4, &["not yours"]);
+    assert_eq!(ended.report["records"]["new"], 2, "{}", ended.report);
+    assert_eq!(stub.take().len(), 4, "a key that was accepted is not asked for again");
+}
+
+#[test]
+fn a_403_that_asks_for_a_wait_or_leaves_no_requests_is_sent_again() {
+    for (name, value) in [("retry-after", "1"), ("x-ratelimit-remaining", "0")] {
+        let answered = AtomicUsize::new(0);
+        let stub = stub(move |_| match answered.fetch_add(1, Ordering::Relaxed) {
+            0 => Response::status(403, "{}").with(name, value),
+            _ => Response::json(&json!(records(0..3))),
+        });
+        let mine = Mine::json(&with_actions(&stub, &json!([])));
+        assert_eq!(mine.reading("events").complete()["records"]["new"], 3, "{name}");
     }
 }
