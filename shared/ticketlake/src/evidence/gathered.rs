@@ -77,6 +77,12 @@ impl Evidence {
         self
     }
 
+    /// Takes the last page out of the counts, since it is read again: before it, `received` records were received. Its records stay known.
+    pub fn read_last_page_again(&mut self, received: u64) {
+        self.received = received;
+        self.pages = self.pages.saturating_sub(1);
+    }
+
     /// Adds a page: its total, its records, and its hints. `newest` returns the furthest of two cursors.
     pub fn add_page(
         &mut self,
