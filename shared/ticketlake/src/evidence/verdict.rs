@@ -90,6 +90,8 @@ pub const MAX_READS: u32 = 3;
 const MAX_CONFLICTING_READS: u32 = 2;
 /// The numbers at which APIs stop counting are multiples of this one.
 const ROUND: u64 = 1000;
+/// The reason why a query whose total decreased is short.
+const REMOVED: &str = "records were removed in every read, so that others may have been skipped";
 
 impl Evidence {
     /// Returns the verdict on the query, which ended with `end`.
@@ -99,6 +101,8 @@ impl Evidence {
         }
         let distinct = self.distinct();
         match (end, self.total()) {
+            (End::LeftRange, _) if self.has_shrunk() => Verdict::Short(REMOVED),
+            (End::LeftRange, _) if self.has_moved() => Verdict::Moved,
             (End::LeftRange, _) => Verdict::Unproven(Unproven::LeftRange),
             (End::Refused, Some(total)) if distinct == total && is_round(total) => {
                 Verdict::Unproven(Unproven::TotalIsLowerBound)
@@ -108,11 +112,12 @@ impl Evidence {
             }
             (End::TooDeep, _) => Verdict::TooDeep,
             (End::Stopped(reason), _) => Verdict::Stopped(reason.clone()),
-            (End::Reached | End::Refused, _) if self.has_shrunk() => {
-                Verdict::Short("records were removed in every read, so that others may have been skipped")
-            }
+            (End::Reached | End::Refused, _) if self.has_shrunk() => Verdict::Short(REMOVED),
             (End::Reached | End::Refused, Some(total)) if distinct < total => {
                 Verdict::Short("received fewer records than the total in every read")
+            }
+            (End::Reached | End::Refused, Some(total)) if self.is_lower_bound(total) && self.has_moved() => {
+                Verdict::Moved
             }
             (End::Reached | End::Refused, Some(total)) => self.or_suspicious(match self.is_lower_bound(total) {
                 true => Unproven::TotalIsLowerBound,
@@ -190,11 +195,12 @@ mod tests {
             (vec![keyed(Some(3), &[1, 2]), keyed(Some(3), &[2])], End::Reached, short.clone()),
             (vec![keyed(Some(3), &[])], End::Reached, short.clone()),
             (vec![keyed(Some(0), &[])], End::Reached, Verdict::Proven),
-            (vec![keyed(Some(3), &[1, 2]), keyed(Some(2), &[])], End::Reached, shrank),
+            (vec![keyed(Some(3), &[1, 2]), keyed(Some(2), &[])], End::Reached, shrank.clone()),
             (vec![keyed(Some(2), &[1, 2]), keyed(Some(3), &[3])], End::Reached, Verdict::Proven),
             (vec![keyed(Some(1), &[1, 2])], End::Reached, unproven(Unproven::TotalIsTooSmall)),
             (vec![keyed(None, &[1, 2])], End::Reached, unproven(Unproven::NoTotal)),
             (vec![keyed(Some(9), &[1, 2])], End::LeftRange, unproven(Unproven::LeftRange)),
+            (vec![keyed(Some(9), &[1, 2]), keyed(Some(8), &[4])], End::LeftRange, shrank.clone()),
             (vec![keyed(Some(2), &[1, 2])], End::Refused, Verdict::Proven),
             (vec![keyed(Some(3), &[1, 2])], End::Refused, short.clone()),
             (vec![keyed(Some(9), &[1, 2])], End::TooDeep, Verdict::TooDeep),
