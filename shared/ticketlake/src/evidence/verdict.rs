@@ -45,6 +45,8 @@ pub enum Unproven {
     TotalIsTooSmall,
     /// The total changed while the query was read in parts.
     TotalChanged,
+    /// As many records were received as the total counts, and rejected ones among them do not show their keys.
+    UnknownKeys,
     /// Reading ended at the first record beyond the range, and the total counts the records beyond it.
     LeftRange,
     /// The manifest ignores the response.
@@ -59,6 +61,9 @@ impl std::fmt::Display for Unproven {
             Self::TotalIsLowerBound => "the API stops counting at a limit, so its total is a lower bound",
             Self::TotalIsTooSmall => "more records were received than the API counts",
             Self::TotalChanged => "the total changed while the query was read in parts",
+            Self::UnknownKeys => {
+                "rejected records do not show their keys, so they may be versions of others that were received"
+            }
             Self::LeftRange => {
                 "reading ended at the first record beyond the range, and the total counts those beyond it"
             }
@@ -108,7 +113,10 @@ impl Evidence {
                 Verdict::Unproven(Unproven::TotalIsLowerBound)
             }
             (_, Some(total)) if distinct == total && !self.has_shrunk() && !self.is_lower_bound(total) => {
-                Verdict::Proven
+                match self.has_anonymous() {
+                    true => Verdict::Unproven(Unproven::UnknownKeys),
+                    false => Verdict::Proven,
+                }
             }
             (End::TooDeep, _) => Verdict::TooDeep,
             (End::Stopped(reason), _) => Verdict::Stopped(reason.clone()),
@@ -168,6 +176,7 @@ mod tests {
             key: *key,
             version: RecordVersion::new(*content, None),
             name: key.to_string(),
+            is_anonymous: false,
         };
         (total, PageRecords { records: records.iter().map(record).collect(), ..PageRecords::default() })
     }
@@ -243,7 +252,24 @@ mod tests {
             let mut second = keyed(None, &[3]).1;
             second.overlap = overlap;
             let evidence = evidence(&[(total, first), (None, second)]);
-            assert_eq!(evidence.verdict(&End::Reached) == Verdict::Moved, has_moved, "{overlap:?}");
+            for end in [End::Reached, End::LeftRange] {
+                assert_eq!(evidence.verdict(&end) == Verdict::Moved, has_moved, "{overlap:?} {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_does_not_show_its_key_proves_nothing() {
+        for (total, verdict) in [
+            (3, Verdict::Unproven(Unproven::UnknownKeys)),
+            (2, Verdict::Unproven(Unproven::TotalIsTooSmall)),
+            (4, Verdict::Short("received fewer records than the total in every read")),
+        ] {
+            let mut pages = [keyed(Some(total), &[1, 2]), keyed(Some(total), &[9])];
+            pages[1].1.records[0].is_anonymous = true;
+            assert_eq!(evidence(&pages).verdict(&End::Reached), verdict, "{total}");
+            let stored = evidence(&pages).to_stored();
+            assert_eq!(Evidence::from_stored(&stored).verdict(&End::Reached), verdict, "{total}");
         }
     }
 

@@ -199,6 +199,7 @@ impl<'p> Collector<'p> {
             key: self.identity_of(record),
             version: RecordVersion::default(),
             name: String::new(),
+            is_anonymous: false,
         });
         let Some(key) = key else {
             self.unusable += 1;

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::packed_keys;
 use super::window_records::CoveredWindows;
 use crate::clock::CLOCK_TOLERANCE;
-use crate::evidence::{ProvenQuery, StoredEvidence};
+use crate::evidence::{ProvenQuery, StoredEvidence, Unproven};
 use crate::request::RequestId;
 
 /// The greatest age of a read that is resumed. The records of an older one are too old to be combined with new ones.
@@ -171,6 +171,15 @@ impl Checkpoint {
     /// stops counting.
     pub fn cover(&mut self, query: QueryId, window: TimeRange, keys: &HashSet<u64>, total_limit: Option<u64>) {
         self.covered.entry(query).or_default().add(window, keys, total_limit);
+    }
+
+    /// Records that a window of `query` proves nothing about its records, for this reason.
+    pub fn set_window_unproven(&mut self, query: QueryId, reason: Unproven) {
+        let known = &mut self.covered.entry(query).or_default().unproven;
+        // An ignored response says the least.
+        if *known != Some(Unproven::Ignored) {
+            *known = Some(reason);
+        }
     }
 
     /// Sets the total of `query` before its windows were read.
