@@ -8,11 +8,10 @@ use manifest::{Cursor, WriteDisposition};
 use serde_json::Value;
 
 use super::expectations;
-use super::vanished::{disturbed, unknown_keys};
+use super::vanished::{disturbed, doubt, unknown_keys};
 use crate::clock::{CLOCK_TOLERANCE, Disagreement, OtherClock};
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
-use crate::evidence::Unproven;
 use crate::ingest::{Ingest, VanishedRows};
 use crate::plan::{DueRefresh, Plan, RangeReading};
 use crate::read::ReadOutcome;
@@ -140,13 +139,8 @@ impl FinishInput<'_> {
             let warning = "no rows were removed: received 0 records, and the API gives no total of 0; check the filters and the key";
             return Ok(Some(warning.into()));
         }
-        if self.read.proof.has(Unproven::Ignored) {
-            let warning = "no rows were removed: `response_actions` ignore a response, which shows nothing about the rows of its query";
-            return Ok(Some(warning.into()));
-        }
-        if self.read.proof.has(Unproven::NoPaginator) {
-            let warning = "no rows were removed: the manifest names no paginator, so the response may be the first page of several; name it, or `single_page`";
-            return Ok(Some(warning.into()));
+        if let Some(doubt) = doubt(&self.read.proof) {
+            return Ok(Some(format!("no rows were removed: {doubt}")));
         }
         if ingest.unknown_keys() > 0 {
             return Ok(Some(unknown_keys("no rows were removed", ingest.unknown_keys())));

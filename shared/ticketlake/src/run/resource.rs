@@ -256,7 +256,7 @@ async fn read_into(
     let mut vanished = VanishedRows::default();
     let clocks_agree = ctx.clock.disagreement().is_none();
     if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete() && clocks_agree) {
-        let check = VanishedCheck { ctx, window };
+        let check = VanishedCheck { ctx, window, doubt: vanished::doubt(&read.proof) };
         vanished = find_vanished(&check, &api, plan, &mut ingest, &mut read).await;
     }
     store_rows(outcome, &api, &mut ingest, &mut read).await?;
