@@ -249,6 +249,9 @@ impl FinishInput<'_> {
         let begins_again = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
             || self.ctx.resource.write_disposition == WriteDisposition::Replace;
         if complete || begins_again || is_unexpected || ingest.has_discarded() || checkpoint.is_empty() {
+            if complete {
+                progress.drop_superseded(&checkpoint).await?;
+            }
             return progress.drop_checkpoint(checkpoint.request).await;
         }
         self.save_checkpoint(ingest, progress, &mut checkpoint).await

@@ -124,6 +124,20 @@ impl Checkpoint {
         self.begin().is_none_or(|began| now - began > MAX_AGE || began - now > CLOCK_TOLERANCE)
     }
 
+    /// Returns whether this read, which is complete, has read all queries of `other`, and began later.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        let is_finished = |query: &QueryId| self.finished.contains_key(query);
+        let mut queries = other.finished.keys().chain(other.covered.keys()).chain(other.queries.keys()).peekable();
+        // The subqueries of a query are queries, too, and have no entry of their own in a complete read.
+        let has_read_all = match queries.peek() {
+            Some(_) => queries.all(is_finished),
+            None => other.parts.keys().any(is_finished),
+        };
+        has_read_all
+            && self.resource == other.resource
+            && matches!((self.begin(), other.begin()), (Some(began), Some(earlier)) if earlier < began)
+    }
+
     /// Returns the start of the read.
     pub fn begin(&self) -> Option<Instant> {
         time::parse_instant(&self.began)
