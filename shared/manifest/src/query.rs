@@ -208,12 +208,25 @@ impl Query {
     /// Returns whether the API's records are in order and `cursor` lies beyond the end of the range. If the API has no parameter for
     /// the end of the range, the last page has such records.
     pub fn ends_before(&self, cursor: Cursor, incremental: &Incremental) -> bool {
+        match (incremental.row_order, self.last_in_order(incremental)) {
+            (Some(RowOrder::Asc), Some(last)) => cursor > last,
+            (Some(RowOrder::Desc), Some(last)) => cursor < last,
+            (_, None) | (None, _) => false,
+        }
+    }
+
+    /// Returns whether the API's records are in order and some of them can lie beyond the end of the range.
+    pub fn has_end(&self, incremental: &Incremental) -> bool {
+        self.last_in_order(incremental).is_some()
+    }
+
+    /// Returns the last cursor of the range in the order of the API's records. `None` if they have no order, or the range has no end.
+    fn last_in_order(&self, incremental: &Incremental) -> Option<Cursor> {
         // If runs go backwards, the range begins at its greatest cursor.
         let (first, last) = if incremental.descending { (self.end, self.start) } else { (self.start, self.end) };
-        match incremental.row_order {
-            Some(RowOrder::Asc) => last.is_some_and(|last| cursor > last),
-            Some(RowOrder::Desc) => first.is_some_and(|first| cursor < first),
-            None => false,
+        match incremental.row_order? {
+            RowOrder::Asc => last,
+            RowOrder::Desc => first,
         }
     }
 

@@ -68,7 +68,8 @@ impl<'p> OffsetParams<'p> {
 /// empty page, or where the response says.
 ///
 /// Without a total, a record that is removed while the pages are read moves the others, and one of them is on no page. Each page is
-/// therefore requested from the last record of the page before on: another record in its place shows the move.
+/// therefore requested from the last record of the page before on: another record in its place shows the move. A total shows nothing either
+/// if the query can end at its range, since it counts the records beyond it.
 #[derive(Debug)]
 pub(super) struct OffsetPages<'p> {
     params: OffsetParams<'p>,
@@ -81,7 +82,7 @@ pub(super) struct OffsetPages<'p> {
     pages: u64,
     /// The most records that a page had.
     largest_page: u64,
-    /// Whether a response had a total.
+    /// Whether a response had a total that counts all records.
     has_total: bool,
     /// What is known about the total.
     total: TotalState,
@@ -162,7 +163,8 @@ impl<'p> OffsetPages<'p> {
         self.largest_page = self.largest_page.max(page.records.len() as u64);
         page.position = Some(Position::Offset(self.offset));
         self.offset += page.records.len() as u64;
-        self.has_total |= api_total.is_some();
+        let total_limit = query.endpoint().total_limit;
+        self.has_total |= api_total.is_some_and(|total| total_limit.is_none_or(|limit| total < limit));
         if facts.has_more == Some(false) {
             return Ok(PageEvent::LastPage(page, End::Reached));
         }
@@ -186,7 +188,7 @@ impl<'p> OffsetPages<'p> {
         if let Some(read) = self.first_page.take() {
             return Ok(Some(read));
         }
-        let overlaps = !self.has_total
+        let overlaps = (!self.has_total || query.can_leave_range())
             && self.previous.is_some()
             && self.params.limit >= MIN_OVERLAPPED_LIMIT
             && !query.reader.rounds_offsets.load(Ordering::Relaxed);

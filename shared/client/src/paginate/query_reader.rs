@@ -141,6 +141,11 @@ impl<'p> QueryReader<'p> {
         paths.into_iter().chain(total).any(|path| path.may_lie_within(selector))
     }
 
+    /// Whether the query ends at the first record beyond its range, if the API gives one.
+    pub(super) fn can_leave_range(&self) -> bool {
+        self.endpoint().incremental.as_ref().is_some_and(|incremental| self.query.has_end(incremental))
+    }
+
     /// Whether the page's last record lies beyond the query's range, in an API that gives records in order.
     pub(super) fn leaves_range(&self, page: &Page) -> bool {
         let Some(incremental) = &self.endpoint().incremental else { return false };

@@ -1,6 +1,6 @@
 //! The rows of one merge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
@@ -21,6 +21,8 @@ pub(super) struct Batch {
     pub(super) partitions: BTreeMap<String, Vec<u32>>,
     /// The number of rows that were left out.
     pub(super) repeated: u64,
+    /// The positions of the rows that are not inserted: each of them only updates the stored row with its key, if there is one.
+    pub(super) updates_only: HashSet<u32>,
     /// The time of the merge.
     pub(super) merged_at: DateTime<Utc>,
 }

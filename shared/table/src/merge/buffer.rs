@@ -1,6 +1,6 @@
 //! The rows that wait for a merge, as columns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, StringBuilder};
@@ -36,6 +36,8 @@ pub struct Buffer {
     read_at: Vec<i64>,
     /// The positions of each partition's rows.
     partitions: BTreeMap<String, Vec<u32>>,
+    /// The positions of the rows that are not inserted.
+    updates_only: HashSet<u32>,
     /// About how many bytes of memory the rows take.
     bytes: usize,
 }
@@ -54,8 +56,20 @@ impl Buffer {
             keys: Vec::new(),
             read_at: Vec::new(),
             partitions: BTreeMap::new(),
+            updates_only: HashSet::new(),
             bytes: 0,
         }
+    }
+
+    /// Adds a row that only updates the stored row with its key: if there is none, it is not inserted.
+    pub fn push_update(&mut self, row: Row<'_>, read_at: DateTime<Utc>) {
+        self.updates_only.insert(self.next_position());
+        self.push(row, read_at);
+    }
+
+    /// Returns the position of the next row.
+    fn next_position(&self) -> u32 {
+        u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
     }
 
     /// Adds a row. `read_at` is the time when the request that brought it was sent.
@@ -68,7 +82,7 @@ impl Buffer {
         self.bytes += row.extra.as_deref().map_or(0, str::len) + row.issues.as_deref().map_or(0, str::len);
         self.extra.append_option(row.extra);
         self.issues.append_option(row.issues);
-        let position = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        let position = self.next_position();
         self.partitions.entry(row.partition).or_default().push(position);
         self.keys.push(row.key);
         self.read_at.push(read_at.timestamp_micros());
@@ -85,6 +99,7 @@ impl Buffer {
         let keys = std::mem::take(&mut self.keys);
         let read_at = std::mem::take(&mut self.read_at);
         let mut partitions = std::mem::take(&mut self.partitions);
+        let updates_only = std::mem::take(&mut self.updates_only);
         self.bytes = 0;
         if keys.is_empty() {
             return Ok(None);
@@ -96,7 +111,7 @@ impl Buffer {
             recency[row as usize].replaces(recency[earlier as usize], now)
         };
         let repeated = partitions.values_mut().map(|positions| remove_repeated_keys(positions, &keys, is_newer)).sum();
-        Ok(Some(Batch { rows, keys, fingerprints, recency, partitions, repeated, merged_at }))
+        Ok(Some(Batch { rows, keys, fingerprints, recency, partitions, repeated, updates_only, merged_at }))
     }
 
     /// Returns how new each of the rows is.

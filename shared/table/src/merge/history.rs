@@ -118,6 +118,7 @@ impl<'t> History<'t> {
             recency: versions.iter().map(|version| batch.recency[version.row as usize]).collect(),
             partitions: BTreeMap::new(),
             repeated: 0,
+            updates_only: HashSet::new(),
             merged_at: batch.merged_at,
         })
     }

@@ -96,7 +96,9 @@ impl<'m> PartitionMerge<'m> {
     pub(super) async fn new_versions(self, rows: &[u32]) -> Result<Vec<NewVersion>, Error> {
         retry_on_conflict(&self.prefix, async || match self.compare(rows).await {
             Ok(Comparison { unchanged, replaced, confirmed, .. }) => {
+                let is_new = |row: &u32| replaced.contains_key(row) || !self.batch.updates_only.contains(row);
                 let new_rows = rows.iter().filter(|row| !unchanged.contains(row) && !confirmed.contains(row));
+                let new_rows = new_rows.filter(|row| is_new(row));
                 let versions = new_rows.map(|row| NewVersion { row: *row, replaces: replaced.get(row).copied() });
                 Ok(Attempt::Done(versions.collect()))
             }
@@ -112,6 +114,8 @@ impl<'m> PartitionMerge<'m> {
         let Comparison { parts, unchanged, replaced, confirmed } = self.compare(pending).await?;
         merged.unchanged += unchanged.len() as u64;
         pending.retain(|row| !unchanged.contains(row));
+        let is_stored = |row: &u32| replaced.contains_key(row) || confirmed.contains(row);
+        pending.retain(|row| is_stored(row) || !self.batch.updates_only.contains(row));
         let written: Vec<u32> = pending.iter().copied().filter(|row| !confirmed.contains(row)).collect();
         self.record_versions(&written, &replaced, merged).await?;
         let mut inserts: Vec<u32> = written.into_iter().filter(|row| !replaced.contains_key(row)).collect();

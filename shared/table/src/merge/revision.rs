@@ -162,6 +162,7 @@ impl PartRevision<'_> {
                 recency: vec![Recency { read_at: time.timestamp_micros(), cursor: None }; chunk_positions.len()],
                 partitions: BTreeMap::new(),
                 repeated: 0,
+                updates_only: HashSet::new(),
                 merged_at: time,
             };
             let versions = (0..).zip(&replaced[range]);

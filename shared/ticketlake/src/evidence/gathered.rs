@@ -35,6 +35,8 @@ pub struct Evidence {
     conflict_example: Option<String>,
     /// Whether another record came in the place of the last one of a page.
     moved: bool,
+    /// Whether a rejected record did not show its key.
+    has_anonymous: bool,
     /// The hash of the key of the last record.
     last_key: Option<u64>,
     /// The number of pages since the last new record or version.
@@ -62,6 +64,8 @@ pub struct StoredEvidence {
     conflict_example: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     moved: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_anonymous: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     newest: Option<Cursor>,
 }
@@ -75,6 +79,12 @@ impl Evidence {
     pub fn with_total_limit(mut self, total_limit: Option<u64>) -> Self {
         self.total_limit = total_limit;
         self
+    }
+
+    /// Takes the last page out of the counts, since it is read again: before it, `received` records were received. Its records stay known.
+    pub fn read_last_page_again(&mut self, received: u64) {
+        self.received = received;
+        self.pages = self.pages.saturating_sub(1);
     }
 
     /// Adds a page: its total, its records, and its hints. `newest` returns the furthest of two cursors.
@@ -104,6 +114,7 @@ impl Evidence {
     /// Adds a record. Returns whether it or its version is new.
     fn add_record(&mut self, record: &ReceivedRecord) -> bool {
         self.received += 1;
+        self.has_anonymous |= record.is_anonymous;
         self.last_key = Some(record.key);
         match self.records.entry(record.key) {
             Entry::Vacant(entry) => {
@@ -192,6 +203,12 @@ impl Evidence {
         self.moved
     }
 
+    /// Returns whether a rejected record did not show its key. If a record loses its key while the query is read, it can come twice, and be
+    /// counted once more in the place of another one.
+    pub fn has_anonymous(&self) -> bool {
+        self.has_anonymous
+    }
+
     /// Returns the hint of the last page that contradicts that these are all records.
     pub(super) fn contradiction(&self) -> Option<String> {
         self.hints.contradiction(self.received, self.pages)
@@ -208,6 +225,7 @@ impl Evidence {
             conflicts: self.conflicts,
             conflict_example: self.conflict_example.clone(),
             moved: self.moved,
+            has_anonymous: self.has_anonymous,
             newest: self.newest,
         }
     }
@@ -223,6 +241,7 @@ impl Evidence {
             conflicts: stored.conflicts,
             conflict_example: stored.conflict_example.clone(),
             moved: stored.moved,
+            has_anonymous: stored.has_anonymous,
             newest: stored.newest,
             ..Self::default()
         }

@@ -24,6 +24,8 @@ pub struct ReceivedRecord {
     pub version: RecordVersion,
     /// The key as text, for messages.
     pub name: String,
+    /// Whether the record was rejected and does not show its key, so that it may be another version of a record that was received.
+    pub is_anonymous: bool,
 }
 
 /// Tells versions of a record apart: 16 bits of a hash of its cursor, and 16 bits of a hash of its content. Two versions that differ are

@@ -45,6 +45,8 @@ pub enum Unproven {
     TotalIsTooSmall,
     /// The total changed while the query was read in parts.
     TotalChanged,
+    /// As many records were received as the total counts, and rejected ones among them do not show their keys.
+    UnknownKeys,
     /// Reading ended at the first record beyond the range, and the total counts the records beyond it.
     LeftRange,
     /// The manifest ignores the response.
@@ -59,6 +61,9 @@ impl std::fmt::Display for Unproven {
             Self::TotalIsLowerBound => "the API stops counting at a limit, so its total is a lower bound",
             Self::TotalIsTooSmall => "more records were received than the API counts",
             Self::TotalChanged => "the total changed while the query was read in parts",
+            Self::UnknownKeys => {
+                "rejected records do not show their keys, so they may be versions of others that were received"
+            }
             Self::LeftRange => {
                 "reading ended at the first record beyond the range, and the total counts those beyond it"
             }
@@ -90,6 +95,8 @@ pub const MAX_READS: u32 = 3;
 const MAX_CONFLICTING_READS: u32 = 2;
 /// The numbers at which APIs stop counting are multiples of this one.
 const ROUND: u64 = 1000;
+/// The reason why a query whose total decreased is short.
+const REMOVED: &str = "records were removed in every read, so that others may have been skipped";
 
 impl Evidence {
     /// Returns the verdict on the query, which ended with `end`.
@@ -99,20 +106,26 @@ impl Evidence {
         }
         let distinct = self.distinct();
         match (end, self.total()) {
+            (End::LeftRange, _) if self.has_shrunk() => Verdict::Short(REMOVED),
+            (End::LeftRange, _) if self.has_moved() => Verdict::Moved,
             (End::LeftRange, _) => Verdict::Unproven(Unproven::LeftRange),
             (End::Refused, Some(total)) if distinct == total && is_round(total) => {
                 Verdict::Unproven(Unproven::TotalIsLowerBound)
             }
             (_, Some(total)) if distinct == total && !self.has_shrunk() && !self.is_lower_bound(total) => {
-                Verdict::Proven
+                match self.has_anonymous() {
+                    true => Verdict::Unproven(Unproven::UnknownKeys),
+                    false => Verdict::Proven,
+                }
             }
             (End::TooDeep, _) => Verdict::TooDeep,
             (End::Stopped(reason), _) => Verdict::Stopped(reason.clone()),
-            (End::Reached | End::Refused, _) if self.has_shrunk() => {
-                Verdict::Short("records were removed in every read, so that others may have been skipped")
-            }
+            (End::Reached | End::Refused, _) if self.has_shrunk() => Verdict::Short(REMOVED),
             (End::Reached | End::Refused, Some(total)) if distinct < total => {
                 Verdict::Short("received fewer records than the total in every read")
+            }
+            (End::Reached | End::Refused, Some(total)) if self.is_lower_bound(total) && self.has_moved() => {
+                Verdict::Moved
             }
             (End::Reached | End::Refused, Some(total)) => self.or_suspicious(match self.is_lower_bound(total) {
                 true => Unproven::TotalIsLowerBound,
@@ -163,6 +176,7 @@ mod tests {
             key: *key,
             version: RecordVersion::new(*content, None),
             name: key.to_string(),
+            is_anonymous: false,
         };
         (total, PageRecords { records: records.iter().map(record).collect(), ..PageRecords::default() })
     }
@@ -190,11 +204,12 @@ mod tests {
             (vec![keyed(Some(3), &[1, 2]), keyed(Some(3), &[2])], End::Reached, short.clone()),
             (vec![keyed(Some(3), &[])], End::Reached, short.clone()),
             (vec![keyed(Some(0), &[])], End::Reached, Verdict::Proven),
-            (vec![keyed(Some(3), &[1, 2]), keyed(Some(2), &[])], End::Reached, shrank),
+            (vec![keyed(Some(3), &[1, 2]), keyed(Some(2), &[])], End::Reached, shrank.clone()),
             (vec![keyed(Some(2), &[1, 2]), keyed(Some(3), &[3])], End::Reached, Verdict::Proven),
             (vec![keyed(Some(1), &[1, 2])], End::Reached, unproven(Unproven::TotalIsTooSmall)),
             (vec![keyed(None, &[1, 2])], End::Reached, unproven(Unproven::NoTotal)),
             (vec![keyed(Some(9), &[1, 2])], End::LeftRange, unproven(Unproven::LeftRange)),
+            (vec![keyed(Some(9), &[1, 2]), keyed(Some(8), &[4])], End::LeftRange, shrank.clone()),
             (vec![keyed(Some(2), &[1, 2])], End::Refused, Verdict::Proven),
             (vec![keyed(Some(3), &[1, 2])], End::Refused, short.clone()),
             (vec![keyed(Some(9), &[1, 2])], End::TooDeep, Verdict::TooDeep),
@@ -237,7 +252,24 @@ mod tests {
             let mut second = keyed(None, &[3]).1;
             second.overlap = overlap;
             let evidence = evidence(&[(total, first), (None, second)]);
-            assert_eq!(evidence.verdict(&End::Reached) == Verdict::Moved, has_moved, "{overlap:?}");
+            for end in [End::Reached, End::LeftRange] {
+                assert_eq!(evidence.verdict(&end) == Verdict::Moved, has_moved, "{overlap:?} {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_does_not_show_its_key_proves_nothing() {
+        for (total, verdict) in [
+            (3, Verdict::Unproven(Unproven::UnknownKeys)),
+            (2, Verdict::Unproven(Unproven::TotalIsTooSmall)),
+            (4, Verdict::Short("received fewer records than the total in every read")),
+        ] {
+            let mut pages = [keyed(Some(total), &[1, 2]), keyed(Some(total), &[9])];
+            pages[1].1.records[0].is_anonymous = true;
+            assert_eq!(evidence(&pages).verdict(&End::Reached), verdict, "{total}");
+            let stored = evidence(&pages).to_stored();
+            assert_eq!(Evidence::from_stored(&stored).verdict(&End::Reached), verdict, "{total}");
         }
     }
 

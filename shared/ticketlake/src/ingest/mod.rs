@@ -267,7 +267,9 @@ impl<'i> Ingest<'i> {
             return Err(self.decode_error(source.request, conflict));
         }
         if self.retention.is_expired(&row) {
+            // A stored row that is not past yet becomes past by this version, and is removed then.
             self.target.excluded += 1;
+            self.target.buffer.push_update(row, source.read_at);
             return Ok(());
         }
         self.target.buffer.push(row, source.read_at);

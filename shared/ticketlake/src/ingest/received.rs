@@ -68,18 +68,31 @@ impl PageIdentities {
             key = self.next_occurrence(key);
         }
         let content = text_hash.unwrap_or_else(|| row.fingerprint.cast_unsigned());
-        ReceivedRecord { key, version: RecordVersion::new(content, row.cursor), name: row.key.clone() }
+        let version = RecordVersion::new(content, row.cursor);
+        ReceivedRecord { key, version, name: row.key.clone(), is_anonymous: false }
     }
 
     /// Returns the identity of a record that is identified by its text.
     pub(super) fn of_text(&mut self, text_hash: u64) -> ReceivedRecord {
         let key = self.next_occurrence(text_hash);
-        ReceivedRecord { key, version: RecordVersion::default(), name: String::new() }
+        ReceivedRecord { key, version: RecordVersion::default(), name: String::new(), is_anonymous: false }
     }
 
-    /// Returns the identity of a record that was rejected.
+    /// Returns the identity of a record that was rejected: its key, if it shows one.
     pub(super) fn of_rejection(&mut self, rejection: &Rejection) -> ReceivedRecord {
-        self.of_text(xxh3_64(&rejection.record.bytes()))
+        let text_hash = xxh3_64(&rejection.record.bytes());
+        if self.identity.is_exploded || self.identity.is_keyless {
+            return self.of_text(text_hash);
+        }
+        match &rejection.key {
+            Some(key) => ReceivedRecord {
+                key: key_hash(key),
+                version: RecordVersion::new(text_hash, None),
+                name: key.clone(),
+                is_anonymous: false,
+            },
+            None => ReceivedRecord { is_anonymous: true, ..self.of_text(text_hash) },
+        }
     }
 
     /// Returns the key of the next record on the page with this hash.

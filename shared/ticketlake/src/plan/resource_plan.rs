@@ -119,6 +119,12 @@ impl<'p> Plan<'p> {
         Self { changes: Some(changes), ..self }
     }
 
+    /// Returns the plan before the parent's records were set.
+    #[must_use]
+    pub fn without_parents(&self) -> Self {
+        Self { batches: Vec::new(), parents: Vec::new(), ..self.clone() }
+    }
+
     /// Sets the parent's records. `settled` is what earlier runs have read of the children of each.
     #[must_use]
     pub fn with_parents(mut self, parents: Vec<ParentRecord>, settled: &BTreeMap<String, Coverage>) -> Self {

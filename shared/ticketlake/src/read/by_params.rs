@@ -65,6 +65,7 @@ impl PlanReading<'_, '_, '_> {
             limit,
             page_size: self.reader.page_size().unwrap_or(limit),
         };
+        let is_counted = first.total().is_some();
         let before = self.total_before(query, &first, limit);
         let SplitResult { total, received, proof } = match splitter.read(query, first).await {
             Ok(result) => result,
@@ -72,6 +73,7 @@ impl PlanReading<'_, '_, '_> {
         };
         self.failures.set(0);
         self.outcome.borrow_mut().add_total(Some(total));
+        let has_anonymous = source.has_anonymous();
         let keys = match source.into_keys() {
             Ok(keys) => keys,
             Err(verdict) => {
@@ -87,6 +89,12 @@ impl PlanReading<'_, '_, '_> {
         let verdict = match self.judge_split(query, &mut evidence, &proof).await {
             Ok(verdict) => verdict,
             Err(stop) => return self.record_stop(&query.label, &Evidence::default(), stop).map(|()| None),
+        };
+        let verdict = match verdict {
+            // A response without a total, which a gateway may have dropped with its header, proves nothing.
+            Verdict::Proven if !is_counted => Verdict::Unproven(Unproven::NoTotal),
+            Verdict::Proven if has_anonymous => Verdict::Unproven(Unproven::UnknownKeys),
+            verdict => verdict,
         };
         match ProvenQuery::new(&verdict, received) {
             Some(proof) => Ok(Some(SubqueryRead { proof, keys: evidence.keys })),

@@ -21,7 +21,7 @@ use crate::evidence::{Evidence, ProvenQuery, SplitEvidence, Unproven, Verdict};
 use crate::plan::{PlannedQuery, TimeSplit};
 use crate::split::SplitSource;
 use crate::split::time::{OpenWindow, WindowSplitter, Windows};
-use crate::state::FinishedQuery;
+use crate::state::{CoveredWindows, FinishedQuery};
 
 /// The number of windows of one query that are read at the same time: the first page of the next one, and the other pages of the last.
 const WINDOWS_AT_A_TIME: usize = 2;
@@ -135,8 +135,8 @@ impl PlanReading<'_, '_, '_> {
 
     /// Gives the verdict on a query whose windows are all complete.
     async fn prove(&self, query: &TimeQuery<'_>) -> Result<(), Stop> {
-        let records =
-            self.checkpoint.borrow().windows(query.id).map(|windows| windows.records.clone()).unwrap_or_default();
+        let CoveredWindows { records, unproven, .. } =
+            self.checkpoint.borrow().windows(query.id).cloned().unwrap_or_default();
         let received = records.len();
         let before = query.before.get();
         let verdict = match query.only_window.get() {
@@ -154,7 +154,9 @@ impl PlanReading<'_, '_, '_> {
             }
         };
         match ProvenQuery::new(&verdict, received) {
-            Some(proof) => self.finish_time_query(query, proof),
+            Some(proof) => {
+                self.finish_time_query(query, ProvenQuery { unproven: unproven.or(proof.unproven), ..proof })
+            }
             None => {
                 // The next run reads all windows again, since it is not known which of them lacks records.
                 self.checkpoint.borrow_mut().clear_windows(query.id);
@@ -212,8 +214,12 @@ impl PlanReading<'_, '_, '_> {
             }
         };
         match read {
-            Some((_, keys)) => {
-                self.checkpoint.borrow_mut().cover(query.id, range, &keys, self.ctx.resource.endpoint.total_limit);
+            Some((proof, keys)) => {
+                let mut checkpoint = self.checkpoint.borrow_mut();
+                checkpoint.cover(query.id, range, &keys, self.ctx.resource.endpoint.total_limit);
+                if let Some(reason @ (Unproven::Ignored | Unproven::UnknownKeys)) = proof.unproven {
+                    checkpoint.set_window_unproven(query.id, reason);
+                }
             }
             None => query.is_incomplete.set(true),
         }

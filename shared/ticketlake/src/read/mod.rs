@@ -52,8 +52,10 @@ pub struct ReadQuery {
 pub struct ReadOutcome {
     /// The number of queries that were read, and those that are incomplete.
     pub queries: QueryCounts,
-    /// The complete queries: those that a total proves, and the others.
+    /// The complete queries, also those of the parent: those that a total proves, and the others.
     pub proof: Proof,
+    /// The complete queries of the parent.
+    pub parents: Proof,
     /// The sum of the totals. `None` if the API gives none.
     pub total: Option<u64>,
     /// The furthest cursor of all records.

@@ -84,7 +84,9 @@ impl OpenQuery {
                 // The API has forgotten the position, and the query is read from its beginning.
                 let limit = self.evidence.total_limit();
                 *self = Self::new(None, limit);
-            } else if !self.evidence.has(first.key) {
+            } else if self.evidence.has(first.key) {
+                self.evidence.read_last_page_again(self.before);
+            } else {
                 return Addition::Moved;
             }
         }

@@ -14,17 +14,19 @@ use table::merge::key_hash;
 use super::incomplete_reason;
 use crate::context::{RunContext, resource};
 use crate::error::{Error, Stop};
-use crate::evidence::{Evidence, PageRecords, ReceivedRecord, RecordVersion, Verdict};
+use crate::evidence::{Evidence, PageRecords, Proof, ProvenQuery, ReceivedRecord, RecordVersion, Unproven, Verdict};
 use crate::plan::{ParentRecord, Plan, values};
 use crate::report::IncompleteQuery;
 
-/// The records of a parent resource, and its incomplete queries.
+/// The records of a parent resource, and how far they are all of them.
 #[derive(Debug, Default)]
 pub struct Parents {
     /// The records.
     pub records: Vec<ParentRecord>,
     /// The queries that were not read completely.
     pub incomplete: Vec<IncompleteQuery>,
+    /// The complete queries: those that a total proves, and the others.
+    pub proof: Proof,
 }
 
 /// Returns the records of the parent of the run's resource: those that `params` name, or else all. There are none without a parent.
@@ -35,7 +37,7 @@ pub struct Parents {
 pub async fn read_parents(ctx: &RunContext<'_>, api: &Api<'_>) -> Result<Parents, Stop> {
     let Some(parent) = &ctx.resource.parent else { return Ok(Parents::default()) };
     if let Some(records) = named_parents(ctx) {
-        return Ok(Parents { records, incomplete: Vec::new() });
+        return Ok(Parents { records, ..Parents::default() });
     }
     read_parent(ctx, api, parent).boxed_local().await
 }
@@ -61,16 +63,17 @@ async fn read_parent(ctx: &RunContext<'_>, api: &Api<'_>, parent: &Parent) -> Re
     if let Some(grandparent) = &declared.parent {
         let grandparents = read_parent(ctx, api, grandparent).boxed_local().await?;
         parents.incomplete = grandparents.incomplete;
+        parents.proof = grandparents.proof;
         plan = plan.with_parents(grandparents.records, &BTreeMap::new());
     }
     let reader = Reader::new(api, declared);
     let mut collector = Collector::new(parent, declared)?;
     for index in 0..plan.len() {
         match plan.query(index) {
-            Ok(planned) => {
-                let read = collector.read_query(&reader, &Arc::new(planned.query)).boxed_local().await?;
-                parents.incomplete.extend(read);
-            }
+            Ok(planned) => match collector.read_query(&reader, &Arc::new(planned.query)).boxed_local().await? {
+                Ok(proof) => parents.proof.add(proof),
+                Err(incomplete) => parents.incomplete.push(incomplete),
+            },
             Err(unsendable) => parents.incomplete.push(IncompleteQuery {
                 query: unsendable.label,
                 total: None,
@@ -105,6 +108,8 @@ struct Collector<'p> {
     unusable: u64,
     /// The number of records that the API serves of one query of the parent.
     depth_limit: Option<u64>,
+    /// The total at which the API stops counting.
+    total_limit: Option<u64>,
     /// The places of the parent's own key. There are none if it has none: then a record is identified by its text.
     identity: Vec<JsonPath>,
 }
@@ -125,12 +130,17 @@ impl<'p> Collector<'p> {
             records: Vec::new(),
             unusable: 0,
             depth_limit: declared.endpoint.depth_limit,
+            total_limit: declared.endpoint.total_limit,
             identity,
         })
     }
 
-    /// Reads `query`, and again if records can be missing. Returns it if it is incomplete.
-    async fn read_query(&mut self, reader: &Reader<'_>, query: &Arc<Query>) -> Result<Option<IncompleteQuery>, Stop> {
+    /// Reads `query`, and again if records can be missing. Returns its proof, or the query if it is incomplete.
+    async fn read_query(
+        &mut self,
+        reader: &Reader<'_>,
+        query: &Arc<Query>,
+    ) -> Result<Result<ProvenQuery, IncompleteQuery>, Stop> {
         let mut reads = 0;
         let (evidence, verdict) = loop {
             let mut pages = reader.pages(query, None);
@@ -140,18 +150,25 @@ impl<'p> Collector<'p> {
                 break (evidence, verdict);
             }
         };
-        if verdict.is_complete() {
-            return Ok(None);
+        let verdict = match verdict {
+            Verdict::Unproven(_) if evidence.pages() == 0 => Verdict::Unproven(Unproven::Ignored),
+            Verdict::Unproven(Unproven::NoTotal) if reader.lacks_paginator() => {
+                Verdict::Unproven(Unproven::NoPaginator)
+            }
+            verdict => verdict,
+        };
+        if let Some(proof) = ProvenQuery::new(&verdict, evidence.distinct()) {
+            return Ok(Ok(proof));
         }
         let label = format!("{}: {}", self.parent.resource, query.label);
         let (total, received) = (evidence.total(), evidence.distinct());
         let reason = incomplete_reason(verdict, self.depth_limit);
-        Ok(Some(IncompleteQuery { query: label, total, received, reason }))
+        Ok(Err(IncompleteQuery { query: label, total, received, reason }))
     }
 
     /// Reads the pages of a query once.
     async fn read_once(&mut self, pages: &mut Pages<'_>) -> Result<(Evidence, Verdict), Stop> {
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence::default().with_total_limit(self.total_limit);
         while let Some(page) = pages.next().await? {
             let mut records = PageRecords::default();
             page.records.iter().for_each(|record| self.add_record(&record.value(), &mut records));
@@ -199,6 +216,7 @@ impl<'p> Collector<'p> {
             key: self.identity_of(record),
             version: RecordVersion::default(),
             name: String::new(),
+            is_anonymous: false,
         });
         let Some(key) = key else {
             self.unusable += 1;

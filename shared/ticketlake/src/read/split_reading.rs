@@ -1,6 +1,6 @@
 //! The source of pages for a query that is split: it stores the pages and gathers the keys of their records.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -22,11 +22,18 @@ pub(super) struct SplitReading<'r, 'p, 's, 'i> {
     keys: RefCell<HashSet<u64>>,
     /// The verdict on a subquery with conflicting records or with pages that go in circles.
     fault: RefCell<Option<Verdict>>,
+    /// Whether a rejected record did not show its key.
+    has_anonymous: Cell<bool>,
 }
 
 impl<'r, 'p, 's, 'i> SplitReading<'r, 'p, 's, 'i> {
     pub(super) fn new(reading: &'r PlanReading<'p, 's, 'i>) -> Self {
-        Self { reading, keys: RefCell::default(), fault: RefCell::default() }
+        Self { reading, keys: RefCell::default(), fault: RefCell::default(), has_anonymous: Cell::new(false) }
+    }
+
+    /// Returns whether a rejected record did not show its key.
+    pub(super) fn has_anonymous(&self) -> bool {
+        self.has_anonymous.get()
     }
 
     /// Returns the hashes of the keys of all records, or the verdict on a subquery that cannot be complete.
@@ -38,7 +45,9 @@ impl<'r, 'p, 's, 'i> SplitReading<'r, 'p, 's, 'i> {
     }
 
     fn add_keys(&self, open: &RefCell<OpenQuery>) {
-        self.keys.borrow_mut().extend(open.borrow().evidence().records().map(|(key, _)| key));
+        let open = open.borrow();
+        self.keys.borrow_mut().extend(open.evidence().records().map(|(key, _)| key));
+        self.has_anonymous.set(self.has_anonymous.get() | open.evidence().has_anonymous());
     }
 }
 

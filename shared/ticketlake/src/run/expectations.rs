@@ -1,14 +1,18 @@
 //! What a run expects of its records as a whole: few are rejected, and a key stands for one record.
 
-use manifest::Resource;
+use manifest::{Manifest, Resource};
 
 use crate::ingest::{HarvestConflicts, IngestCounts};
 use crate::report::{IncompleteQuery, RecordCounts};
 
-/// Returns an incomplete query for each expectation that the records of a run do not meet.
-pub(super) fn unmet(resource: &Resource, counts: &IngestCounts) -> Vec<IncompleteQuery> {
+/// Returns an incomplete query for each expectation that the records of a run do not meet: those of `resource`, and those inside them.
+pub(super) fn unmet(manifest: &Manifest, resource: &Resource, counts: &IngestCounts) -> Vec<IncompleteQuery> {
+    let harvested = counts.harvested.iter().filter_map(|(name, counts)| {
+        let rejected = rejections(manifest.resource(name)?, counts)?;
+        Some(IncompleteQuery { query: format!("{} of `{name}`", rejected.query), ..rejected })
+    });
     let conflicts = counts.conflicts.iter().map(conflicting_harvest);
-    rejections(resource, &counts.records).into_iter().chain(conflicts).collect()
+    rejections(resource, &counts.records).into_iter().chain(harvested).chain(conflicts).collect()
 }
 
 /// Returns the rejected records, if they are more than the manifest expects. A typo in the key or in the selector rejects all records.

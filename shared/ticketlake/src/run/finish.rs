@@ -8,15 +8,14 @@ use manifest::{Cursor, WriteDisposition};
 use serde_json::Value;
 
 use super::expectations;
-use super::vanished::{disturbed, unknown_keys};
+use super::vanished::{disturbed, doubt, unknown_keys};
 use crate::clock::{CLOCK_TOLERANCE, Disagreement, OtherClock};
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
-use crate::evidence::Unproven;
 use crate::ingest::{Ingest, VanishedRows};
 use crate::plan::{DueRefresh, Plan, RangeReading};
 use crate::read::ReadOutcome;
-use crate::report::{QueryCounts, Status};
+use crate::report::{IncompleteQuery, QueryCounts, Status};
 use crate::request::Request;
 use crate::state::{Checkpoint, PreviousRun, Progress, ReadCoverage, SeenKeys};
 
@@ -66,7 +65,7 @@ impl FinishInput<'_> {
         checkpoint: Checkpoint,
     ) -> (FinishOutcome, Result<(), Error>) {
         let mut outcome = FinishOutcome::default();
-        self.read.queries.incomplete.extend(expectations::unmet(self.ctx.resource, &ingest.counts()));
+        self.read.queries.incomplete.extend(self.unmet_expectations(ingest));
         let ended = self.update_table_and_state(ingest, progress, checkpoint, &mut outcome.warnings).await;
         let undone = self.undone_by_clock(ingest);
         let complete = self.read.is_complete() && undone.is_empty();
@@ -140,13 +139,8 @@ impl FinishInput<'_> {
             let warning = "no rows were removed: received 0 records, and the API gives no total of 0; check the filters and the key";
             return Ok(Some(warning.into()));
         }
-        if self.read.proof.has(Unproven::Ignored) {
-            let warning = "no rows were removed: `response_actions` ignore a response, which shows nothing about the rows of its query";
-            return Ok(Some(warning.into()));
-        }
-        if self.read.proof.has(Unproven::NoPaginator) {
-            let warning = "no rows were removed: the manifest names no paginator, so the response may be the first page of several; name it, or `single_page`";
-            return Ok(Some(warning.into()));
+        if let Some(doubt) = doubt(&self.read.proof) {
+            return Ok(Some(format!("no rows were removed: {doubt}")));
         }
         if ingest.unknown_keys() > 0 {
             return Ok(Some(unknown_keys("no rows were removed", ingest.unknown_keys())));
@@ -175,7 +169,8 @@ impl FinishInput<'_> {
     ) -> Result<(), Error> {
         let endpoint = &self.ctx.resource.endpoint;
         let (Some(incremental), Some(plan)) = (&endpoint.incremental, &self.plan) else { return Ok(()) };
-        if ingest.has_discarded() {
+        // Records that were rejected are not stored, and a corrected manifest must read them again.
+        if ingest.has_discarded() || !self.unmet_expectations(ingest).is_empty() {
             return Ok(());
         }
         let reading = RangeReading { incremental, sends_end: endpoint.sends_range_end(), began: self.began() };
@@ -187,6 +182,11 @@ impl FinishInput<'_> {
             proven.extend(&plan.proven_by_all(newest, &reading));
         }
         progress.add_coverage(incremental, &proven).await
+    }
+
+    /// Returns an incomplete query for each expectation that the records do not meet.
+    fn unmet_expectations(&self, ingest: &Ingest<'_>) -> Vec<IncompleteQuery> {
+        expectations::unmet(self.ctx.manifest, self.ctx.resource, &ingest.counts())
     }
 
     /// Returns the start of the read by the clock of the API. The clock of an earlier run of the read may have been a little ahead.
@@ -239,16 +239,19 @@ impl FinishInput<'_> {
         mut checkpoint: Checkpoint,
     ) -> Result<(), Error> {
         let ended = self.read.stopped.is_none();
-        let saves_marks = ended && self.clocks_agree() && !ingest.has_discarded();
+        // Another run with the same manifest would find the same, and another manifest gives the records other keys.
+        let is_unexpected = !self.unmet_expectations(ingest).is_empty();
+        let saves_marks = ended && self.clocks_agree() && !ingest.has_discarded() && !is_unexpected;
         if let (Some(due), Some(plan), true) = (&self.due, &self.plan, saves_marks) {
             due.save_marks(progress, complete, (plan, &checkpoint), self.ctx.now()).await?;
         }
         // The next run reads changes from its own start on: an incomplete query must not keep the near window in the past.
         let begins_again = ended && self.plan.as_ref().is_some_and(Plan::is_changes)
             || self.ctx.resource.write_disposition == WriteDisposition::Replace;
-        // Another run with the same manifest would find the same, and another manifest gives the records other keys.
-        let is_unexpected = !expectations::unmet(self.ctx.resource, &ingest.counts()).is_empty();
         if complete || begins_again || is_unexpected || ingest.has_discarded() || checkpoint.is_empty() {
+            if complete {
+                progress.drop_superseded(&checkpoint).await?;
+            }
             return progress.drop_checkpoint(checkpoint.request).await;
         }
         self.save_checkpoint(ingest, progress, &mut checkpoint).await

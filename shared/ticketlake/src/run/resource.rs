@@ -256,7 +256,7 @@ async fn read_into(
     let mut vanished = VanishedRows::default();
     let clocks_agree = ctx.clock.disagreement().is_none();
     if let (Some(plan), Some(window), true) = (&plan, vanished_window, read.is_complete() && clocks_agree) {
-        let check = VanishedCheck { ctx, window };
+        let check = VanishedCheck { ctx, window, doubt: vanished::doubt(&read.proof) };
         vanished = find_vanished(&check, &api, plan, &mut ingest, &mut read).await;
     }
     store_rows(outcome, &api, &mut ingest, &mut read).await?;
@@ -305,8 +305,8 @@ async fn would_remove_rows(
     Ok(replaces && ingest.has_unseen_rows().await?)
 }
 
-/// Reads the plan once more. No total proves the first read, and what neither of two reads receives is gone. The queries that are incomplete
-/// in the second read are added to `read`.
+/// Reads the plan once more, also the parent's records if no total proves these. No total proves the first read, and what neither of two
+/// reads receives is gone. The queries that are incomplete in the second read are added to `read`.
 async fn confirm_by_second_read<'c>(
     ctx: &RunContext<'c>,
     api: &Api<'_>,
@@ -316,8 +316,13 @@ async fn confirm_by_second_read<'c>(
 ) {
     tracing::info!("rows would be removed, and no total proves the read; reading once more");
     let checkpoint = Checkpoint::new(ctx.request.id(), ctx.resource, ctx.now());
-    let calendars = Calendars::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
-    let second = read_plan(ctx, api, plan, sink, ReadState { checkpoint, calendars }).boxed_local().await.outcome;
+    let second = if read.parents.is_proven() {
+        let calendars = Calendars::new(ctx.store, &ctx.manifest.name, &ctx.resource.name);
+        read_plan(ctx, api, plan, sink, ReadState { checkpoint, calendars }).boxed_local().await
+    } else {
+        read_from_api(ctx, api, plan.without_parents(), sink, checkpoint).boxed_local().await.1
+    };
+    let second = second.outcome;
     read.queries.incomplete.extend(second.queries.incomplete);
     read.stopped = second.stopped;
 }
@@ -429,5 +434,7 @@ async fn read_from_api<'c>(
     let state = ReadState { checkpoint, calendars };
     let mut read = read_plan(ctx, api, &plan, sink, state).boxed_local().await;
     read.outcome.queries.incomplete.splice(0..0, parents.incomplete);
+    read.outcome.proof += &parents.proof;
+    read.outcome.parents = parents.proof;
     (Some(plan), read)
 }

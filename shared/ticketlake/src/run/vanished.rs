@@ -14,7 +14,7 @@ use table::merge::key_hash;
 
 use crate::context::RunContext;
 use crate::error::{Error, Stop};
-use crate::evidence::{Evidence, Verdict};
+use crate::evidence::{Evidence, Proof, Unproven, Verdict};
 use crate::ingest::{Ingest, VanishedRows};
 use crate::read::{incomplete_reason, read_pages};
 use crate::report::IncompleteQuery;
@@ -46,6 +46,8 @@ pub(super) struct VanishedCheck<'w> {
     pub(super) ctx: &'w RunContext<'w>,
     /// The time window that was read.
     pub(super) window: TimeRange,
+    /// The reason why the read shows nothing about rows that it did not receive. `None` if it does.
+    pub(super) doubt: Option<&'static str>,
 }
 
 /// The result of the check.
@@ -90,6 +92,9 @@ impl VanishedCheck<'_> {
         };
         let vanished = self.ctx.resource.vanished.as_ref();
         let Some(confirm) = vanished.and_then(|vanished| vanished.confirm.as_ref()) else {
+            if let Some(doubt) = self.doubt {
+                return Ok(Confirmed::nothing(format!("no rows are marked as vanished: {doubt}")));
+            }
             let vanished = VanishedRows { unseen, keys: keys.iter().map(|key| key_hash(key)).collect() };
             return Ok(Confirmed { vanished, ..Confirmed::default() });
         };
@@ -144,6 +149,16 @@ impl VanishedCheck<'_> {
         let (total, received) = (evidence.total(), evidence.distinct());
         Ok(Some(IncompleteQuery { query: query.label.clone(), total, received, reason }))
     }
+}
+
+/// Returns the reason why a complete read with this proof shows nothing about the rows that it did not receive. `None` if it does.
+pub(super) fn doubt(proof: &Proof) -> Option<&'static str> {
+    if proof.has(Unproven::Ignored) {
+        return Some("`response_actions` ignore a response, which shows nothing about the rows of its query");
+    }
+    proof.has(Unproven::NoPaginator).then_some(
+        "the manifest names no paginator, so the response may be the first page of several; name it, or `single_page`",
+    )
 }
 
 /// Returns the warning that nothing is done, since `count` rejected records do not show their keys.

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::packed_keys;
 use super::window_records::CoveredWindows;
 use crate::clock::CLOCK_TOLERANCE;
-use crate::evidence::{ProvenQuery, StoredEvidence};
+use crate::evidence::{ProvenQuery, StoredEvidence, Unproven};
 use crate::request::RequestId;
 
 /// The greatest age of a read that is resumed. The records of an older one are too old to be combined with new ones.
@@ -124,6 +124,20 @@ impl Checkpoint {
         self.begin().is_none_or(|began| now - began > MAX_AGE || began - now > CLOCK_TOLERANCE)
     }
 
+    /// Returns whether this read, which is complete, has read all queries of `other`, and began later.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        let is_finished = |query: &QueryId| self.finished.contains_key(query);
+        let mut queries = other.finished.keys().chain(other.covered.keys()).chain(other.queries.keys()).peekable();
+        // The subqueries of a query are queries, too, and have no entry of their own in a complete read.
+        let has_read_all = match queries.peek() {
+            Some(_) => queries.all(is_finished),
+            None => other.parts.keys().any(is_finished),
+        };
+        has_read_all
+            && self.resource == other.resource
+            && matches!((self.begin(), other.begin()), (Some(began), Some(earlier)) if earlier < began)
+    }
+
     /// Returns the start of the read.
     pub fn begin(&self) -> Option<Instant> {
         time::parse_instant(&self.began)
@@ -171,6 +185,15 @@ impl Checkpoint {
     /// stops counting.
     pub fn cover(&mut self, query: QueryId, window: TimeRange, keys: &HashSet<u64>, total_limit: Option<u64>) {
         self.covered.entry(query).or_default().add(window, keys, total_limit);
+    }
+
+    /// Records that a window of `query` proves nothing about its records, for this reason.
+    pub fn set_window_unproven(&mut self, query: QueryId, reason: Unproven) {
+        let known = &mut self.covered.entry(query).or_default().unproven;
+        // An ignored response says the least.
+        if *known != Some(Unproven::Ignored) {
+            *known = Some(reason);
+        }
     }
 
     /// Sets the total of `query` before its windows were read.

@@ -22,3 +22,4 @@ pub use self::marks::RefreshMarks;
 pub use self::progress::{PreviousRun, Progress, ReadCoverage};
 pub use self::quota::StoredQuota;
 pub use self::seen_keys::SeenKeys;
+pub use self::window_records::CoveredWindows;

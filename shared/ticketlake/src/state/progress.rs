@@ -224,6 +224,16 @@ impl<'s> Progress<'s> {
         self.change(|progress| progress.checkpoints.retain(|other| other.request != request)).await
     }
 
+    /// Drops the checkpoints of reads that `complete`, a complete read, has read again: a run that resumes from one of these would read less
+    /// than is new.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub async fn drop_superseded(&mut self, complete: &Checkpoint) -> Result<(), Error> {
+        self.change(|progress| progress.checkpoints.retain(|other| !complete.supersedes(other))).await
+    }
+
     /// Forgets what was read in other scopes, because the rows of their records are about to be removed.
     ///
     /// # Errors

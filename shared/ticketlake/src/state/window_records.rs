@@ -6,6 +6,7 @@ use manifest::time::TimeRange;
 use serde::{Deserialize, Serialize};
 
 use super::packed_keys;
+use crate::evidence::Unproven;
 
 /// The complete windows of one query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct CoveredWindows {
     /// The total of the query before its windows were read. `None` if it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// The reason why a window proves nothing about its records, whatever the totals are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
     /// The records of the windows.
     pub records: WindowRecords,
 }

@@ -14,6 +14,7 @@ mod dispositions;
 mod failures;
 mod incremental;
 mod interrupt;
+mod losses;
 mod paginators;
 mod proof;
 mod resume;

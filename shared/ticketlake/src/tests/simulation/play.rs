@@ -42,11 +42,20 @@ pub(super) struct Tally {
 }
 
 /// What distinguishes the requests of two runs: whether it is a full one, and its days. An interrupted reading is resumed by the same
-/// request alone, also after a complete run of another one.
+/// request alone.
 type RequestKey = (bool, Option<(u32, u32)>);
 
 fn request_key(run: &Run) -> RequestKey {
     (run.full, run.days)
+}
+
+/// A reading that a later run may go on with.
+#[derive(Debug)]
+struct OpenReading {
+    /// The moment when it began.
+    since: usize,
+    /// The corrections of its manifest.
+    corrections: Vec<Correction>,
 }
 
 /// How a run ended: its report, and its error. `None` if it was killed.
@@ -80,8 +89,8 @@ struct Player<'s> {
     corrections: Vec<Correction>,
     dice: Dice,
     rows: Rows,
-    /// The moments when the readings began that a later run may go on with, by what distinguishes their requests.
-    open_readings: BTreeMap<RequestKey, usize>,
+    /// The readings that a later run may go on with, by what distinguishes their requests.
+    open_readings: BTreeMap<RequestKey, OpenReading>,
     /// Whether an answer was untrue since then.
     was_lied_to: bool,
     /// Whether progress may rest on a reading that nothing proves.
@@ -143,9 +152,6 @@ impl<'s> Player<'s> {
     fn change(&self, change: Change) {
         if self.open_readings.is_empty() {
             self.world.end_reading();
-        }
-        if matches!(change, Change::Spoil(_)) && !self.open_readings.is_empty() {
-            return;
         }
         self.world.change(&mut self.world.api.lock().unwrap(), change);
     }
@@ -213,7 +219,7 @@ impl<'s> Player<'s> {
         }
         let reads_side_by_side = runs.len() > 1 || self.scenario.owners.is_some() || self.scenario.api.depth.is_some();
         self.world.begin_reading(reads_side_by_side);
-        let open = runs.iter().filter_map(|run| self.open_readings.get(&request_key(run)).copied());
+        let open = runs.iter().filter_map(|run| Some(self.open_readings.get(&request_key(run))?.since));
         let since = open.min().unwrap_or(began);
         let seats: Vec<Arc<Seat>> = runs.iter().map(|run| Arc::new(Seat::new(run.clone(), runs.len() > 1))).collect();
         let ended = self.let_run(&seats).await?;
@@ -243,14 +249,17 @@ impl<'s> Player<'s> {
         let all_complete =
             ended.iter().all(|ended| matches!(ended, Some((report, None)) if report.status == Status::Complete));
         // The total of a split query, and the first page that shows how an API gives pages, bring records that are not stored. Of two requests
-        // at the same time, of two runs, the one that was sent first can be answered last.
+        // at the same time, of two runs, the one that was sent first can be answered last: only a cursor says then which version is the newer
+        // one.
         let api_is_told = self.scenario.api.depth.is_none() && self.scenario.api.is_declared;
-        let all_stored = api_is_told && runs.iter().all(|run| run.days.is_none()) && runs.len() == 1;
+        let is_ordered = runs.len() == 1 || self.scenario.api.changes.is_some();
+        let all_stored = api_is_told && runs.iter().all(|run| run.days.is_none()) && is_ordered;
         if is_honest && all_complete && all_stored && !self.was_lied_to {
             judged.nothing_given_lost(&self.world.given.lock().unwrap())?;
         }
         // Without a total, a record that moved in one reading and an answer that was untrue in the second one are no evidence of the record.
-        judged.always(is_honest && (self.scenario.proves() || !self.was_lied_to))?;
+        let has_moved = api.ledger.now() != began;
+        judged.always(is_honest && (self.scenario.proves() || !self.was_lied_to || !has_moved))?;
         let mut is_complete = false;
         for (seat, ended) in seats.iter().zip(&ended) {
             is_complete = matches!(ended, Some((report, None)) if report.status == Status::Complete);
@@ -275,8 +284,12 @@ impl<'s> Player<'s> {
             if all_complete {
                 self.open_readings.remove(&key);
             } else {
-                self.open_readings.insert(key, since);
+                self.open_readings.insert(key, OpenReading { since, corrections: self.corrections.clone() });
             }
+        }
+        // Without a cursor, a complete run of any request has read what an earlier one began to read.
+        if all_complete && self.scenario.api.changes.is_none() {
+            self.open_readings.retain(|_, open| open.corrections != self.corrections);
         }
         self.was_lied_to &= !self.open_readings.is_empty();
         Ok(is_complete)

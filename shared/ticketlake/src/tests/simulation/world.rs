@@ -159,8 +159,6 @@ impl Transport for View {
         let mut api = self.world.api.lock().unwrap();
         for fault in faults {
             match fault {
-                // A record that was received and loses its key is received once more, as one that nobody has seen.
-                FaultKind::Change(Change::Spoil(_)) => {}
                 FaultKind::Change(change) => self.world.change(&mut api, change),
                 FaultKind::Forget => {
                     api.forget_tokens();
