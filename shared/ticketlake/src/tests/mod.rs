@@ -14,6 +14,7 @@ mod dispositions;
 mod failures;
 mod incremental;
 mod interrupt;
+mod page_size;
 mod paginators;
 mod proof;
 mod resume;
