@@ -2,17 +2,22 @@
 //!
 //! The layout is written before the first row, so that two first runs cannot write one table in two layouts. Columns may be added, retired
 //! and widened. Every column that a row was ever written with stays in the layout, and so in every part.
+//!
+//! A column that is found in records is added before the first of them is mapped, and has its type for good. So runs at the same time agree
+//! on it.
 
 use std::collections::BTreeMap;
 
 use arrow_schema::{DataType as ArrowType, Field};
 use lake::{Document, JsonContent, Store};
+use manifest::name::is_same_name;
 use manifest::{Column, DataType, Fault, Faults, PartitionField, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::map;
+use crate::map::infer::{self, FoundFields};
 
 /// What the document holds. Format, key and partitions decide where a row is stored. They cannot change while rows are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,14 @@ struct StoredLayout {
     partition: Vec<String>,
     /// The name of the type of every column that the table ever had, by the name of the column.
     columns: BTreeMap<String, String>,
+    /// Whether rows may be stored. Before that, columns were found in records that were not stored yet, and a manifest with another key or
+    /// other partitions may still take the table. A layout without this member is that of stored rows.
+    #[serde(default = "has_rows_by_default")]
+    has_rows: bool,
+}
+
+fn has_rows_by_default() -> bool {
+    true
 }
 
 impl JsonContent for StoredLayout {
@@ -54,6 +67,33 @@ impl<'s> Layout<'s> {
         self.document.value().map(|stored| stored.columns.clone()).unwrap_or_default()
     }
 
+    /// Whether `found`, which rows of `resource` have, needs columns that the layout does not have.
+    pub fn needs_columns(&self, resource: &Resource, found: &FoundFields) -> bool {
+        static NO_COLUMNS: BTreeMap<String, String> = BTreeMap::new();
+        let stored = self.document.value().map_or(&NO_COLUMNS, |stored| &stored.columns);
+        !found.new_columns(stored, resource).is_empty()
+    }
+
+    /// Adds the columns that `found` needs, which rows of `resource` in this format have. This must happen before the rows are mapped to the
+    /// columns.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that does not fit the stored table, or the error of the store.
+    pub async fn add_columns(&mut self, resource: &Resource, format: Format, found: &FoundFields) -> Result<(), Error> {
+        self.document.update(|stored| with_columns(stored, resource, format, found).map_err(Error::from)).await?;
+        Ok(())
+    }
+
+    /// Reads the layout again, with the columns that other runs have added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::load`].
+    pub async fn refresh(&mut self) -> Result<(), Error> {
+        Ok(self.document.refresh().await?)
+    }
+
     /// Checks whether rows of `resource` can be merged into the table in this format. Nothing is written.
     ///
     /// # Errors
@@ -71,12 +111,17 @@ impl<'s> Layout<'s> {
     /// Every column and every setting that does not fit the stored table, or the error of the store.
     pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
         self.document.update(|stored| next_layout(stored, resource, format).map_err(Error::from)).await?;
+        Ok(self.retired_columns(resource))
+    }
+
+    /// Returns the columns that the table has and `resource` does not.
+    pub fn retired_columns(&self, resource: &Resource) -> Vec<Field> {
         let stored = self.document.value().into_iter().flat_map(|stored| &stored.columns);
         let retired = stored.filter(|(name, _)| {
             let is_vanished_column = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
             !is_vanished_column && !resource.columns.iter().any(|column| column.name == **name)
         });
-        Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
+        retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect()
     }
 }
 
@@ -88,12 +133,23 @@ fn next_layout(
 ) -> Result<Option<StoredLayout>, Faults> {
     let declared = declared_layout(resource, format);
     let Some(stored) = stored else { return Ok(Some(declared)) };
-    let mut faults = setting_faults(stored, &declared, resource);
+    if !stored.has_rows && !resource.infer_columns {
+        return Ok(Some(declared));
+    }
+    let mut faults = if stored.has_rows { setting_faults(stored, &declared, resource) } else { Vec::new() };
     let mut columns = stored.columns.clone();
-    for (name, declared_type) in declared.columns {
+    for (name, declared_type) in &declared.columns {
+        if let Some(other) = stored.columns.keys().find(|other| *other != name && is_same_name(other, name)) {
+            let message = format!(
+                "differs from the stored column `{other}` in the case of letters alone, so Athena, Glue and DuckDB take them for one: name it `{other}`"
+            );
+            faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
+            continue;
+        }
         let stored_type = columns.entry(name.clone()).or_insert_with(|| declared_type.clone());
-        if *stored_type == declared_type || can_widen(stored_type, &declared_type) {
-            *stored_type = declared_type;
+        let can_change = !infer::is_inferred(name, resource) && can_widen(stored_type, declared_type);
+        if stored_type == declared_type || can_change {
+            stored_type.clone_from(declared_type);
         } else {
             let message = format!(
                 "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
@@ -104,7 +160,28 @@ fn next_layout(
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
-    Ok((columns != stored.columns).then(|| StoredLayout { columns, ..stored.clone() }))
+    let next = StoredLayout { columns, ..declared };
+    Ok((next != *stored).then_some(next))
+}
+
+/// Returns the layout with the columns that `found` needs, or `None` if it is the stored one.
+fn with_columns(
+    stored: Option<&StoredLayout>,
+    resource: &Resource,
+    format: Format,
+    found: &FoundFields,
+) -> Result<Option<StoredLayout>, Faults> {
+    let declared = declared_layout(resource, format);
+    if let Some(stored) = stored.filter(|stored| stored.has_rows) {
+        let faults = setting_faults(stored, &declared, resource);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+    }
+    let mut next = stored.cloned().unwrap_or(StoredLayout { has_rows: false, ..declared });
+    let new = found.new_columns(&next.columns, resource);
+    next.columns.extend(new.iter().map(|(name, data_type)| (name.clone(), data_type.name().to_owned())));
+    Ok((!new.is_empty()).then_some(next))
 }
 
 /// Returns the layout that the manifest declares.
@@ -118,6 +195,7 @@ fn declared_layout(resource: &Resource, format: Format) -> StoredLayout {
         primary_key: resource.primary_key.clone(),
         partition: resource.partition.iter().map(partition).collect(),
         columns: columns.chain(vanished_column).collect(),
+        has_rows: true,
     }
 }
 

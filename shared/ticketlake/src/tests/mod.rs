@@ -9,6 +9,7 @@ mod simulation;
 
 mod auth;
 mod clocks;
+mod columns;
 mod coverage;
 mod dispositions;
 mod failures;

@@ -91,3 +91,20 @@ async fn a_column_that_another_run_widened_is_not_narrowed() {
     assert_eq!(merged.new, 0);
     assert_eq!(stored(root.path(), &newer, Format::Parquet).await.0.len(), 2);
 }
+
+/// A run does not know the column that another run has added since it read the layout. A rewrite of JSON lines would lose the column.
+#[tokio::test]
+async fn json_lines_with_an_unknown_column_are_not_rewritten() {
+    let root = tempfile::tempdir().unwrap();
+    let (older, newer) = (manifest("merge", "[]", ""), manifest("merge", "[]", ", n: {data_type: bigint}"));
+    let mut with_n = thing(1, 1);
+    with_n["n"] = json!(1);
+    merge(root.path(), &newer, Format::Json, PART_BYTES, &[with_n]).await;
+    let store = Local::new(root.path().to_owned());
+    let table = table(&store, &older, Format::Json);
+    let mut buffer = table.buffer();
+    buffer.push(Mapper::new(&older.resources[0]).map(thing(2, 1)).remove(0).unwrap(), Utc::now());
+    let error = table.merge(&mut buffer, &mut Merged::default()).await.unwrap_err().to_string();
+    assert!(error.contains("'n' missing from schema: another run has added the column"), "{error}");
+    assert_eq!(stored(root.path(), &newer, Format::Json).await.0.len(), 1);
+}
