@@ -24,8 +24,7 @@ all of their values.
 apart. If a record has two of them, the one that has the column's own name is in the column, and the other is in `_extra`.
 - Fields stay in `_extra` if their names begin with `_`, are those of the columns below that every table has, of a partition or of a \
 variant, or if the table has 1,000 columns.
-- Runs at the same time agree on the columns by the table's layout, a document that changes by compare-and-swap. In a lake of JSON lines, a \
-run fails if another run adds a column between its reading of the layout and its write, and loses nothing: the next run reads on.
+- Runs at the same time agree on the columns by the table's layout, a document that changes by compare-and-swap.
 
 The types of declared columns can be widened by a change of the manifest. A manifest is refused if names of its columns and partitions \
 differ in the case of letters alone from each other, or from a stored column.

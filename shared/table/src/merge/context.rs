@@ -25,6 +25,8 @@ pub(super) struct TableContext<'t> {
     pub(super) part_schema: SchemaRef,
     /// The number of the manifest's columns. They are the first ones of the schemas.
     pub(super) manifest_columns: usize,
+    /// Whether columns are found in records, so that another run may add some at any time.
+    pub(super) finds_columns: bool,
     /// The columns of the primary key.
     pub(super) key_columns: Vec<String>,
     /// The columns whose times decide about the partition. Rows are sorted by them, then by the key.

@@ -44,6 +44,7 @@ impl<'t> Table<'t> {
             part_schema: Arc::clone(&schema),
             row_schema: schema,
             manifest_columns: resource.columns.len(),
+            finds_columns: resource.infer_columns,
             key_columns: resource.primary_key.clone(),
             sorted_by: resource
                 .partition
