@@ -55,9 +55,10 @@ pub(crate) fn template(tables: &[Table], queries: &[Query]) -> String {
     text
 }
 
-/// Writes the Glue table of `table`.
+/// Writes the Glue table of `table`. Glue's names have small letters; Athena finds the columns of the Parquet files by their names in any
+/// case. The folders keep the case that they have in the lake.
 fn write_table(text: &mut String, table: &Table) {
-    let name = format!("{}_{}", table.source, table.name);
+    let name = format!("{}_{}", table.source, table.name).to_lowercase();
     let folder = format!("${{Lake}}/{}/{}", table.source, table.name);
     let _ = write!(
         text,
@@ -79,16 +80,17 @@ fn write_table(text: &mut String, table: &Table) {
         text.push_str("          projection.enabled: \"true\"\n");
         let mut template = folder.clone();
         for partition in &table.partitions {
+            let name = partition.name.to_lowercase();
             for (key, value) in projection(partition) {
-                let _ = writeln!(text, "          projection.{}.{key}: {value}", partition.name);
+                let _ = writeln!(text, "          projection.{name}.{key}: {value}");
             }
-            let _ = write!(template, "/{0}=${{!{0}}}", partition.name);
+            let _ = write!(template, "/{}=${{!{name}}}", partition.name);
         }
         let _ = writeln!(text, "          storage.location.template: !Sub {}", quoted(&template));
         text.push_str("        PartitionKeys:\n");
         for partition in &table.partitions {
             let data_type = if matches!(partition.transform, Transform::Bucket(_)) { "int" } else { "string" };
-            let _ = writeln!(text, "          - {{Name: {}, Type: {data_type}}}", partition.name);
+            let _ = writeln!(text, "          - {{Name: {}, Type: {data_type}}}", partition.name.to_lowercase());
         }
     }
     let _ = write!(
@@ -103,7 +105,6 @@ fn write_table(text: &mut String, table: &Table) {
         location = quoted(&folder),
     );
     for column in &table.columns {
-        // Glue needs names in lower case. Athena finds the Parquet column by its name in any case.
         let name = column.name.to_lowercase();
         let _ = write!(text, "            - {{Name: {}, Type: {}", quoted(&name), quoted(&column.data_type));
         if !column.description.is_empty() {
@@ -171,4 +172,34 @@ fn logical_id(name: &str) -> String {
 /// Returns a text as a quoted YAML scalar. JSON strings are valid YAML.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use manifest::Manifest;
+    use table::catalogue;
+
+    #[test]
+    fn names_have_small_letters_and_folders_do_not() {
+        let text = "
+client: {base_url: 'https://x'}
+resources:
+  - name: Things
+    primary_key: Id
+    partition: [{name: Sale_Month, from: SoldAt, transform: month}]
+    endpoint: {data_selector: data, paginator: single_page}
+    columns: {Id: {data_type: text}, SoldAt: {data_type: timestamp}}";
+        let manifest = Manifest::parse("Mine.yaml", text).unwrap_or_else(|faults| panic!("{faults}"));
+        let template = super::template(&catalogue::tables(&manifest), &[]);
+        for expected in [
+            "        Name: mine_things\n",
+            "projection.sale_month.type: date\n",
+            "- {Name: sale_month, Type: string}\n",
+            "- {Name: \"id\", Type: \"string\"}\n",
+            "- {Name: \"soldat\", Type: \"timestamp\"}\n",
+            "!Sub \"${Lake}/Mine/Things/Sale_Month=${!sale_month}\"",
+        ] {
+            assert!(template.contains(expected), "{expected:?} is not in {template}");
+        }
+    }
 }

@@ -30,6 +30,7 @@ pub mod fault;
 pub mod incremental;
 pub mod json;
 pub mod keys;
+pub mod name;
 pub mod number;
 mod parse;
 pub mod path;

@@ -2,17 +2,22 @@
 //!
 //! The layout is written before the first row, so that two first runs cannot write one table in two layouts. Columns may be added, retired
 //! and widened. Every column that a row was ever written with stays in the layout, and so in every part.
+//!
+//! A column that is found in records is added before the first of them is mapped, and has its type for good. So runs at the same time agree
+//! on it.
 
 use std::collections::BTreeMap;
 
 use arrow_schema::{DataType as ArrowType, Field};
 use lake::{Document, JsonContent, Store};
+use manifest::name::is_same_name;
 use manifest::{Column, DataType, Fault, Faults, PartitionField, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::format::Format;
 use crate::map;
+use crate::map::infer::{self, FoundFields};
 
 /// What the document holds. Format, key and partitions decide where a row is stored. They cannot change while rows are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,12 +33,26 @@ struct StoredLayout {
     /// The name of the type of every column that only the table of the history ever had, by the name of the column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     history_columns: BTreeMap<String, String>,
+    /// Whether rows may be stored. Before that, columns were found in records that were not stored yet, and a manifest with another key or
+    /// other partitions may still take the table. A layout without this member is that of stored rows.
+    #[serde(default = "has_rows_by_default")]
+    has_rows: bool,
+}
+
+fn has_rows_by_default() -> bool {
+    true
 }
 
 impl StoredLayout {
     /// Returns the name of the type of a column of the table or of its history.
     fn column_type(&self, name: &str) -> Option<&str> {
         self.columns.get(name).or_else(|| self.history_columns.get(name)).map(String::as_str)
+    }
+
+    /// Returns the name of another column of the table or of its history that differs from `name` in the case of letters alone.
+    fn other_case(&self, name: &str) -> Option<&str> {
+        let mut names = self.columns.keys().chain(self.history_columns.keys());
+        names.find(|other| *other != name && is_same_name(other, name)).map(String::as_str)
     }
 }
 
@@ -64,6 +83,33 @@ impl<'s> Layout<'s> {
         self.document.value().map(|stored| stored.columns.clone()).unwrap_or_default()
     }
 
+    /// Whether `found`, which rows of `resource` have, needs columns that the layout does not have.
+    pub fn needs_columns(&self, resource: &Resource, found: &FoundFields) -> bool {
+        static NO_COLUMNS: BTreeMap<String, String> = BTreeMap::new();
+        let stored = self.document.value().map_or(&NO_COLUMNS, |stored| &stored.columns);
+        !found.new_columns(stored, resource).is_empty()
+    }
+
+    /// Adds the columns that `found` needs, which rows of `resource` in this format have. This must happen before the rows are mapped to the
+    /// columns.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that does not fit the stored table, or the error of the store.
+    pub async fn add_columns(&mut self, resource: &Resource, format: Format, found: &FoundFields) -> Result<(), Error> {
+        self.document.update(|stored| with_columns(stored, resource, format, found).map_err(Error::from)).await?;
+        Ok(())
+    }
+
+    /// Reads the layout again, with the columns that other runs have added.
+    ///
+    /// # Errors
+    ///
+    /// As [`Layout::load`].
+    pub async fn refresh(&mut self) -> Result<(), Error> {
+        Ok(self.document.refresh().await?)
+    }
+
     /// Checks whether rows of `resource` can be merged into the table in this format. Nothing is written.
     ///
     /// # Errors
@@ -81,13 +127,18 @@ impl<'s> Layout<'s> {
     /// Every column and every setting that does not fit the stored table, or the error of the store.
     pub async fn claim(&mut self, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
         self.document.update(|stored| next_layout(stored, resource, format).map_err(Error::from)).await?;
+        Ok(self.retired_columns(resource))
+    }
+
+    /// Returns the columns that the table has and `resource` does not.
+    pub fn retired_columns(&self, resource: &Resource) -> Vec<Field> {
         let stored = self.document.value().into_iter().flat_map(|stored| &stored.columns);
         let retired = stored.filter(|(name, _)| {
             let is_vanished_column = resource.vanished.as_ref().is_some_and(|vanished| vanished.column == **name);
             let is_declared = |column: &Column| column.name == **name && !column.history_only;
             !is_vanished_column && !resource.columns.iter().any(is_declared)
         });
-        Ok(retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect())
+        retired.filter_map(|(name, type_name)| Some(Field::new(name, arrow_type(type_name)?, true))).collect()
     }
 }
 
@@ -99,28 +150,63 @@ fn next_layout(
 ) -> Result<Option<StoredLayout>, Faults> {
     let declared = declared_layout(resource, format);
     let Some(stored) = stored else { return Ok(Some(declared)) };
-    let mut faults = setting_faults(stored, &declared, resource);
-    let mut next = stored.clone();
-    for (columns, declared) in
-        [(&mut next.columns, declared.columns), (&mut next.history_columns, declared.history_columns)]
-    {
-        for (name, declared_type) in declared {
-            if let Some(stored_type) = stored.column_type(&name)
-                && stored_type != declared_type
-                && !can_widen(stored_type, &declared_type)
-            {
-                let message = format!(
-                    "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
-                );
-                faults.push(Fault::new(format!("{}.columns.{name}", resource.name), message));
-            }
-            columns.insert(name, declared_type);
-        }
+    if !stored.has_rows && !resource.infer_columns {
+        return Ok(Some(declared));
     }
+    let mut faults = if stored.has_rows { setting_faults(stored, &declared, resource) } else { Vec::new() };
+    let declared_columns = declared.columns.iter().chain(&declared.history_columns);
+    faults.extend(declared_columns.filter_map(|(name, declared_type)| {
+        let message = column_fault(stored, resource, name, declared_type)?;
+        Some(Fault::new(format!("{}.columns.{name}", resource.name), message))
+    }));
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
+    let columns_of = |stored: &BTreeMap<String, String>, declared: &BTreeMap<String, String>| {
+        stored.iter().chain(declared).map(|(name, data_type)| (name.clone(), data_type.clone())).collect()
+    };
+    let next = StoredLayout {
+        columns: columns_of(&stored.columns, &declared.columns),
+        history_columns: columns_of(&stored.history_columns, &declared.history_columns),
+        ..declared
+    };
     Ok((next != *stored).then_some(next))
+}
+
+/// Returns the reason why a table with the layout `stored` cannot have the column `name` with this type, if there is one.
+fn column_fault(stored: &StoredLayout, resource: &Resource, name: &str, declared_type: &str) -> Option<String> {
+    if let Some(other) = stored.other_case(name) {
+        return Some(format!(
+            "differs from the stored column `{other}` in the case of letters alone, so Athena, Glue and DuckDB take them for one: name it `{other}`"
+        ));
+    }
+    let stored_type = stored.column_type(name)?;
+    let can_change = !infer::is_inferred(name, resource) && can_widen(stored_type, declared_type);
+    (stored_type != declared_type && !can_change).then(|| {
+        format!(
+            "is stored as {stored_type}, and {declared_type} cannot hold all of its values: give the column with the new type another name"
+        )
+    })
+}
+
+/// Returns the layout with the columns that `found` needs, or `None` if it is the stored one.
+fn with_columns(
+    stored: Option<&StoredLayout>,
+    resource: &Resource,
+    format: Format,
+    found: &FoundFields,
+) -> Result<Option<StoredLayout>, Faults> {
+    let declared = declared_layout(resource, format);
+    if let Some(stored) = stored.filter(|stored| stored.has_rows) {
+        let faults = setting_faults(stored, &declared, resource);
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+    }
+    let mut next = stored.cloned().unwrap_or(StoredLayout { has_rows: false, ..declared });
+    let new = found.new_columns(&next.columns, resource);
+    next.columns.extend(new.iter().map(|(name, data_type)| (name.clone(), data_type.name().to_owned())));
+    Ok((!new.is_empty()).then_some(next))
 }
 
 /// Returns the layout that the manifest declares.
@@ -138,6 +224,7 @@ fn declared_layout(resource: &Resource, format: Format) -> StoredLayout {
         partition: resource.partition.iter().map(partition).collect(),
         columns: columns(false).chain(vanished_column).collect(),
         history_columns: columns(true).collect(),
+        has_rows: true,
     }
 }
 

@@ -148,7 +148,7 @@ pub const OPTIONS: &[RequestOption] = &[
         in_event: true,
         variable: Some("PAGE_SIZE"),
         value_name: "N",
-        help: "The number of records on a page; the greatest number that the API allows by default",
+        help: "The number of records to request with one page; that of the manifest by default",
     },
     RequestOption {
         name: "request_timeout",

@@ -43,6 +43,9 @@ pub enum Position {
         number: u64,
         /// The records of a page, if the run says how many. Another number of records gives the pages other numbers.
         page_size: Option<u64>,
+        /// The records that the API gives with one page, if they are fewer than requested. The next pages are requested with so many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        served: Option<u64>,
     },
     /// The page token as it is sent.
     PageToken(Value),

@@ -37,7 +37,7 @@ impl<'p> NumberParams<'p> {
 
     /// Reads the query's first page.
     pub(super) async fn first_page(&self, query: &QueryReader<'p>) -> Result<Option<PageWithFacts>, Stop> {
-        self.page_at(query, self.first_number - self.base_page).await
+        self.page_at(query, self.first_number - self.base_page, None).await
     }
 
     /// Reads the page of `size` records that has `number` such pages before it.
@@ -55,8 +55,16 @@ impl<'p> NumberParams<'p> {
         query.page(&call, number, &|_, read| range_facts(self.end, read)).await
     }
 
-    /// Reads the page that has `before` pages before it.
-    async fn page_at(&self, query: &QueryReader<'p>, before: u64) -> Result<Option<PageWithFacts>, Stop> {
+    /// Reads the page that has `before` pages before it, of `size` records if that differs from what is requested otherwise.
+    async fn page_at(
+        &self,
+        query: &QueryReader<'p>,
+        before: u64,
+        size: Option<u64>,
+    ) -> Result<Option<PageWithFacts>, Stop> {
+        if let Some(size) = size {
+            return self.numbered_page(query, before, size).await;
+        }
         let mut call = query.call();
         put(&mut call, self.location, (self.base_page + before).into());
         query.page(&call, before, &|_, read| range_facts(self.end, read)).await
@@ -68,6 +76,9 @@ impl<'p> NumberParams<'p> {
 pub(super) struct NumberPages<'p> {
     params: NumberParams<'p>,
     page_size: Option<u64>,
+    /// The records that the API gives with one page, if they are fewer than `page_size`. The next pages are requested with so many: whether
+    /// the API numbers pages by what it gives or by what is requested, the numbers mean the same then, and no record lies between two pages.
+    served: Option<u64>,
     /// The query's first page, if it was read already.
     first_page: Option<PageWithFacts>,
     /// The next page, counted from 0 for the API's first.
@@ -113,13 +124,14 @@ impl<'p> NumberPages<'p> {
         start: Option<&Position>,
         first_page: Option<PageWithFacts>,
     ) -> Self {
-        let number = match start {
-            Some(Position::PageNumber { number, page_size: size }) if *size == page_size => *number,
-            _ => params.first_number,
+        let (number, served) = match start {
+            Some(Position::PageNumber { number, page_size: size, served }) if *size == page_size => (*number, *served),
+            _ => (params.first_number, None),
         };
         Self {
             params,
             page_size,
+            served,
             first_page: if number == params.first_number { first_page } else { None },
             next: number.saturating_sub(params.base_page),
             previous: None,
@@ -195,7 +207,7 @@ impl<'p> NumberPages<'p> {
     async fn read_first(&mut self, query: &QueryReader<'p>) -> Result<PageEvent, Stop> {
         let read = match self.first_page.take() {
             Some(first) => Some(first),
-            None => self.params.page_at(query, self.next).await?,
+            None => self.params.page_at(query, self.next, self.served).await?,
         };
         let Some(PageWithFacts { mut page, facts }) = read else {
             return Ok(PageEvent::End(QueryReader::ignored(0)));
@@ -221,8 +233,23 @@ impl<'p> NumberPages<'p> {
         });
         self.page_count = facts.count;
         self.has_more = facts.has_more;
+        if self.is_cut_short(query, records) {
+            self.served = Some(records);
+            // The count may be that of pages as large as requested.
+            self.page_count = None;
+            self.checks_count = facts.count == Some(1);
+        }
         self.next += 1;
         Ok(if query.leaves_range(&page) { PageEvent::LastPage(page, End::LeftRange) } else { PageEvent::Page(page) })
+    }
+
+    /// Whether the API may have given fewer records with the query's first page, which has `records`, than the run asks for, although there are
+    /// more. The manifest's own size is one that the API serves.
+    fn is_cut_short(&self, query: &QueryReader<'p>, records: u64) -> bool {
+        self.next == 0
+            && query.endpoint().page_size.is_some()
+            && self.page_size.is_some_and(|asked| records < asked)
+            && self.total.is_none_or(|total| total > records)
     }
 
     /// How the query ends at a page without records, if it does. A page without records before the last one is not the end.
@@ -273,7 +300,8 @@ impl<'p> NumberPages<'p> {
 
     /// The position of the next page.
     fn position(&self) -> Position {
-        Position::PageNumber { number: self.next + self.params.base_page, page_size: self.page_size }
+        let number = self.next + self.params.base_page;
+        Position::PageNumber { number, page_size: self.page_size, served: self.served }
     }
 
     /// Returns the pages from the next one on that are known to be there, in order, with several requests on their way at a time.
@@ -287,14 +315,14 @@ impl<'p> NumberPages<'p> {
         let may_end_early = self.params.end.has_more_path.is_some()
             || query.endpoint().incremental.as_ref().is_some_and(|incremental| incremental.row_order.is_some());
         let requests_at_a_time = if self.page_count.is_some() && !may_end_early { query.reader.in_flight() } else { 1 };
-        let (params, query) = (self.params, query.clone());
+        let (params, served, query) = (self.params, self.served, query.clone());
         stream::iter(self.next..end)
             .map(move |number| {
                 let query = query.clone();
                 async move {
                     // Permits are taken in the pages' order, so that no page waits for one that has none. The semaphore is never closed.
                     let room = Arc::clone(&query.reader.read_ahead).acquire_owned().await.ok();
-                    let mut read = params.page_at(&query, number).await?;
+                    let mut read = params.page_at(&query, number, served).await?;
                     if let Some(read) = &mut read {
                         read.page.room = room;
                     }

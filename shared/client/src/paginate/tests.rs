@@ -248,7 +248,10 @@ async fn a_query_can_be_resumed_at_every_position() {
 fn positions_are_stored_in_a_form_that_stays() {
     for (position, stored) in [
         (Position::Offset(20), json!({"offset": 20})),
-        (Position::PageNumber { number: 3, page_size: None }, json!({"page_number": {"number": 3, "page_size": null}})),
+        (
+            Position::PageNumber { number: 3, page_size: None, served: None },
+            json!({"page_number": {"number": 3, "page_size": null}}),
+        ),
         (Position::PageToken("x".into()), json!({"page_token": "x"})),
     ] {
         assert_eq!(serde_json::to_value(&position).unwrap(), stored);
@@ -263,7 +266,7 @@ async fn a_page_number_of_other_pages_is_no_position() {
         .with(json!({"page_size": {"param": "size", "maximum": 5}}));
     let mut setup = case.setup(10, 5);
     setup.budget.page_size = Some(2);
-    let position = Position::PageNumber { number: 3, page_size: Some(2) };
+    let position = Position::PageNumber { number: 3, page_size: Some(2), served: None };
     let rest = read(&setup, Some(Resumption { position: position.clone(), before: 6 })).await;
     assert_eq!(rest.ids, [6, 7, 8, 9]);
     setup.budget.page_size = Some(3);
@@ -331,7 +334,7 @@ async fn as_many_pages_are_read_ahead_as_there_is_room_for() {
     assert!(next.is_err(), "there is no room for another page");
     kept.remove(1);
     let next = pages.next().await.unwrap().unwrap();
-    assert_eq!(next.position, Some(Position::PageNumber { number: 5, page_size: None }));
+    assert_eq!(next.position, Some(Position::PageNumber { number: 5, page_size: None, served: None }));
 }
 
 #[tokio::test(start_paused = true)]

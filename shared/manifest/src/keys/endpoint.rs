@@ -135,7 +135,7 @@ pub static PAGE_SIZE: Mapping = Mapping {
         Key::ours(
             "maximum",
             Integer { min: 1, max: 1_000_000 },
-            "The most records that a page can have. This many are requested unless `--page-size` asks for fewer.",
+            "The most records that the API serves on a page. This many are requested unless `--page-size` asks for fewer; more is refused.",
         )
         .required(),
     ],

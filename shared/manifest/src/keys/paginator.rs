@@ -95,7 +95,7 @@ pub static OFFSET: Mapping = Mapping {
     description: "A request names the number of records before the page. The offset advances by the number of records received.",
     keys: &[
         Key::type_of(&["offset"]),
-        Key::dlt("limit", Integer { min: 1, max: 1_000_000 }, "The number of records that are requested with one page.").required(),
+        Key::dlt("limit", Integer { min: 1, max: 1_000_000 }, "The number of records that are requested with one page, unless `--page-size` says another. The API may give fewer.").required(),
         Key::dlt("offset", IntegerFrom(0), "The offset of the first page.").or(Number(0)),
         Key::dlt("offset_param", Text, "The query parameter that takes the offset.").or(Literal("offset")).nullable(),
         Key::dlt(

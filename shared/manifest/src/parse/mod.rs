@@ -16,13 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::context::Context;
 use self::values::text_or_texts;
-use crate::column::{Column, DataType};
+use crate::column::{Column, DataType, PartitionField};
 use crate::fault::{Faults, nearest};
 use crate::keys::MANIFEST;
 use crate::keys::client::CLIENT;
 use crate::keys::endpoint::ENDPOINT;
 use crate::keys::resource::{EXPECT, RESOURCE};
+use crate::name::is_same_name;
 use crate::path::JsonPath;
+use crate::refresh::Vanished;
 use crate::resource::{Parent, RECORD_KEY, REJECTED_MAX, Resource, WriteDisposition};
 use crate::source::Manifest;
 use crate::yaml::{Document, Fields, Node};
@@ -177,6 +179,7 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
     let passed_by = refresh::passed_by(&fields, &columns);
     let write_disposition = disposition.map(|value| value.disposition);
     let vanished = refresh::vanished(&fields, &columns, write_disposition, primary_key.len(), !explode.is_empty());
+    check_vanished_name(node, vanished.as_ref(), &partition);
     let disposition = disposition?;
     let history = fields.boolean("history")? || disposition.history;
     if let Some(column) = columns.iter().find(|column| column.history_only && !history) {
@@ -203,6 +206,17 @@ fn resource(node: &Node<'_>, defaults: Option<&Fields<'_>>, context: &Context<'_
         selected: !disposition.skip && fields.boolean("selected")?,
         notes,
     })
+}
+
+/// Adds a fault if the column that says since when a row has vanished has the name of a partition.
+fn check_vanished_name(node: &Node<'_>, vanished: Option<&Vanished>, partition: &[PartitionField]) {
+    let Some(column) = vanished.map(|vanished| &vanished.column) else { return };
+    if let Some(level) = partition.iter().find(|level| is_same_name(&level.name, column)) {
+        node.fault(format!(
+            "the partition `{}` has the name of `vanished.column`, `{column}`: give one of them another name",
+            level.name
+        ));
+    }
 }
 
 /// Reads the greatest share of records that may be rejected.
@@ -234,6 +248,9 @@ fn include_from_parent(fields: &Fields<'_>, parent: Option<&mut Parent>, columns
     };
     for field in included {
         let name = parent.column(&field);
+        if let Some(fault) = table::case_fault(&name, columns) {
+            node.fault(fault);
+        }
         if !columns.iter().any(|column| column.name == name) {
             columns.push(table::text_column(&name));
         }
@@ -241,7 +258,8 @@ fn include_from_parent(fields: &Fields<'_>, parent: Option<&mut Parent>, columns
     }
 }
 
-/// Adds a text column for each column of the key that is not declared, and a fault for each declared one whose type no key has.
+/// Adds a text column for each column of the key that is not declared, and a fault for each declared one whose type no key has. A key that
+/// differs from a column in the case of letters alone is a fault too.
 fn add_key_columns(node: &Node<'_>, primary_key: &[String], parent: Option<&Parent>, columns: &mut Vec<Column>) {
     for key in primary_key.iter().rev() {
         match columns.iter().find(|column| column.name == *key) {
@@ -260,7 +278,12 @@ fn add_key_columns(node: &Node<'_>, primary_key: &[String], parent: Option<&Pare
                     "no column is named `{key}`: `include_from_parent: [id]` gives `_<parent>_id`{hint}"
                 ));
             }
-            None => columns.insert(0, table::text_column(key)),
+            None => {
+                if let Some(fault) = table::case_fault(key, columns) {
+                    node.fault(fault);
+                }
+                columns.insert(0, table::text_column(key));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `refresh`, `passed_by`, `vanished`: how a resource is kept up to date, and what happens to rows whose record the API no longer has.
 
 use super::slices::time_params;
-use super::table::ENGINE_COLUMNS;
+use super::table::column_name_fault;
 use super::values::{scalar_texts, text_or_texts};
 use crate::column::{Column, DataType};
 use crate::endpoint::Endpoint;
@@ -100,8 +100,10 @@ pub(super) fn vanished(
     let fields = node.fields(&VANISHED)?;
     let column = fields.required("column")?;
     let name = column.name()?;
-    if columns.iter().any(|column| column.name == name) || ENGINE_COLUMNS.contains(&name.as_str()) {
+    if columns.iter().any(|column| column.name == name) {
         column.fault(format!("a column is named `{name}` already; choose another"));
+    } else if let Some(fault) = column_name_fault(&name, columns) {
+        column.fault(fault);
     }
     let confirm = match fields.get("confirm") {
         Some(node) => Some(confirm(&node, key_columns)?),

@@ -3,12 +3,10 @@
 use crate::column::{Column, DataType, PartitionField, Transform};
 use crate::fault::nearest;
 use crate::keys::resource::{COLUMN, HARVEST, LEVEL, PARTITION_FIELD, WRITE_DISPOSITION};
+use crate::name::{engine_column, is_same_name};
 use crate::path::JsonPath;
 use crate::resource::{Harvest, Level, PART_BYTES, WriteDisposition};
 use crate::yaml::{Fields, Node};
-
-/// The columns that the engine adds to every table.
-pub(super) const ENGINE_COLUMNS: [&str; 3] = ["synced_at", "first_seen_at", "observed_date"];
 
 /// The value of dlt's `write_disposition`.
 #[derive(Clone, Copy)]
@@ -71,8 +69,8 @@ pub(super) fn columns(resource: &Fields<'_>) -> Vec<Column> {
     let levels = [resource.defaults().and_then(|defaults| defaults.get("columns")), resource.own("columns")];
     let mut columns: Vec<Column> = Vec::new();
     for (name, node) in levels.into_iter().flatten().flat_map(|node| named_columns(&node)) {
-        if ENGINE_COLUMNS.contains(&name.as_str()) || name.starts_with('_') {
-            node.fault(format!("`{name}` is a name of the engine's own columns; choose another"));
+        if let Some(fault) = column_name_fault(&name, &columns) {
+            node.fault(fault);
         }
         let Some(column) = column(name, &node) else { continue };
         match columns.iter_mut().find(|existing| existing.name == column.name) {
@@ -81,6 +79,25 @@ pub(super) fn columns(resource: &Fields<'_>) -> Vec<Column> {
         }
     }
     columns
+}
+
+/// Returns why a column beside `columns` cannot be named `name`, if it cannot.
+pub(super) fn column_name_fault(name: &str, columns: &[Column]) -> Option<String> {
+    if let Some(engine_column) = engine_column(name) {
+        return Some(format!("`{name}` is the name of the engine's own column `{engine_column}`; choose another"));
+    }
+    if name.starts_with('_') {
+        return Some(format!("`{name}` begins with `_`, as the engine's own columns do; choose another"));
+    }
+    case_fault(name, columns)
+}
+
+/// Returns a fault if one of `columns` has a name that differs from `name` in the case of letters alone.
+pub(super) fn case_fault(name: &str, columns: &[Column]) -> Option<String> {
+    let other = columns.iter().map(|column| &column.name).find(|other| *other != name && is_same_name(other, name))?;
+    Some(format!(
+        "the columns `{name}` and `{other}` differ in the case of letters alone, so Athena, Glue and DuckDB take them for one: give one of them another name"
+    ))
 }
 
 fn named_columns<'y>(node: &Node<'y>) -> Vec<(String, Node<'y>)> {
@@ -127,15 +144,22 @@ fn column(name: String, node: &Node<'_>) -> Option<Column> {
 
 /// Reads the member `partition` of a resource, whose columns are `columns`.
 pub(super) fn partition(resource: &Fields<'_>, columns: &[Column]) -> Vec<PartitionField> {
-    resource.list("partition").iter().filter_map(|node| partition_field(node, columns)).collect()
+    let mut levels: Vec<PartitionField> = Vec::new();
+    for node in resource.list("partition") {
+        levels.extend(partition_field(&node, columns, &levels));
+    }
+    levels
 }
 
-fn partition_field(node: &Node<'_>, columns: &[Column]) -> Option<PartitionField> {
+/// Reads one level of partitions; `levels` are those outside it.
+fn partition_field(node: &Node<'_>, columns: &[Column], levels: &[PartitionField]) -> Option<PartitionField> {
     let fields = node.fields(&PARTITION_FIELD)?;
     let name = fields.required("name").and_then(|node| {
         let name = node.name()?;
-        if columns.iter().any(|column| column.name == name) {
-            node.fault(format!("a column is named `{name}` too: readers of Hive folders take one or the other"));
+        if let Some(other) = same_name(&name, columns, levels) {
+            node.fault(format!(
+                "the partition `{name}` has the name of {other}, and readers of Hive folders take one or the other: give it another name"
+            ));
         }
         Some(name)
     });
@@ -163,6 +187,18 @@ fn partition_field(node: &Node<'_>, columns: &[Column]) -> Option<PartitionField
         ));
     }
     Some(PartitionField { name: name?, from: from_name, transform })
+}
+
+/// Returns what has the name `name` already, whatever the case of letters: a column, a column of the engine, or an outer partition.
+fn same_name(name: &str, columns: &[Column], levels: &[PartitionField]) -> Option<String> {
+    let column = columns.iter().find(|column| is_same_name(&column.name, name));
+    let level = levels.iter().find(|level| is_same_name(&level.name, name));
+    let described = [
+        column.map(|column| format!("the column `{}`", column.name)),
+        engine_column(name).map(|column| format!("the engine's column `{column}`")),
+        level.map(|level| format!("the partition `{}`", level.name)),
+    ];
+    described.into_iter().flatten().next()
 }
 
 fn transform(node: &Node<'_>) -> Option<Transform> {

@@ -31,7 +31,11 @@ resources:
 
 /// Reads the layout, claims the table and returns the retired columns.
 async fn claim(store: &Memory, resource: &Resource) -> Result<Vec<Field>, Error> {
-    Layout::load(store, "test", "things").await?.claim(resource, Format::Parquet).await
+    claim_as(store, resource, Format::Parquet).await
+}
+
+async fn claim_as(store: &Memory, resource: &Resource, format: Format) -> Result<Vec<Field>, Error> {
+    Layout::load(store, "test", "things").await?.claim(resource, format).await
 }
 
 /// The document as it is stored, without the member that is random.
@@ -78,6 +82,7 @@ async fn the_first_claim_writes_the_layout() {
         "primary_key": ["id"],
         "partition": ["day=day(at)"],
         "columns": {"id": "bigint", "at": "timestamp", "note": "text", "tags": "list of text", "gone_at": "timestamp"},
+        "has_rows": true,
     });
     assert_eq!(stored(&store), expected);
     assert_eq!(layout.columns()["tags"], "list of text");
@@ -235,4 +240,102 @@ async fn a_column_that_moves_into_the_history_is_retired_in_the_table() {
     // And back again.
     assert!(claim(&store, &of("data_type: json")).await.unwrap().is_empty());
     assert_refused(&store, &of("data_type: bool"), Format::Parquet, &expected).await;
+}
+
+/// A resource whose columns are found in its records.
+fn without_columns(primary_key: &str) -> Resource {
+    let mut resource = resource_by(primary_key, "[]", "");
+    resource.infer_columns = true;
+    resource
+}
+
+/// What a record has that has no column yet.
+fn found(layout: &Layout<'_>, resource: &Resource, record: Value) -> FoundFields {
+    let mut resource = resource.clone();
+    resource.columns = infer::columns(&resource, &layout.columns());
+    let mut found = FoundFields::default();
+    map::Mapper::new(&resource).map(record).iter().for_each(|row| found.add(row.as_ref().unwrap()));
+    found
+}
+
+#[tokio::test]
+async fn runs_that_find_different_columns_have_one_layout() {
+    let (store, resource) = (Memory::default(), without_columns("id"));
+    let mut first = Layout::load(&store, "test", "things").await.unwrap();
+    let mut second = Layout::load(&store, "test", "things").await.unwrap();
+    let of_first = found(&first, &resource, json!({"id": "a", "price": 1, "Venue": "x", "only": [1]}));
+    let of_second = found(&second, &resource, json!({"id": "b", "price": 1.5, "VENUE": 1, "other": true}));
+    first.add_columns(&resource, Format::Parquet, &of_first).await.unwrap();
+    second.add_columns(&resource, Format::Parquet, &of_second).await.unwrap();
+    let expected = json!({"id": "text", "price": "bigint", "Venue": "text", "only": "json", "other": "bool"});
+    assert_eq!(json!(second.columns()), expected);
+    // The second run sees which value does not fit, and the first one which column was added.
+    let misfit = found(&second, &resource, json!({"id": "b", "price": 1.5}));
+    assert!(second.needs_columns(&resource, &misfit));
+    second.add_columns(&resource, Format::Parquet, &misfit).await.unwrap();
+    assert!(!second.needs_columns(&resource, &misfit));
+    first.refresh().await.unwrap();
+    assert_eq!(first.columns(), second.columns());
+    assert_eq!(first.columns()["price__v_double"], "double");
+    let before = store.objects();
+    first.add_columns(&resource, Format::Parquet, &misfit).await.unwrap();
+    assert_eq!(store.objects(), before, "there is nothing to add");
+}
+
+#[tokio::test]
+async fn a_layout_without_rows_binds_nothing_but_its_columns() {
+    let (store, resource) = (Memory::default(), without_columns("id"));
+    let mut layout = Layout::load(&store, "test", "things").await.unwrap();
+    let of_record = found(&layout, &resource, json!({"id": "a", "price": 1}));
+    layout.add_columns(&resource, Format::Parquet, &of_record).await.unwrap();
+    assert_eq!(stored(&store)["has_rows"], false);
+    // Another key and another format take the table, with the columns that other runs may have in hand.
+    let mut other = without_columns("[id, at]");
+    assert_eq!(layout.check(&other, Format::Json), Ok(()));
+    other.columns = infer::columns(&other, &layout.columns());
+    claim_as(&store, &other, Format::Json).await.unwrap();
+    let claimed = stored(&store);
+    assert_eq!((&claimed["has_rows"], &claimed["format"]), (&json!(true), &json!("json")));
+    assert_eq!((&claimed["primary_key"], &claimed["columns"]["price"]), (&json!(["id", "at"]), &json!("bigint")));
+    // The run with the first key is late.
+    let error = layout.claim(&resource, Format::Parquet).await.unwrap_err();
+    assert!(error.to_string().contains("things.primary_key"), "{error}");
+    let error = layout.add_columns(&resource, Format::Parquet, &FoundFields::default()).await.unwrap_err();
+    assert!(error.to_string().contains("things.primary_key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_layout_of_an_earlier_build_has_rows() {
+    let store = Memory::default();
+    claim(&store, &resource(COLUMNS)).await.unwrap();
+    let mut document = stored(&store);
+    document.as_object_mut().unwrap().remove("has_rows");
+    let listed = store.list(KEY).await.unwrap().remove(0);
+    store.put(KEY, document.to_string().into(), Precondition::Is(listed.version)).await.unwrap();
+    let other_key = resource_by("note", "[{name: day, from: at, transform: day}]", COLUMNS);
+    assert_refused(&store, &other_key, Format::Parquet, &[("things.primary_key", "stored by [id]")]).await;
+}
+
+#[tokio::test]
+async fn a_column_that_was_found_in_records_is_not_widened() {
+    let (store, mut resource) = (Memory::default(), without_columns("id"));
+    resource.columns.push(Column { data_type: DataType::Bigint, ..column("price") });
+    claim(&store, &resource).await.unwrap();
+    resource.columns[1].data_type = DataType::Double;
+    assert_refused(&store, &resource, Format::Parquet, &[("things.columns.price", "is stored as bigint")]).await;
+    resource.columns[1] = column("Price");
+    assert_refused(&store, &resource, Format::Parquet, &[("things.columns.Price", "name it `price`")]).await;
+}
+
+fn column(name: &str) -> Column {
+    let path = manifest::JsonPath::of_field(name);
+    Column {
+        name: name.into(),
+        path,
+        data_type: DataType::Text,
+        list: false,
+        volatile: false,
+        history_only: false,
+        description: None,
+    }
 }

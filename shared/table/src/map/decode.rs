@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::convert;
 use super::field_value::FieldValue;
+use super::infer;
 use super::path_tree::{PathNode, Purpose};
 use super::row::Cell;
 
@@ -44,6 +45,8 @@ pub(super) enum FirstValue {
 #[derive(Debug)]
 pub(super) struct Decoder<'m, 'r> {
     columns: &'m [Column],
+    /// For each column, the positions of those that take the values which it cannot hold.
+    variants: &'m [Vec<usize>],
     cursor_kind: CursorKind,
     decoded: DecodedRecord<'m, 'r>,
     has_cursor: bool,
@@ -54,8 +57,13 @@ pub(super) struct Decoder<'m, 'r> {
 }
 
 impl<'m, 'r> Decoder<'m, 'r> {
-    /// Creates a decoder into the cells of `columns`, along a tree of `node_count` nodes.
-    pub(super) fn new(columns: &'m [Column], cursor_kind: CursorKind, node_count: usize) -> Self {
+    /// Creates a decoder into the cells of `columns`, which have these `variants`, along a tree of `node_count` nodes.
+    pub(super) fn new(
+        columns: &'m [Column],
+        variants: &'m [Vec<usize>],
+        cursor_kind: CursorKind,
+        node_count: usize,
+    ) -> Self {
         let decoded = DecodedRecord {
             cells: std::iter::repeat_with(|| Cell::Null).take(columns.len()).collect(),
             cursor: None,
@@ -64,7 +72,7 @@ impl<'m, 'r> Decoder<'m, 'r> {
             first_values: vec![FirstValue::Absent; columns.len()],
             inner: Vec::new(),
         };
-        Self { columns, cursor_kind, decoded, has_cursor: false, met_in: vec![0; node_count], objects: 0 }
+        Self { columns, variants, cursor_kind, decoded, has_cursor: false, met_in: vec![0; node_count], objects: 0 }
     }
 
     /// Reads the record `text` along `tree`.
@@ -140,10 +148,14 @@ impl<'m, 'r> Decoder<'m, 'r> {
         self.objects += 1;
         let object = self.objects;
         let mut unnamed: Vec<(Cow<'r, str>, Cow<'r, str>)> = Vec::new();
+        let mut in_other_case: Vec<(Cow<'r, str>, &'r str)> = Vec::new();
         while let Some(name) = reader.next_member()? {
             let name = name.unescape()?;
             let Some(member) = node.field(&name) else {
-                unnamed.push((name, reader.canonical_value()?));
+                match node.field_in_other_case(&name) {
+                    Some(_) => in_other_case.push((name, reader.skip_value()?)),
+                    None => unnamed.push((name, reader.canonical_value()?)),
+                }
                 continue;
             };
             if std::mem::replace(&mut self.met_in[member.number], object) == object {
@@ -153,10 +165,42 @@ impl<'m, 'r> Decoder<'m, 'r> {
                 unnamed.push((name, value));
             }
         }
+        if !in_other_case.is_empty() {
+            self.read_in_other_case(node, object, in_other_case, &mut unnamed)?;
+        }
         if unnamed.is_empty() {
             return Ok(None);
         }
         object_of(&mut unnamed)
+    }
+
+    /// Reads the `members` of the object number `object` whose names differ from those of columns in the case of letters. A column that has
+    /// met a member takes no other one, and the other is added to `unnamed`.
+    fn read_in_other_case(
+        &mut self,
+        node: &PathNode,
+        object: u32,
+        mut members: Vec<(Cow<'r, str>, &'r str)>,
+        unnamed: &mut Vec<(Cow<'r, str>, Cow<'r, str>)>,
+    ) -> Result<(), Malformed> {
+        // The row must not depend on the order in which the API writes the members.
+        members.sort_unstable_by(|(name, _), (other, _)| name.cmp(other));
+        if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(Malformed);
+        }
+        for (name, text) in members {
+            let mut reader = Reader::new(text);
+            let free = node.field_in_other_case(&name).filter(|member| self.met_in[member.number] != object);
+            let rest = match free {
+                Some(member) => {
+                    self.met_in[member.number] = object;
+                    self.read_value(member, &mut reader)?
+                }
+                None => Some(reader.canonical_value()?),
+            };
+            unnamed.extend(rest.map(|rest| (name, rest)));
+        }
+        Ok(())
     }
 
     /// Reads the elements of the list that was opened. Returns them with null for each one that is named, so that the others keep their
@@ -222,7 +266,10 @@ impl<'m, 'r> Decoder<'m, 'r> {
             return;
         }
         let Some(cell) = convert::cell(column.data_type, value) else {
-            self.decoded.issues.entry(&column.name).or_default().push(value.json());
+            match self.variant(position, value) {
+                Some((variant, cell)) => self.decoded.cells[variant] = cell,
+                None => self.decoded.issues.entry(&column.name).or_default().push(value.json()),
+            }
             return;
         };
         let target = &mut self.decoded.cells[position];
@@ -231,6 +278,14 @@ impl<'m, 'r> Decoder<'m, 'r> {
             _ if column.list => *target = Cell::List(vec![cell]),
             _ => *target = cell,
         }
+    }
+
+    /// Returns the cell of a value that the column at `position` cannot hold, and the position of the variant that takes it.
+    fn variant(&self, position: usize, value: &FieldValue<'r>) -> Option<(usize, Cell<'r>)> {
+        let data_type = infer::type_of(value)?;
+        let mut variants = self.variants[position].iter().copied();
+        let variant = variants.find(|&variant| self.columns[variant].data_type == data_type)?;
+        convert::cell(data_type, value).map(|cell| (variant, cell))
     }
 }
 

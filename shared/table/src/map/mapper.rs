@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::decode::{DecodedRecord, Decoder};
 use super::explode::{self, explode};
 use super::fingerprint::{FingerprintContent, fingerprint};
+use super::infer;
 use super::partition;
 use super::path_tree::{PathNode, Purpose};
 use super::row::{Cell, MappedRecord, Rejection, Row, join_key};
@@ -18,6 +19,8 @@ use super::row::{Cell, MappedRecord, Rejection, Row, join_key};
 #[derive(Debug)]
 pub struct Mapper {
     columns: Vec<Column>,
+    /// For each column, the positions of those that take the values which it cannot hold; see [`infer`].
+    variants: Vec<Vec<usize>>,
     /// The levels of partitions, the outermost folder first.
     partition_fields: Vec<PartitionField>,
     /// For each level of partitions, the position of its column.
@@ -49,6 +52,7 @@ impl Mapper {
         let incremental = resource.endpoint.incremental.as_ref();
         let mut mapper = Self {
             columns: resource.columns.clone(),
+            variants: vec![Vec::new(); resource.columns.len()],
             partition_fields: resource.partition.clone(),
             partition_positions: resource.partition.iter().filter_map(|field| position(&field.from)).collect(),
             key_positions: resource.primary_key.iter().filter_map(position).collect(),
@@ -60,8 +64,13 @@ impl Mapper {
             deep_paths: Vec::new(),
             inner_paths: resource.harvest.iter().map(|harvest| harvest.path.clone()).collect(),
         };
+        mapper.paths.ignores_case = resource.infer_columns;
         for (position, column) in resource.columns.iter().enumerate() {
-            mapper.add_path(&column.path, Purpose::Column(position));
+            let variant = infer::variant_of(&column.name).filter(|_| infer::is_inferred(&column.name, resource));
+            match variant.and_then(|(field, _)| resource.columns.iter().position(|column| column.name == field)) {
+                Some(base) => mapper.variants[base].push(position),
+                None => mapper.add_path(&column.path, Purpose::Column(position)),
+            }
         }
         if !resource.explode.is_empty() {
             mapper.add_path(&JsonPath::of_field(explode::LEAF), Purpose::Named);
@@ -106,7 +115,7 @@ impl Mapper {
 
     /// Reads the record `text`.
     fn decode<'r>(&self, text: &'r str) -> Result<DecodedRecord<'_, 'r>, Malformed> {
-        let mut decoder = Decoder::new(&self.columns, self.cursor_kind, self.node_count);
+        let mut decoder = Decoder::new(&self.columns, &self.variants, self.cursor_kind, self.node_count);
         decoder.read(&self.paths, text)?;
         if !self.deep_paths.is_empty() {
             let record = json::decode(text.as_bytes()).map_err(|_| Malformed)?;

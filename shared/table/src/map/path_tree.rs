@@ -1,6 +1,7 @@
 //! The places in a record that have a meaning, as one tree of the steps of their paths. A record is read once, along the tree.
 
 use manifest::JsonPath;
+use manifest::name::is_same_name;
 use manifest::path::Step;
 
 /// What the values at the end of a path are for.
@@ -31,6 +32,8 @@ pub(super) struct PathNode {
     pub(super) is_named: bool,
     /// Whether a column has the value at this place, or one inside it. If so, what the columns leave of the value is looked for inside it.
     pub(super) leads_to_column: bool,
+    /// Whether a column also takes the member whose name differs from its own in the case of letters alone.
+    pub(super) ignores_case: bool,
     /// The members, sorted as [`member_order`] says.
     fields: Vec<(String, Self)>,
     /// For each length of a name, the position of the first member whose name is not shorter.
@@ -141,6 +144,12 @@ impl PathNode {
     pub(super) fn field(&self, name: &str) -> Option<&Self> {
         let &[start, end] = self.field_starts.get(name.len()..name.len() + 2)? else { return None };
         self.fields[start..end].iter().find(|(known, _)| known == name).map(|(_, node)| node)
+    }
+
+    /// Returns the place of the member that a column names in another case, if the case does not count.
+    pub(super) fn field_in_other_case(&self, name: &str) -> Option<&Self> {
+        let mut fields = self.fields.iter().filter(|_| self.ignores_case);
+        fields.find(|(known, node)| !node.columns.is_empty() && is_same_name(known, name)).map(|(_, node)| node)
     }
 
     /// Returns the place of the element `index`.

@@ -72,6 +72,22 @@ impl Buffer {
         u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
     }
 
+    /// Gives the buffer the columns of `table`, which has more of them than before. They are null in the rows so far.
+    pub(super) fn set_columns(&mut self, table: &TableContext<'_>) {
+        let names = self.schema.fields().iter().map(|field| field.name().clone());
+        let mut known: HashMap<String, ColumnBuilder> = names.zip(self.columns.drain(..)).collect();
+        let rows = self.keys.len();
+        let fields = table.row_schema.fields().iter().take(table.manifest_columns);
+        self.columns = fields
+            .map(|field| match known.remove(field.name()) {
+                Some(column) => column,
+                None => ColumnBuilder::of_nulls(field.data_type(), rows),
+            })
+            .collect();
+        self.schema = Arc::clone(&table.row_schema);
+        self.cursor_column.clone_from(&table.cursor_column);
+    }
+
     /// Adds a row. `read_at` is the time when the request that brought it was sent.
     pub fn push(&mut self, row: Row<'_>, read_at: DateTime<Utc>) {
         self.bytes += ROW_BYTES + row.key.len();

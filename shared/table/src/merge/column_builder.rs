@@ -59,6 +59,15 @@ impl ColumnBuilder {
         }
     }
 
+    /// Creates a builder for a column of this type whose first `rows` cells are null.
+    pub(super) fn of_nulls(data_type: &DataType, rows: usize) -> Self {
+        let mut column = Self::new(data_type);
+        for _ in 0..rows {
+            column.push(Cell::Null);
+        }
+        column
+    }
+
     /// Adds a cell, which becomes null if it has another type. Returns about how many bytes of memory it takes.
     pub(super) fn push(&mut self, cell: Cell<'_>) -> usize {
         match (self, cell) {

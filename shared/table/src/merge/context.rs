@@ -28,6 +28,8 @@ pub(super) struct TableContext<'t> {
     pub(super) history_only: Vec<String>,
     /// The number of the manifest's columns. They are the first ones of the schemas.
     pub(super) manifest_columns: usize,
+    /// Whether columns are found in records, so that another run may add some at any time.
+    pub(super) finds_columns: bool,
     /// The columns of the primary key.
     pub(super) key_columns: Vec<String>,
     /// The columns whose times decide about the partition. Rows are sorted by them, then by the key.
@@ -47,6 +49,13 @@ pub(super) struct TableContext<'t> {
 }
 
 impl TableContext<'_> {
+    /// Gives the table the columns of `schema`, of which the first `manifest_columns` are those of the manifest. Retired columns are set anew.
+    pub(super) fn set_columns(&mut self, schema: &SchemaRef, manifest_columns: usize) {
+        self.row_schema = Arc::clone(schema);
+        self.part_schema = Arc::clone(schema);
+        self.manifest_columns = manifest_columns;
+    }
+
     /// Keeps `retired` columns in the parts that are written. They are null in the rows that are merged.
     pub(super) fn keep_retired_columns(&mut self, retired: &[Field]) {
         let fields = self.row_schema.fields().iter().filter(|field| !self.history_only.contains(field.name())).cloned();

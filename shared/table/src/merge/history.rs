@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow_schema::{Field, Schema};
+use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -44,9 +44,7 @@ pub(super) struct History<'t> {
 impl<'t> History<'t> {
     /// Creates the history of `table`. The document at `runs_key` has the runs that are writing into it.
     pub(super) fn new(table: &TableContext<'t>, runs_key: String) -> Self {
-        let fields = table.row_schema.fields().iter().cloned();
-        let replaces = Field::new(REPLACES, map::arrow_type(DataType::Timestamp), true);
-        let schema = Arc::new(Schema::new(fields.chain([Arc::new(replaces)]).collect::<Vec<_>>()));
+        let schema = with_replaces(&table.row_schema);
         let key_columns = table.key_columns.iter().map(String::as_str).chain([engine_columns::FINGERPRINT, REPLACES]);
         Self {
             open_runs: OpenRuns::new(table.store, runs_key),
@@ -65,6 +63,11 @@ impl<'t> History<'t> {
                 ..table.clone()
             },
         }
+    }
+
+    /// Gives the history the columns of `table`.
+    pub(super) fn set_columns(&mut self, table: &TableContext<'_>) {
+        self.context.set_columns(&with_replaces(&table.row_schema), table.manifest_columns);
     }
 
     /// Keeps `retired` columns in the parts that are written.
@@ -145,6 +148,13 @@ impl<'t> History<'t> {
         columns.push(column(replaces.collect()));
         RecordBatch::try_new(Arc::clone(&self.context.row_schema), columns).map_err(|error| Error::arrow(&error))
     }
+}
+
+/// Returns the schema of a history of rows with `schema`.
+fn with_replaces(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter().cloned();
+    let replaces = Field::new(REPLACES, map::arrow_type(DataType::Timestamp), true);
+    Arc::new(Schema::new(fields.chain([Arc::new(replaces)]).collect::<Vec<_>>()))
 }
 
 #[async_trait(?Send)]

@@ -46,6 +46,7 @@ impl<'t> Table<'t> {
             row_schema: schema,
             history_only: history_only.map(|column| column.name.clone()).collect(),
             manifest_columns: resource.columns.len(),
+            finds_columns: resource.infer_columns,
             key_columns: resource.primary_key.clone(),
             sorted_by: resource
                 .partition
@@ -68,9 +69,14 @@ impl<'t> Table<'t> {
         Self { context, history, readings, clock: &SystemClock }
     }
 
-    /// Continues the reading of `previous`, which is the table of the same resource before its columns were known.
-    pub fn continue_reading(&mut self, previous: Self) {
-        self.readings = previous.readings;
+    /// Gives the table the columns of `resource`, its resource with more columns than before.
+    pub fn set_columns(&mut self, resource: &Resource) {
+        let schema = map::schema(resource);
+        self.context.set_columns(&schema, resource.columns.len());
+        self.context.cursor_column = cursor_column(resource);
+        if let Some(history) = &mut self.history {
+            history.set_columns(&self.context);
+        }
     }
 
     /// Sets the clock that gives the time of a merge. The default is the machine's own.
@@ -118,6 +124,11 @@ impl<'t> Table<'t> {
     /// Creates an empty buffer for rows of this table.
     pub fn buffer(&self) -> Buffer {
         Buffer::new(&self.context)
+    }
+
+    /// Gives `buffer`, which was created before [`Table::set_columns`], the columns of this table. They are null in the rows so far.
+    pub fn set_columns_of(&self, buffer: &mut Buffer) {
+        buffer.set_columns(&self.context);
     }
 
     /// Merges the rows of `buffer` and leaves it empty. The counts are added to `merged`, also before an error. Then the rows that are not

@@ -64,7 +64,7 @@ impl<'i> Harvested<'i> {
             self.repeated += 1;
             return Ok(());
         }
-        let mapped = match self.ingest.mapper.map_text(text.as_bytes()) {
+        let mapped = match self.ingest.map(text.as_bytes(), std::iter::empty()).await? {
             Ok(mapped) => mapped,
             Err(reason) => {
                 let record = RejectedContent::Undecodable(Bytes::copy_from_slice(text.as_bytes()));

@@ -1,42 +1,36 @@
-//! Infers the columns of a resource whose manifest declares none.
+//! Finds the columns of a resource whose manifest declares none in the first records of a run.
 
-use std::borrow::Cow;
+use table::map::infer::FoundFields;
 
-use client::Record;
-use serde_json::Value;
-use table::map::{Mapper, infer};
-
-use super::Ingest;
-use super::table_ingest::table;
+use super::sample::Sample;
+use super::{Ingest, with_parent_fields};
 use crate::error::Error;
 
 impl Ingest<'_> {
-    /// Infers the columns from the sample and the stored columns, unless they are known, and stores the pages of the sample. Returns
-    /// whether all ingested rows are stored.
+    /// Adds the columns that the records of the sample need, unless that was done, and stores the pages of the sample. Returns whether all
+    /// ingested rows are stored.
     ///
     /// # Errors
     ///
     /// As [`Ingest::page`]. After an error, the pages of the sample that were not stored are discarded.
     pub async fn infer_columns(&mut self) -> Result<bool, Error> {
         let Some(sample) = self.sample.take() else { return Ok(false) };
-        let records = sample.pages.iter().flat_map(|(_, page)| page.records.iter());
-        let values: Vec<Cow<'_, Value>> = records.map(Record::value).collect();
-        infer::columns(
-            &mut self.target.resource.columns,
-            &self.target.layout.columns(),
-            values.iter().map(AsRef::as_ref),
-        );
-        drop(values);
-        self.target.mapper = Mapper::new(&self.target.resource);
-        let known = table(self.target.ctx, &self.target.resource);
-        let unknown = std::mem::replace(&mut self.target.table, known);
-        self.target.table.continue_reading(unknown);
-        self.target.buffer = self.target.table.buffer();
+        let stored = self.store_sample(sample).await;
+        self.discarded |= stored.is_err();
+        stored
+    }
+
+    async fn store_sample(&mut self, sample: Sample) -> Result<bool, Error> {
+        let mut found = FoundFields::default();
+        for (query, page) in &sample.pages {
+            for record in &page.records {
+                self.target.find_fields(&with_parent_fields(record.text(), query), &mut found);
+            }
+        }
+        self.target.add_columns(&found).await?;
         let mut flushed = false;
         for (query, page) in sample.pages {
-            let stored = self.store_page(page, &query).await;
-            self.discarded |= stored.is_err();
-            flushed = stored?.flushed;
+            flushed = self.store_page(page, &query).await?.flushed;
         }
         Ok(flushed)
     }

@@ -149,10 +149,12 @@ impl<'i> Ingest<'i> {
         let id = self.siblings.as_ref().map(|_| query.id()).unwrap_or_default();
         let read_at = self.target.ctx.clock.stored_time(page.read_at);
         let source = PageSource { request: &page.request, query, id, read_at };
-        for record in page.records {
+        let mut page_records = page.records.into_iter();
+        while let Some(record) = page_records.next() {
             self.target.received += 1;
             let text = with_parent_fields(record.text(), query);
-            let mapped = match self.target.mapper.map_text(&text) {
+            let following = page_records.as_slice().iter().map(|record| with_parent_fields(record.text(), query));
+            let mapped = match self.target.map(&text, following).await? {
                 Ok(mapped) => mapped,
                 Err(reason) => {
                     let rejection = undecodable(&record, reason);
@@ -350,7 +352,7 @@ impl<'i> Ingest<'i> {
             let RejectedRecord { record, rejected_at } = self.target.rejected.record(&key).await?;
             self.target.received += 1;
             let text = record.bytes();
-            let mapped = match self.target.mapper.map_text(&text) {
+            let mapped = match self.target.map(&text, std::iter::empty()).await? {
                 Ok(mapped) => mapped,
                 Err(reason) => {
                     self.target.rejections += 1;

@@ -53,7 +53,11 @@ pub(super) fn faults(request: &Request, resource: &Resource) -> Vec<Fault> {
     if let (Some(asked), Some(most)) = (request.page_size, max_page_size(resource))
         && asked > most
     {
-        fault("page_size", format!("{asked} is out of range for `{}`: 1 to {most}", resource.name));
+        let message = format!(
+            "{asked} is out of range for `{}`: 1 to {most}, the most that the API serves (`page_size.maximum` of the manifest)",
+            resource.name
+        );
+        fault("page_size", message);
     }
     if request.page_size.is_some() && max_page_size(resource).is_none() {
         fault("page_size", format!("`{}` of {} has no page size parameter", resource.name, request.source));
@@ -93,11 +97,12 @@ fn alternative(name: &str, resource: &Resource) -> Option<String> {
     (undated || endpoint.params.contains_key(name)).then(|| ". The manifest sets it".into())
 }
 
-/// Returns the greatest number of records on a page. `None` if the manifest does not declare it.
+/// Returns the greatest number of records that can be requested with one page. `None` if the manifest names no parameter for it.
 fn max_page_size(resource: &Resource) -> Option<u64> {
     match (&resource.endpoint.page_size, &resource.endpoint.paginator) {
         (Some(size), _) => Some(size.maximum),
-        (None, Paginator::Offset { limit, .. }) => Some(*limit),
+        // The manifest's limit is no limit of the API. An API that serves fewer records at once is read by what it gives.
+        (None, Paginator::Offset { .. }) => Some(u64::MAX),
         _ => None,
     }
 }

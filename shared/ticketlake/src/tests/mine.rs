@@ -53,6 +53,11 @@ impl Mine {
         }
     }
 
+    /// A manifest as JSON, which reads into a lake that another one reads into.
+    pub(super) fn into_lake(manifest: &Value, lake: &Memory) -> Self {
+        Self { lake: lake.clone(), ..Self::json(manifest) }
+    }
+
     /// Puts another manifest in the place of the present one.
     pub(super) fn now(&self, manifest: &Value) {
         *self.text.lock().unwrap() = manifest.to_string();

@@ -9,12 +9,14 @@ mod simulation;
 
 mod auth;
 mod clocks;
+mod columns;
 mod coverage;
 mod dispositions;
 mod failures;
 mod incremental;
 mod interrupt;
 mod losses;
+mod page_size;
 mod paginators;
 mod proof;
 mod resume;

@@ -1,11 +1,14 @@
 //! Stored rows as JSON objects.
 
+use std::collections::BTreeMap;
+
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_json::ArrayWriter;
 use arrow_schema::DataType;
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use lake::Memory;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Map, Value};
@@ -16,7 +19,25 @@ pub(super) type Row = Map<String, Value>;
 /// All rows of the table at `folder` of `lake`, in no order.
 pub(super) fn rows(lake: &Memory, folder: &str) -> Vec<Row> {
     let parts = lake.objects().into_iter().filter(|(key, _)| key.starts_with(&format!("{folder}/")));
-    parts.flat_map(|(_, bytes)| rows_of_part(bytes)).collect()
+    parts.flat_map(|(key, part)| if key.ends_with(".gz") { rows_of_lines(&part) } else { rows_of_part(part) }).collect()
+}
+
+fn rows_of_lines(part: &Bytes) -> Vec<Row> {
+    let lines = serde_json::Deserializer::from_reader(GzDecoder::new(&part[..])).into_iter();
+    lines.map(Result::unwrap).collect()
+}
+
+/// The types of the columns of the Parquet table at `folder` of `lake`, by name. A column that has two types fails the test.
+pub(super) fn types(lake: &Memory, folder: &str) -> BTreeMap<String, DataType> {
+    let mut types = BTreeMap::new();
+    for (key, part) in lake.objects().into_iter().filter(|(key, _)| key.starts_with(&format!("{folder}/"))) {
+        let part = ParquetRecordBatchReaderBuilder::try_new(part).unwrap();
+        for field in part.schema().fields() {
+            let other = types.insert(field.name().clone(), field.data_type().clone());
+            assert!(other.is_none_or(|other| other == *field.data_type()), "{key}: {field}");
+        }
+    }
+    types
 }
 
 fn rows_of_part(part: Bytes) -> Vec<Row> {

@@ -35,6 +35,9 @@ const TIME_STAMP: Range<usize> = 4..8;
 /// The size of the gzip header before the file name, in bytes.
 const HEADER_BYTES: usize = 10;
 
+/// What Arrow's reader says of a column that the schema does not have.
+const UNKNOWN_COLUMN: &str = "missing from schema";
+
 /// Whether the part takes no more rows.
 pub(super) fn is_sealed(key: &str, bytes: &Bytes) -> Result<bool, Error> {
     let decoder = GzDecoder::new(bytes.clone().reader());
@@ -70,7 +73,12 @@ pub(super) fn read_batches<'p>(
     let reader = reader.map_err(|error| damaged(&error))?;
     let schema = Arc::clone(schema);
     let batches = reader.map(move |batch| {
-        let batch = batch.map_err(|error| damaged(&error))?;
+        let batch = batch.map_err(|error| match error.to_string() {
+            text if text.contains(UNKNOWN_COLUMN) => damaged(&format!(
+                "{text}: another run has added the column since this one read the table's layout, so start it again"
+            )),
+            text => damaged(&text),
+        })?;
         let read_fields = batch.schema_ref().fields().iter();
         let fields = read_fields.filter_map(|field| schema.field_with_name(field.name()).ok().cloned());
         cast_columns(&batch, &Arc::new(Schema::new(fields.collect::<Vec<_>>())))

@@ -8,11 +8,12 @@
 //! | `rewrite`, `segment` | its next version: with inserts and updates, without removed rows, with marked rows |
 //! | `order` | the order of the rows in a row group |
 //! | `writer`, `write` | encoding a part; the conditional write into the lake |
-//! | `parquet`, `json_lines` | the formats |
+//! | `parquet`, `json_lines`, `json_columns` | the formats |
 //! | `record_batch`, `batch_size` | operations on record batches; how many rows one has |
 
 mod batch_size;
 mod cursor_column;
+mod json_columns;
 mod json_lines;
 mod name;
 mod order;

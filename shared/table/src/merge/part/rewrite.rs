@@ -53,7 +53,7 @@ impl Part {
         upserts: &Upserts<'_>,
     ) -> Result<EncodedPart, Error> {
         let Upserts { updates, confirmed, inserts } = *upserts;
-        let schema = self.next_schema(table);
+        let schema = self.next_schema(table)?;
         let new_rows = conform(&batch.rows, &schema)?;
         let mut writer = PartWriter::new(self.name.format, &schema, table, self.next_size())?;
         let changed = updates.keys().chain(confirmed.keys()).copied().collect();
@@ -91,7 +91,7 @@ impl Part {
         removed: &BTreeSet<u64>,
         run_time: DateTime<Utc>,
     ) -> Result<EncodedPart, Error> {
-        let schema = self.current_schema(table);
+        let schema = self.current_schema(table)?;
         let mut writer = PartWriter::new(self.name.format, &schema, table, self.next_size())?;
         let segments = self.segments(table, &schema, removed, false);
         self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
@@ -112,7 +112,7 @@ impl Part {
         column: &str,
         time: DateTime<Utc>,
     ) -> Result<EncodedPart, Error> {
-        let schema = self.next_schema(table);
+        let schema = self.next_schema(table)?;
         let mut writer = PartWriter::new(self.name.format, &schema, table, self.next_size())?;
         let segments = self.segments(table, &schema, vanished, false);
         self.rewrite(segments, &schema, &mut writer, |begin, old_rows| {
@@ -132,7 +132,8 @@ impl Part {
     ) -> Result<RecordBatch, Error> {
         let mut found = Vec::new();
         let mut begin = 0;
-        let mut batches = self.read_batches(&table.part_schema, None)?;
+        let schema = self.current_schema(table)?;
+        let mut batches = self.read_batches(&schema, None)?;
         while let Some(batch) = batches.try_next().await? {
             let end = begin + batch.num_rows() as u64;
             let rows: UInt64Array = positions.range(begin..end).map(|position| position - begin).collect();

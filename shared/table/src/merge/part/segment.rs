@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_schema::{Field, FieldRef, Schema, SchemaRef};
 use parquet::file::metadata::RowGroupMetaData;
 
+use super::json_columns::other_columns;
 use super::stored::{Content, Part};
+use crate::error::Error;
 use crate::merge::context::TableContext;
 
 /// Inserts join the last row group of a part while it is smaller than this share of a full one: 1 MiB of 4. Each merge decodes and
@@ -59,23 +61,30 @@ impl Part {
 
     /// Returns the schema of the next version of the part: the columns of the table, then those that only this part has. So a rewrite
     /// loses no column.
-    pub(super) fn next_schema(&self, table: &TableContext<'_>) -> SchemaRef {
-        let Content::Parquet(footer) = &self.content else { return Arc::clone(&table.part_schema) };
+    pub(super) fn next_schema(&self, table: &TableContext<'_>) -> Result<SchemaRef, Error> {
         let is_unknown = |field: &&FieldRef| table.part_schema.field_with_name(field.name()).is_err();
-        let other_fields = footer
-            .schema()
-            .fields()
-            .iter()
-            .filter(is_unknown)
-            .map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
-        Arc::new(Schema::new(table.part_schema.fields().iter().cloned().chain(other_fields).collect::<Vec<_>>()))
+        let other_fields: Vec<Field> = match &self.content {
+            Content::Parquet(footer) => {
+                let unknown = footer.schema().fields().iter().filter(is_unknown);
+                unknown.map(|field| field.as_ref().clone().with_nullable(true)).collect()
+            }
+            Content::JsonLines(bytes) if table.finds_columns => {
+                other_columns(&self.name.key, bytes, &table.part_schema)?
+            }
+            Content::JsonLines(_) => Vec::new(),
+        };
+        if other_fields.is_empty() {
+            return Ok(Arc::clone(&table.part_schema));
+        }
+        let fields = table.part_schema.fields().iter().cloned().chain(other_fields.into_iter().map(Arc::new));
+        Ok(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
     }
 
     /// Returns the schema of the part as it is.
-    pub(super) fn current_schema(&self, table: &TableContext<'_>) -> SchemaRef {
+    pub(super) fn current_schema(&self, table: &TableContext<'_>) -> Result<SchemaRef, Error> {
         match &self.content {
-            Content::Parquet(footer) => Arc::new(Schema::new(footer.schema().fields().clone())),
-            Content::JsonLines(_) => Arc::clone(&table.part_schema),
+            Content::Parquet(footer) => Ok(Arc::new(Schema::new(footer.schema().fields().clone()))),
+            Content::JsonLines(_) => self.next_schema(table),
         }
     }
 }

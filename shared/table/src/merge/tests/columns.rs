@@ -91,3 +91,57 @@ async fn a_column_that_another_run_widened_is_not_narrowed() {
     assert_eq!(merged.new, 0);
     assert_eq!(stored(root.path(), &newer, Format::Parquet).await.0.len(), 2);
 }
+
+/// A run does not know the column that another run has added since it read the layout. A rewrite of JSON lines would lose the column.
+#[tokio::test]
+async fn json_lines_with_an_unknown_column_are_not_rewritten() {
+    let root = tempfile::tempdir().unwrap();
+    let (older, newer) = (manifest("merge", "[]", ""), manifest("merge", "[]", ", n: {data_type: bigint}"));
+    let mut with_n = thing(1, 1);
+    with_n["n"] = json!(1);
+    merge(root.path(), &newer, Format::Json, PART_BYTES, &[with_n]).await;
+    let store = Local::new(root.path().to_owned());
+    let table = table(&store, &older, Format::Json);
+    let mut buffer = table.buffer();
+    buffer.push(Mapper::new(&older.resources[0]).map(thing(2, 1)).remove(0).unwrap(), Utc::now());
+    let error = table.merge(&mut buffer, &mut Merged::default()).await.unwrap_err().to_string();
+    assert!(error.contains("'n' missing from schema: another run has added the column"), "{error}");
+    assert_eq!(stored(root.path(), &newer, Format::Json).await.0.len(), 1);
+}
+
+/// A run knows the columns that were found in records when it read the layout. It keeps those that another run has stored since.
+#[tokio::test]
+async fn columns_that_another_run_found_are_kept() {
+    for format in FORMATS {
+        let root = tempfile::tempdir().unwrap();
+        let more = ", n: {data_type: bigint}, d: {data_type: double}, s: {data_type: text}, b: {data_type: bool}";
+        let (mut older, mut newer) = (manifest("merge", "[]", ""), manifest("merge", "[]", more));
+        older.resources[0].infer_columns = true;
+        newer.resources[0].infer_columns = true;
+        let with = |id: i64, d: Value| {
+            let mut record = thing(id, 1);
+            record
+                .as_object_mut()
+                .unwrap()
+                .extend(json!({"n": id, "d": d, "s": "5", "b": id == 1}).as_object().unwrap().clone());
+            record
+        };
+        merge(root.path(), &newer, format, PART_BYTES, &[with(1, json!(7)), with(2, json!(0.5))]).await;
+        // It inserts a row, then it replaces one.
+        merge(root.path(), &older, format, PART_BYTES, &[thing(3, 1)]).await;
+        merge(root.path(), &older, format, PART_BYTES, &[thing(3, 2)]).await;
+        let again = merge(root.path(), &newer, format, PART_BYTES, &[with(1, json!(7)), with(2, json!(0.5))]).await;
+        assert_eq!((again.new, again.changed, again.unchanged), (0, 0, 2), "{format:?}");
+        let store = Local::new(root.path().to_owned());
+        let table = table(&store, &newer, format);
+        let batches = read_part(&table, &store.list("test/things/").await.unwrap()[0]).await;
+        let mut rows = arrow_json::ArrayWriter::new(Vec::new());
+        let columns = ["id", "n", "d", "s", "b"].map(|name| batches[0].schema().index_of(name).unwrap());
+        rows.write(&batches[0].project(&columns).unwrap()).unwrap();
+        rows.finish().unwrap();
+        let expected = json!([
+            {"id": 1, "n": 1, "d": 7.0, "s": "5", "b": true}, {"id": 2, "n": 2, "d": 0.5, "s": "5", "b": false}, {"id": 3},
+        ]);
+        assert_eq!(serde_json::from_slice::<Value>(&rows.into_inner()).unwrap(), expected, "{format:?}");
+    }
+}
