@@ -52,8 +52,8 @@ impl TableContext<'_> {
     /// Gives the table the columns of `schema`, of which the first `manifest_columns` are those of the manifest. Retired columns are set anew.
     pub(super) fn set_columns(&mut self, schema: &SchemaRef, manifest_columns: usize) {
         self.row_schema = Arc::clone(schema);
-        self.part_schema = Arc::clone(schema);
         self.manifest_columns = manifest_columns;
+        self.keep_retired_columns(&[]);
     }
 
     /// Keeps `retired` columns in the parts that are written. They are null in the rows that are merged.
