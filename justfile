@@ -24,11 +24,9 @@ regen:
 demo:
     cargo demo
 
-# What a merge costs in a large lake, and how long a function takes to start.
-bench:
-    cargo build --release
-    cargo run --release -p ticketlake-tests --bin bench-lake -- beside
-    cargo run --release -p ticketlake-tests --bin bench-start -- target/release events bare
+# Measure everything that docs/performance.md shows, and write its table.
+bench *arguments:
+    tests/bench/run {{ arguments }}
 
 # The functions under the local Lambda emulator.
 lambda:

@@ -4,6 +4,7 @@
 //! cargo run -p ticketlake-tests --bin bench-lake -- beside     1,000 sales of a new month beside 100 thousand and 10 million others
 //! cargo run -p ticketlake-tests --bin bench-lake -- within     1,000 sales into one month of 5 million
 //! cargo run -p ticketlake-tests --bin bench-lake -- grow       sales of two years, a day at a time and all in one run
+//! cargo run -p ticketlake-tests --bin bench-lake -- daily      the first of these alone, by month, as JSON
 //! ```
 //!
 //! Each measured merge is a process of its own, so that its peak memory is not that of filling the lake.
@@ -70,6 +71,12 @@ enum Measure {
         #[arg(long, default_value_t = 100_000)]
         batch: usize,
     },
+    /// Sales of two years, a day at a time, by month: prints what lies there and what was written as JSON.
+    Daily {
+        /// How many sales a day has.
+        #[arg(long, default_value_t = 100)]
+        sales: usize,
+    },
     /// Fills a lake, for the others.
     #[command(hide = true)]
     Fill { lake: PathBuf, sales: usize, days: u32, until: String },
@@ -103,9 +110,28 @@ fn main() -> ExitCode {
             for transform in [Transform::Day, Transform::Month] {
                 for (total, batch) in [(daily * 730, daily), (sales, batch)] {
                     let lake = arguments.folder.join(format!("grow-{total}-{transform}"));
-                    runtime.block_on(grow(&lake, total, batch, transform));
+                    let grown = runtime.block_on(grow(&lake, total, batch, transform));
+                    println!(
+                        "{:<48} | {:>5} | {:>11.1} | {:>16.2} | {:>4}",
+                        format!("{total} by {transform}, merged {batch} at a time"),
+                        grown.parts,
+                        grown.bytes as f64 / total as f64,
+                        grown.cost.bytes_written as f64 / grown.bytes as f64,
+                        grown.cost.puts,
+                    );
                 }
             }
+            ExitCode::SUCCESS
+        }
+        Measure::Daily { sales } => {
+            let total = sales * 730;
+            let lake = arguments.folder.join("daily");
+            let Grown { parts, bytes, cost } = runtime.block_on(grow(&lake, total, sales, Transform::Month));
+            let Cost { bytes_written, puts, .. } = cost;
+            println!(
+                "{}",
+                json!({"rows": total, "parts": parts, "bytes_stored": bytes, "bytes_written": bytes_written, "puts": puts})
+            );
             ExitCode::SUCCESS
         }
         Measure::Fill { lake, sales, days, until } => {
@@ -167,23 +193,21 @@ fn report(lakes: impl Iterator<Item = (String, PathBuf)>, new: usize) -> ExitCod
     ExitCode::SUCCESS
 }
 
-/// Fills an empty lake with sales of two years, `batch` of them at a time in the order of their dates, and prints what is there then.
-async fn grow(lake: &Path, sales: usize, batch: usize, transform: Transform) {
+/// What lies in a lake, and what was asked of its store until then.
+struct Grown {
+    parts: usize,
+    bytes: u64,
+    cost: Cost,
+}
+
+/// Fills an empty lake with sales of two years, `batch` of them at a time in the order of their dates.
+async fn grow(lake: &Path, sales: usize, batch: usize, transform: Transform) -> Grown {
     let _ = std::fs::remove_dir_all(lake);
     let store = Faulty::new(Arc::new(Local::new(lake.to_owned())) as Arc<dyn Store>);
     let options = Options { seed: 1_000, sales, days: 730, until: EVE.into(), ..Options::default() };
     filled::add_sales_by(&store, &options, batch, transform).await;
     let parts = store.list("see_tickets/sales/").await.expect("a store that works");
-    let bytes: u64 = parts.iter().map(|part| part.size).sum();
-    let cost = store.cost();
-    println!(
-        "{:<48} | {:>5} | {:>11.1} | {:>16.2} | {:>4}",
-        format!("{sales} by {transform}, merged {batch} at a time"),
-        parts.len(),
-        bytes as f64 / sales as f64,
-        cost.bytes_written as f64 / bytes as f64,
-        cost.puts,
-    );
+    Grown { parts: parts.len(), bytes: parts.iter().map(|part| part.size).sum(), cost: store.cost() }
 }
 
 async fn add(lake: PathBuf, sales: usize, seed: u64) -> Value {

@@ -10,37 +10,29 @@
 //!
 //! | stage | what is done |
 //! |---|---|
-//! | `floor` | `serde_json` decodes each page into structs with a field for each column; for sales alone |
+//! | `floor` | `serde_json` decodes each page into structs with a field for each column |
 //! | `floor-lake` | these structs become one Parquet file with the same columns |
 //! | `read` | the client splits each page into its records |
 //! | `map` | each record becomes a row in the buffer of its table |
 //! | `lake` | a whole run: evidence, merges and progress, into a lake in memory |
 //!
-//! With `--stage` and `--rounds` one stage alone runs so often, for a profiler. Between one round and three, `valgrind
-//! --tool=callgrind` counts twice the instructions of a round, whatever making the pages takes.
+//! The floor of events has neither the venues nor the attractions inside them as rows: `--alone` leaves them out of the run too.
+//!
+//! With `--stage` and `--rounds` one stage alone runs so often, for a profiler. Making the pages costs more than a run: `--save FILE`
+//! writes them, and `--pages FILE` reads them, so that a profiler sees little else than the stage.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot go on should say where it stopped")]
 
+mod engine;
 mod floor;
 mod pages;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
-use client::api::Connection;
-use client::secret::Secrets;
-use client::{Api, Budget, Interrupt, Reader};
-use lake::{Aws, Memory};
-use manifest::query::QueryScope;
-use manifest::time::SystemClock;
-use manifest::{Manifest, Query, Settings};
-use table::Format;
-use table::map::Mapper;
-use table::merge::Table;
-use ticketlake::context::{Clients, RunOptions, Silent};
-use ticketlake::options::Draft;
-use ticketlake::request::Request;
-use ticketlake::run;
+use manifest::Manifest;
+use tokio::runtime::Runtime;
 
 use pages::Pages;
 
@@ -57,9 +49,21 @@ struct Arguments {
     /// How often each stage runs. The fastest round counts.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// The only stage to run.
+    /// The only stages to run.
     #[arg(long)]
-    stage: Option<Stage>,
+    stage: Vec<Stage>,
+    /// Without the records of other tables that lie inside the records.
+    #[arg(long)]
+    alone: bool,
+    /// Write the pages into this file, and run nothing.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    /// Read the pages from this file, and make none.
+    #[arg(long)]
+    pages: Option<PathBuf>,
+    /// Print a line of JSON for each stage.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -81,96 +85,87 @@ enum Stage {
 
 fn main() {
     let arguments = Arguments::parse();
-    let Arguments { source, records, rounds, .. } = arguments;
-    let page_size = arguments.page_size.unwrap_or(if source == Source::Sales { 100 } else { 200 });
-    let (manifest, pages) = match source {
-        Source::Sales => pages::sales(records, page_size),
-        Source::Events => pages::events(records, page_size),
+    let pages = pages(&arguments);
+    if let Some(file) = &arguments.save {
+        return pages.save(file).expect("the file can be written");
+    }
+    if !arguments.json {
+        println!("{} records, {:.0} bytes each", pages.records, pages.bytes() as f64 / pages.records as f64);
+    }
+    let bench = Bench {
+        source: arguments.source,
+        manifest: manifest(&arguments),
+        pages: Arc::new(pages),
+        runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"),
     };
-    let rows = pages.records;
-    println!("{rows} records, {} on a page, {:.0} bytes each", page_size, pages.bytes() as f64 / rows as f64);
-    let pages = Arc::new(pages);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    for stage in Stage::value_variants().iter().filter(|stage| arguments.stage.is_none_or(|only| only == **stage)) {
-        if source == Source::Events && matches!(stage, Stage::Floor | Stage::FloorLake) {
-            continue;
+    for stage in Stage::value_variants() {
+        if arguments.stage.is_empty() || arguments.stage.contains(stage) {
+            let fastest = (0..arguments.rounds).map(|_| bench.measure(*stage)).fold(f64::INFINITY, f64::min);
+            report(&arguments, *stage, bench.pages.records, fastest);
         }
-        let mut fastest = f64::INFINITY;
-        for _ in 0..rounds {
-            let begin = processor_seconds();
-            match stage {
-                Stage::Floor => assert_eq!(floor::decode(&pages), rows),
-                Stage::FloorLake => assert!(floor::write(&pages) > 0),
-                Stage::Read => assert_eq!(runtime.block_on(map(&manifest, &pages, false)), rows),
-                Stage::Map => assert_eq!(runtime.block_on(map(&manifest, &pages, true)), rows),
-                Stage::Lake => runtime.block_on(run(&manifest, &pages)),
-            }
-            fastest = fastest.min(processor_seconds() - begin);
-        }
-        let name = stage.to_possible_value().expect("it has a name").get_name().to_owned();
-        println!(
-            "{name:<10} {:>8.0} rows for each second of processor time, {:>6.2} µs each",
-            rows as f64 / fastest,
-            fastest * 1e6 / rows as f64
-        );
     }
 }
 
-/// Reads all pages with the client, and maps their records if `maps`; gives how many there are.
-async fn map(manifest: &Manifest, pages: &Arc<Pages>, maps: bool) -> usize {
-    let (secrets, interrupt) = (Secrets::new(settings(), None), Interrupt::default());
-    let connection = Connection {
-        transport: pages.as_ref(),
-        secrets: &secrets,
-        clock: &SystemClock,
-        quota: None,
-        dates: None,
-        interrupt: &interrupt,
-    };
-    let api = Api::new(connection, manifest, Budget::default());
-    let resource = &manifest.resources[0];
-    let reader = Reader::new(&api, resource);
-    let mut query = Query::new(QueryScope::default(), "all");
-    query.path = "pages".into();
-    let store = Memory::default();
-    let table = Table::new(&store, &manifest.name, resource, Format::Parquet);
-    let mapper = Mapper::new(resource);
-    let (mut buffer, mut records) = (table.buffer(), 0);
-    let mut read = reader.pages(&Arc::new(query), None);
-    while let Some(page) = read.next().await.expect("the pages are whole") {
-        records += page.records.len();
-        for record in page.records.iter().filter(|_| maps) {
-            let text = record.text();
-            let mapped = mapper.map_text(&text).expect("it is JSON");
-            mapped.rows.into_iter().for_each(|row| buffer.push(row.expect("a whole record"), page.read_at));
-        }
+/// Returns the pages that are asked for.
+fn pages(arguments: &Arguments) -> Pages {
+    if let Some(file) = &arguments.pages {
+        return Pages::load(file).expect("a file of pages");
     }
-    records
+    match arguments.source {
+        Source::Sales => pages::sales(arguments.records, arguments.page_size.unwrap_or(100)),
+        Source::Events => pages::events(arguments.records, arguments.page_size.unwrap_or(200)),
+    }
 }
 
-/// Runs the whole engine into an empty lake in memory.
-async fn run(manifest: &Manifest, pages: &Arc<Pages>) {
-    let resource = &manifest.resources[0].name;
-    let options = [("source", manifest.name.as_str()), ("resource", resource), ("lake", "memory")];
-    let request = Request::check(&Draft::new(options).with_flag("full"), None, &settings()).expect("a request");
-    let clients = Clients {
-        transport: Arc::<Pages>::clone(pages),
-        aws: Arc::new(Aws::default()),
-        secrets: Secrets::new(settings(), None),
-        settings: settings(),
-        clock: Arc::new(SystemClock),
-        interrupt: Arc::default(),
+/// Returns the manifest of the pages, without history: the first version of each row would be written twice.
+fn manifest(arguments: &Arguments) -> Manifest {
+    let mut manifest = match arguments.source {
+        Source::Sales => pages::manifest("see_tickets", "sales"),
+        Source::Events => pages::manifest("ticketmaster", "events"),
     };
-    let options = RunOptions { store: Some(Arc::new(Memory::default())), deadline: None, listener: &Silent };
-    let (report, error) = run::run_source(&clients, manifest, &request, options).await;
-    assert!(error.is_none(), "{error:?}");
-    assert_eq!(report.records.new, pages.records as u64, "{:?}", report.warnings);
+    let resource = &mut manifest.resources[0];
+    resource.history = false;
+    if arguments.alone {
+        resource.harvest.clear();
+    }
+    manifest
 }
 
-/// A key, which the API in memory does not look at.
-fn settings() -> Settings {
-    let variable = |name: &str| (name.to_owned(), "key".to_owned());
-    ["SEE_TICKETS_API_KEY", "TICKETMASTER_API_KEY"].into_iter().map(variable).collect()
+fn report(arguments: &Arguments, stage: Stage, records: usize, seconds: f64) {
+    let name = stage.to_possible_value().expect("it has a name").get_name().to_owned();
+    if arguments.json {
+        println!("{}", serde_json::json!({"stage": name, "records": records, "seconds": seconds}));
+        return;
+    }
+    println!(
+        "{name:<10} {:>8.0} rows for each second of processor time, {:>6.2} µs each",
+        records as f64 / seconds,
+        seconds * 1e6 / records as f64
+    );
+}
+
+/// What every stage runs over.
+struct Bench {
+    source: Source,
+    manifest: Manifest,
+    pages: Arc<Pages>,
+    runtime: Runtime,
+}
+
+impl Bench {
+    /// Runs a stage once; gives the seconds of processor time that it took.
+    fn measure(&self, stage: Stage) -> f64 {
+        let (manifest, pages) = (&self.manifest, &self.pages);
+        let begin = processor_seconds();
+        match stage {
+            Stage::Floor => assert_eq!(floor::decode(self.source, pages), pages.records),
+            Stage::FloorLake => assert!(floor::write(self.source, pages) > 0),
+            Stage::Read => assert_eq!(self.runtime.block_on(engine::map(manifest, pages, false)), pages.records),
+            Stage::Map => assert_eq!(self.runtime.block_on(engine::map(manifest, pages, true)), pages.records),
+            Stage::Lake => self.runtime.block_on(engine::run(manifest, pages)),
+        }
+        processor_seconds() - begin
+    }
 }
 
 /// The processor time of all threads of this process so far, in seconds.

@@ -1,5 +1,8 @@
 //! Pages of the sandboxes in memory, and a transport that gives them.
 
+use std::path::Path;
+use std::{fs, io};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use client::transport::{HttpRequest, HttpResponse, Transport, TransportError};
@@ -16,26 +19,24 @@ pub(crate) struct Pages {
     pub(crate) records: usize,
 }
 
-/// Returns the built-in manifest of the sales of See Tickets, without their parent, and pages of them.
-pub(crate) fn sales(count: usize, page_size: usize) -> (Manifest, Pages) {
+/// Returns pages of the sales of See Tickets.
+pub(crate) fn sales(count: usize, page_size: usize) -> Pages {
     let options = see_tickets::Options { sales: count, days: 30, ..see_tickets::Options::default() };
     let sales: Vec<Value> = options.truth().sales(0).collect();
-    (manifest("see_tickets", "sales"), Pages::new(&sales, page_size, |list| format!(r#""data":{list}"#)))
+    Pages::new(&sales, page_size, |list| format!(r#""data":{list}"#))
 }
 
-/// Returns the built-in manifest of the events of Ticketmaster, and pages of them. Without history: the events alone are measured.
-pub(crate) fn events(count: usize, page_size: usize) -> (Manifest, Pages) {
+/// Returns pages of the events of Ticketmaster.
+pub(crate) fn events(count: usize, page_size: usize) -> Pages {
     let truth = ticketmaster::Options { events: count, ..ticketmaster::Options::default() }.truth();
     let truth = truth.expect("a catalogue follows from the seed");
     let events: Vec<Value> = truth.event_ids(0).iter().filter_map(|id| truth.event(id, 0)).collect();
-    let mut manifest = manifest("ticketmaster", "events");
-    manifest.resources[0].history = false;
-    (manifest, Pages::new(&events, page_size, |list| format!(r#""_embedded":{{"events":{list}}}"#)))
+    Pages::new(&events, page_size, |list| format!(r#""_embedded":{{"events":{list}}}"#))
 }
 
 /// Returns the built-in manifest `source` with `resource` as its first resource, which is read by one query, page by page: how it is
 /// planned is not measured.
-fn manifest(source: &str, resource: &str) -> Manifest {
+pub(crate) fn manifest(source: &str, resource: &str) -> Manifest {
     let mut manifest = built_in::find(source).expect("it is built in").expect("it has no faults");
     let position = manifest.resources.iter().position(|known| known.name == resource).expect("it is declared");
     manifest.resources.swap(0, position);
@@ -66,6 +67,24 @@ impl Pages {
             Bytes::from(format!(r#"{{{list},"next":{next}}}"#))
         };
         Self { bodies: chunks.iter().enumerate().map(body).collect(), records: records.len() }
+    }
+
+    /// Reads pages that [`Pages::save`] wrote.
+    pub(crate) fn load(file: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(file)?;
+        let (records, bodies) = text.split_once('\n').unwrap_or_default();
+        let records = records.parse().map_err(io::Error::other)?;
+        Ok(Self { bodies: bodies.lines().map(|body| Bytes::copy_from_slice(body.as_bytes())).collect(), records })
+    }
+
+    /// Writes the number of the records and then the pages, one on a line, since compact JSON has no line break.
+    pub(crate) fn save(&self, file: &Path) -> io::Result<()> {
+        let mut text = format!("{}\n", self.records).into_bytes();
+        for body in &self.bodies {
+            text.extend_from_slice(body);
+            text.push(b'\n');
+        }
+        fs::write(file, text)
     }
 
     /// The size of all pages.
