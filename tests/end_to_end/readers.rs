@@ -45,7 +45,8 @@ impl Declared {
             own.into_iter().map(|(name, data_type)| (name.into(), data_type.into())).collect();
         let marks = resources.iter().filter_map(|resource| resource.vanished.as_ref());
         columns.extend(marks.map(|vanished| (vanished.column.clone(), "timestamp".into())));
-        for column in resources.iter().flat_map(|resource| &resource.columns) {
+        let all = resources.iter().flat_map(|resource| &resource.columns);
+        for column in all.filter(|column| !column.history_only) {
             let data_type = if column.data_type.name() == "json" { "text" } else { column.data_type.name() };
             let data_type = if column.list { format!("{data_type} list") } else { data_type.into() };
             columns.insert(column.name.clone(), data_type);

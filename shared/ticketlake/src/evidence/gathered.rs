@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use client::Hints;
+use foldhash::fast::RandomState;
 use manifest::Cursor;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,8 @@ pub(super) const MAX_BARREN_PAGES: u32 = 5;
 /// What reading one query has observed so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The last version of each distinct record, by the hash of its key.
-    records: HashMap<u64, RecordVersion>,
+    /// The last version of each distinct record, by the hash of its key. The default hasher took 3 % of the time of a run of sales.
+    records: HashMap<u64, RecordVersion, RandomState>,
     /// The number of records received, repeated ones included.
     received: u64,
     /// The number of pages received.

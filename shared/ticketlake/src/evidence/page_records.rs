@@ -36,7 +36,14 @@ pub struct RecordVersion(u32);
 impl RecordVersion {
     /// Returns the version of a record with this content and this cursor.
     pub fn new(content: u64, cursor: Option<Cursor>) -> Self {
-        let cursor = cursor.map_or(0, |cursor| xxh3_64(cursor.to_string().as_bytes()));
+        let cursor = cursor.map_or(0, |cursor| match cursor {
+            Cursor::Instant(instant) => {
+                let nanoseconds =
+                    i128::from(instant.timestamp()) * 1_000_000_000 + i128::from(instant.timestamp_subsec_nanos());
+                xxh3_64(&nanoseconds.to_le_bytes())
+            }
+            Cursor::Number(number) => xxh3_64(&number.to_le_bytes()),
+        });
         Self((low_16_bits(cursor) << 16) | low_16_bits(content))
     }
 
