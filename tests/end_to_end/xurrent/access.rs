@@ -51,10 +51,10 @@ fn an_application_asks_for_one_token_for_many_requests() {
 
 #[test]
 fn a_token_is_renewed_before_it_expires() {
-    let server = start_blocking(Options { token_lifetime: Duration::from_secs(1), ..options() }).unwrap();
+    let server = start_blocking(Options { token_lifetime: Duration::from_secs(2), ..options() }).unwrap();
     let lake = Lake::new();
-    // 25 pages at 10 a second, with tokens that are used for nine tenths of a second.
-    let report = as_application("products", &server, &lake).with(&["--page-size", "12"]).complete();
+    // 50 pages at 10 a second, with tokens that are used for nine tenths of two seconds.
+    let report = as_application("products", &server, &lake).with(&["--page-size", "6"]).complete();
     assert_eq!(rows(&report), [300, 0, 0]);
     assert_eq!(server.answered(401), 0);
     let tokens = tokens_issued(&server);
