@@ -395,13 +395,20 @@ impl<'i> Ingest<'i> {
         Ok(is_due)
     }
 
-    /// Merges all buffered rows.
+    /// Merges all buffered rows. After an error, those that were not stored are discarded.
     async fn flush(&mut self) -> Result<(), Error> {
+        let merged = self.merge_buffers().await;
+        self.discarded |= merged.is_err();
+        self.flush_policy.flushed(self.target.ctx.clients.clock.now());
+        merged
+    }
+
+    /// Merges the buffered rows of each table.
+    async fn merge_buffers(&mut self) -> Result<(), Error> {
         self.target.flush().await?;
         for harvest in &mut self.harvests {
             harvest.flush().await?;
         }
-        self.flush_policy.flushed(self.target.ctx.clients.clock.now());
         Ok(())
     }
 

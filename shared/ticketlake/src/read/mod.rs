@@ -238,7 +238,7 @@ impl PlanReading<'_, '_, '_> {
     /// Saves the checkpoint. All rows that were ingested so far are stored. A checkpoint with many records is saved less often.
     async fn save_checkpoint(&self, sink: &mut Sink<'_, '_>) -> Result<(), Stop> {
         // A read that replaces a table is not resumed, so it needs no checkpoint.
-        if self.ctx.resource.write_disposition == WriteDisposition::Replace {
+        if self.ctx.resource.write_disposition == WriteDisposition::Replace || sink.ingest.has_discarded() {
             return Ok(());
         }
         let records: u64 = self.open.borrow().values().map(|open| open.borrow().evidence().distinct()).sum();

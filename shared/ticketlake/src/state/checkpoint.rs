@@ -124,7 +124,8 @@ impl Checkpoint {
         self.begin().is_none_or(|began| now - began > MAX_AGE || began - now > CLOCK_TOLERANCE)
     }
 
-    /// Returns whether this read, which is complete, has read all queries of `other`, and began later.
+    /// Returns whether this read, which is complete, has read all queries of `other`. Which of the two began later does not matter, and the
+    /// clocks of two machines may not say it: a run that still reads `other` saves its checkpoint again.
     pub fn supersedes(&self, other: &Self) -> bool {
         let is_finished = |query: &QueryId| self.finished.contains_key(query);
         let mut queries = other.finished.keys().chain(other.covered.keys()).chain(other.queries.keys()).peekable();
@@ -133,9 +134,7 @@ impl Checkpoint {
             Some(_) => queries.all(is_finished),
             None => other.parts.keys().any(is_finished),
         };
-        has_read_all
-            && self.resource == other.resource
-            && matches!((self.begin(), other.begin()), (Some(began), Some(earlier)) if earlier < began)
+        has_read_all && self.resource == other.resource
     }
 
     /// Returns the start of the read.

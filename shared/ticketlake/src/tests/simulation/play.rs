@@ -257,9 +257,9 @@ impl<'s> Player<'s> {
         if is_honest && all_complete && all_stored && !self.was_lied_to {
             judged.nothing_given_lost(&self.world.given.lock().unwrap())?;
         }
-        // Without a total, a record that moved in one reading and an answer that was untrue in the second one are no evidence of the record.
-        let has_moved = api.ledger.now() != began;
-        judged.always(is_honest && (self.scenario.proves() || !self.was_lied_to || !has_moved))?;
+        // Without a declared total, an answer that is untrue can be no evidence of a record: an empty page that counts its own records is what
+        // an API without records gives, and so is one beside a record that moves between two readings.
+        judged.always(is_honest && (self.scenario.proves() || !self.was_lied_to))?;
         let mut is_complete = false;
         for (seat, ended) in seats.iter().zip(&ended) {
             is_complete = matches!(ended, Some((report, None)) if report.status == Status::Complete);
