@@ -28,9 +28,9 @@ struct StoredLayout {
     primary_key: Vec<String>,
     /// The levels of partitions, as in `sale_month=month(date)`.
     partition: Vec<String>,
-    /// The name of the type of every column that the table ever had, by the name of the column.
+    /// The name of the type of every column of the table, retired ones included, by the name of the column.
     columns: BTreeMap<String, String>,
-    /// The name of the type of every column that only the table of the history ever had, by the name of the column.
+    /// The name of the type of every column of the history alone, retired ones included, by the name of the column.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     history_columns: BTreeMap<String, String>,
     /// Whether rows may be stored. Before that, columns were found in records that were not stored yet, and a manifest with another key or

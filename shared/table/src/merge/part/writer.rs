@@ -33,8 +33,8 @@ pub(crate) struct EncodedPart {
 pub(super) struct PartWriter {
     format: FormatWriter,
     inserted: usize,
-    /// Whether the part had reached its target size when rows were inserted. It stays so when the part gets smaller again, which it does
-    /// when a row group ends and is compressed.
+    /// Whether inserts have filled the part to its target size. This stays true when the part gets smaller again, as it does when a row group
+    /// ends and is compressed.
     is_full: bool,
 }
 
@@ -135,7 +135,7 @@ impl PartWriter {
         Ok(EncodedPart { bytes, inserted: self.inserted, is_sealed })
     }
 
-    /// Returns whether the part has at least `target_bytes`, or had them when rows were inserted. It takes no more rows then.
+    /// Returns whether the part has at least `target_bytes`, now or after an earlier insert. It takes no more rows then.
     pub(super) fn has_been_filled(&mut self, target_bytes: usize) -> bool {
         self.is_full = self.is_full || self.bytes() >= target_bytes;
         self.is_full
