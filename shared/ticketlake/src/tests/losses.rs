@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Mine, Request, Response, Stub, ended, records, stub};
+use super::{Mine, Request, Response, Stub, ended, events_with_tickets, records, stub};
 
 /// The page of `all` that the request asks for by `offset` and `limit`, with the total.
 fn counted(request: &Request, all: &[Value]) -> Response {
@@ -199,18 +199,7 @@ fn too_many_rejected_records_inside_others_are_not_complete() {
         let tickets = |event: usize| json!([{"seat": event}]);
         Response::json(&(0..10).map(|event| json!({"id": event, "tickets": tickets(event)})).collect())
     });
-    let mine = Mine::json(&json!({
-        "client": {"base_url": stub.base_url},
-        "resource_defaults": {
-            "primary_key": "id", "write_disposition": "merge",
-            "columns": {"id": {"data_type": "bigint"}, "seat": {"data_type": "bigint"}},
-            "endpoint": {"data_selector": "$", "paginator": "single_page"},
-        },
-        "resources": [
-            {"name": "events", "harvest": [{"resource": "tickets", "path": "tickets[*]"}]},
-            {"name": "tickets"},
-        ],
-    }));
+    let mine = Mine::json(&events_with_tickets(&stub));
     ended(&mine.reading("events"), 4, &["rejected records of `tickets`", "10 of 10 records cannot become rows"]);
 }
 

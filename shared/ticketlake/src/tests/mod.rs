@@ -41,6 +41,22 @@ fn events(stub: &Stub, endpoint: &Value) -> Value {
     json!({"client": {"base_url": stub.base_url}, "resources": [resource]})
 }
 
+/// A manifest of `events` with `tickets` inside them, which have a table of their own. Both have the key `id`.
+fn events_with_tickets(stub: &Stub) -> Value {
+    json!({
+        "client": {"base_url": stub.base_url},
+        "resource_defaults": {
+            "primary_key": "id", "write_disposition": "merge",
+            "columns": {"id": {"data_type": "bigint"}, "seat": {"data_type": "bigint"}},
+            "endpoint": {"data_selector": "$", "paginator": "single_page"},
+        },
+        "resources": [
+            {"name": "events", "harvest": [{"resource": "tickets", "path": "tickets[*]"}]},
+            {"name": "tickets"},
+        ],
+    })
+}
+
 /// A page of `total` records by `offset` and `limit`, of which the API gives at most `cap` at once.
 fn page(request: &Request, total: usize, cap: usize) -> Response {
     let offset = request.number("offset").min(total);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Mine, Request, Response, Stub, ended, records, stub};
+use super::{Mine, Request, Response, Stub, ended, events_with_tickets, records, stub};
 
 /// A manifest of the one resource `events` with these members beside its name.
 fn manifest(stub: &Stub, resource: &Value) -> Value {
@@ -465,27 +465,16 @@ fn a_harvested_key_of_several_records_is_a_conflict() {
             Response::json(&(0..10).map(|event| json!({"id": event, "tickets": tickets(event)})).collect())
         })
     };
-    let of = |stub: &Stub| {
-        json!({
-            "client": {"base_url": stub.base_url},
-            "resource_defaults": {
-                "primary_key": "id", "write_disposition": "merge",
-                "columns": {"id": {"data_type": "bigint"}, "seat": {"data_type": "bigint"}},
-                "endpoint": {"data_selector": "$", "paginator": "single_page"},
-            },
-            "resources": [
-                {"name": "events", "harvest": [{"resource": "tickets", "path": "tickets[*]"}]},
-                {"name": "tickets"},
-            ],
-        })
-    };
     let unique = serve(|event, n| event * 3 + n);
-    assert_eq!(Mine::json(&of(&unique)).reading("events").complete()["harvested"]["tickets"]["new"], 30);
+    assert_eq!(
+        Mine::json(&events_with_tickets(&unique)).reading("events").complete()["harvested"]["tickets"]["new"],
+        30
+    );
     let within_the_event = serve(|_, n| n);
     let words = ["harvested records of `tickets`", "27 of 30 records have a key that another record has"];
-    ended(&Mine::json(&of(&within_the_event)).reading("events"), 4, &words);
+    ended(&Mine::json(&events_with_tickets(&within_the_event)).reading("events"), 4, &words);
     let within_nothing = serve(|_, _| 7);
-    ended(&Mine::json(&of(&within_nothing)).reading("events"), 4, &["29 of 30 records have a key"]);
+    ended(&Mine::json(&events_with_tickets(&within_nothing)).reading("events"), 4, &["29 of 30 records have a key"]);
 }
 
 #[test]
